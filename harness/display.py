@@ -1,0 +1,135 @@
+"""What the terminal shows: a line a finished cell, a bar while it runs, a table at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from harness.cells import Cell
+from harness.runner import Outcome, Progress
+
+
+class RunDisplay:
+    """Progress of a run. Where the output is no terminal, only the lines are printed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> RunDisplay:
+        """Start the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def update(self, progress: Progress, result: dict[str, Any] | None) -> None:
+        """Show the counts; with a result, its line too."""
+        counts = f"{progress.done}/{progress.total} cells, {progress.running} running"
+        counts += f", [red]{progress.failed} failed[/red]" if progress.failed else ", 0 failed"
+        self._bar.update(
+            self._task,
+            description=counts,
+            total=progress.work_total or None,
+            completed=progress.work_done,
+        )
+        if result is not None:
+            place = f"[dim]{progress.done:>3}/{progress.total}[/dim]"
+            self._console.print(f"{place} {_line(result)}", highlight=False)
+        elif progress.done < progress.total:
+            left = progress.total - progress.done
+            self._console.print(f"{left} cells to run, {progress.done} done before", highlight=False)
+
+
+def print_plan(cells: list[Cell], console: Console) -> None:
+    """List the cells of a plan."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "kind", "cell", "lr"):
+        table.add_column(name)
+    for cell in cells:
+        lr = "" if cell.lr is None or cell.kind == "probe" else f"{cell.lr:g}"
+        table.add_row(cell.id, cell.kind, escape(cell.title), lr)
+    console.print(table)
+    kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
+    console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
+
+
+def print_outcome(outcome: Outcome, cells: list[Cell], console: Console) -> None:
+    """Accuracy by arm and length for each task, then where the time went."""
+    tasks = dict.fromkeys(cell.task for cell in cells if cell.task)
+    for task in tasks:
+        console.print(_accuracy_table(task, [c for c in cells if c.task == task], outcome.results))
+    share = outcome.manifest.get("overhead_share")
+    if share is not None:
+        console.print(
+            f"{outcome.manifest['wall_s']:.0f} s on {outcome.manifest['workers']} workers; "
+            f"{share:.1%} of it was not training, evaluating or probing",
+            highlight=False,
+        )
+    if outcome.failed:
+        names = ", ".join(
+            f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
+        )
+        console.print(f"[red]{outcome.failed} failed:[/red] {escape(names)}", highlight=False)
+
+
+def _accuracy_table(task: str, cells: list[Cell], results: dict[str, dict[str, Any]]) -> Table:
+    lengths = sorted({cell.length for cell in cells})
+    table = Table(title=f"{task}: test accuracy (mean over seeds)", title_justify="left")
+    table.add_column("arm")
+    for length in lengths:
+        table.add_column(f"{length} tokens", justify="right")
+    for arm in dict.fromkeys(cell.arm for cell in cells):
+        row = []
+        for length in lengths:
+            found = [results.get(c.id) for c in cells if c.arm == arm and c.length == length]
+            row.append(_entry([r for r in found if r is not None]))
+        table.add_row(escape(arm), *row)
+    return table
+
+
+def _entry(results: list[dict[str, Any]]) -> str:
+    scores = [r["scores"] or {} for r in results if r["status"] == "ok"]
+    values = [s.get("accuracy", s.get("validation_accuracy")) for s in scores]
+    numbers = [v for v in values if v is not None]
+    if numbers:
+        return f"{sum(numbers) / len(numbers):.3f}"
+    return results[0]["status"] if results else "-"
+
+
+def _line(result: dict[str, Any]) -> str:
+    cell = Cell.model_validate(result["cell"])
+    parts = [escape(cell.title)]
+    if cell.kind == "train" and cell.lr is not None:
+        parts.append(f"lr {cell.lr:g}")
+    scores = result["scores"] or {}
+    cost = result["cost"] or {}
+    if result["status"] != "ok":
+        error = result["error"] or {}
+        return f"[red]{result['status']}[/red] {' · '.join(parts)}: {escape(error.get('message', ''))}"
+    if "accuracy" in scores:
+        parts.append(f"accuracy {scores['accuracy']:.3f}")
+    elif "validation_accuracy" in scores:
+        parts.append(f"validation {scores['validation_accuracy']:.3f}")
+    if cost.get("train_tokens_per_s"):
+        parts.append(f"{cost['train_tokens_per_s']:.0f} tokens/s")
+    if cost.get("train_peak_bytes"):
+        parts.append(f"{cost['train_peak_bytes'] / 2**20:.0f} MiB")
+    return "[green]ok[/green] " + " · ".join([*parts, f"{result['seconds']['wall']:.0f} s"])

@@ -1,0 +1,125 @@
+"""Where cells run. An engine has three calls: `start`, `finished`, `stop`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.cell_result import failed_result
+from harness.cells import Cell
+from harness.worker import PRELOAD, Job, work
+
+
+class Engine(Protocol):
+    """The runner's view of a place where cells run."""
+
+    def start(self, job: Job) -> None:
+        """Begin a cell; returns at once."""
+
+    def finished(self, timeout: float) -> list[dict[str, Any]]:
+        """Results of the cells that ended, after waiting up to `timeout` seconds for one."""
+
+    def stop(self) -> None:
+        """End what is running, without results."""
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: BaseProcess
+    results: Connection
+    started: float
+    oom_kills: int
+
+
+class LocalEngine:
+    """Processes on this machine, forked from a server that has the imports loaded.
+
+    A process for each cell keeps peaks of memory apart and contains every failure; the fork
+    server pays for the imports once.
+    """
+
+    def __init__(self, cell_seconds: float) -> None:
+        self._limit = cell_seconds
+        self._running: dict[str, _Running] = {}
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+
+    def start(self, job: Job) -> None:
+        """Fork a process for the cell."""
+        receive, send = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=work, args=(job, send), daemon=True)
+        process.start()
+        send.close()
+        self._running[job.cell.id] = _Running(job, process, receive, time.monotonic(), _oom_kills())
+
+    def finished(self, timeout: float) -> list[dict[str, Any]]:
+        """Collect results; a process that died or outran its limit yields one in its place."""
+        now = time.monotonic()
+        ends = [running.started + self._limit for running in self._running.values()]
+        patience = max(0.0, min([now + timeout, *ends]) - now)
+        wait([running.results for running in self._running.values()], patience)
+        return [
+            result
+            for cell_id in list(self._running)
+            if (result := self._outcome(self._running[cell_id])) is not None
+        ]
+
+    def stop(self) -> None:
+        """Kill every running cell."""
+        for running in self._running.values():
+            _kill(running.process)
+        self._running.clear()
+
+    def _outcome(self, running: _Running) -> dict[str, Any] | None:
+        seconds = time.monotonic() - running.started
+        failure: Callable[[str, str, str], dict[str, Any]] = lambda status, kind, text: (  # noqa: E731
+            failed_result(running.job, status, kind, text, seconds)
+        )
+        result: dict[str, Any] | None = None
+        if running.results.poll():
+            try:
+                result = running.results.recv()
+            except EOFError:
+                result = self._died(running, failure)
+        elif seconds > self._limit:
+            result = failure("timeout", "CellTimeout", f"ended after {self._limit:g} s, its limit")
+        if result is not None:
+            running.results.close()
+            running.process.join(1)
+            _kill(running.process)
+            del self._running[running.job.cell.id]
+        return result
+
+    def _died(
+        self, running: _Running, failure: Callable[[str, str, str], dict[str, Any]]
+    ) -> dict[str, Any]:
+        running.process.join(5)
+        code = running.process.exitcode
+        if code == -9 and _oom_kills() > running.oom_kills:
+            return failure("oom", "KilledForMemory", "the system ended it: out of memory")
+        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return failure("error", "ProcessDied", f"its process ended without a result: {how}")
+
+
+def _kill(process: BaseProcess) -> None:
+    if process.is_alive():
+        process.kill()
+        process.join(5)
+
+
+def _oom_kills() -> int:
+    """How many processes this system has ended for want of memory (0 where it does not say)."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0

@@ -1,0 +1,177 @@
+"""Runs a plan into a folder: skips what is done, keeps every outcome, survives being stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.backbones import find_backbone
+from harness.cells import Cell
+from harness.engine import Engine, LocalEngine
+from harness.machine import describe_machine
+from harness.plan import Plan
+from harness.store import RunFolder
+from harness.worker import Job
+
+STATUSES = ("oom", "diverged", "timeout", "error")
+"""The ways a cell can fail; each is a result."""
+
+
+@dataclass
+class Progress:
+    """What a display needs to know, as of now."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    work_total: float = 0.0
+    work_done: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: results of all the sweep's cells so far, and whether it was interrupted."""
+
+    results: dict[str, dict[str, Any]]
+    ran: int
+    interrupted: bool
+    manifest: dict[str, Any]
+
+    @property
+    def failed(self) -> int:
+        """Cells whose last result is a failure."""
+        return sum(result["status"] != "ok" for result in self.results.values())
+
+
+def run_plan(
+    plan: Plan,
+    folder: RunFolder,
+    workers: int,
+    retry: Collection[str] = (),
+    report: Callable[[Progress, dict[str, Any] | None], None] = lambda *_: None,
+) -> Outcome:
+    """Run the cells of a plan that have no result yet, or one whose status is in `retry`.
+
+    `folder` must be held. `report` is called at the start and after every cell.
+    """
+    started = time.monotonic()
+    ids = [cell.id for cell in plan.cells]
+    results = folder.results(ids)
+    pending = [c for c in plan.cells if c.id not in results or results[c.id]["status"] in retry]
+    folder.write_sweep(plan.sweep)
+    manifest = {**folder.read_manifest(), "name": plan.sweep.name, "ids": ids, "finished": False}
+    folder.write_manifest(manifest)
+    progress = Progress(
+        total=len(plan.cells),
+        done=len(plan.cells) - len(pending),
+        failed=sum(r["status"] != "ok" for r in results.values())
+        - sum(c.id in results for c in pending),
+        work_total=sum(cell.work for cell in pending),
+    )
+    report(progress, None)
+    ran: dict[str, dict[str, Any]] = {}
+    interrupted = False
+    if pending:
+        try:
+            with _terminate_as_interrupt():
+                _run(plan, pending, folder, workers, ran, progress, report)
+        except KeyboardInterrupt:
+            interrupted = True
+    results |= ran
+    if pending:
+        manifest["runs"] = [
+            *manifest.get("runs", []),
+            _account(ran, time.monotonic() - started, workers),
+        ]
+    manifest |= _totals(manifest.get("runs", []))
+    manifest["finished"] = not interrupted and len(results) == len(ids)
+    folder.write_manifest(manifest)
+    return Outcome(results, len(ran), interrupted, manifest)
+
+
+def _run(
+    plan: Plan,
+    pending: list[Cell],
+    folder: RunFolder,
+    workers: int,
+    ran: dict[str, dict[str, Any]],
+    progress: Progress,
+    report: Callable[[Progress, dict[str, Any] | None], None],
+) -> None:
+    machine = describe_machine()
+    limits = plan.sweep.limits
+    backbone = find_backbone(plan.sweep.backbone).folder
+    queue = list(reversed(pending))
+    # One thread a process: libraries read these when the fork server imports them.
+    os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+    engine: Engine = LocalEngine(limits.cell_seconds)
+    try:
+        while queue or progress.running:
+            while queue and progress.running < workers:
+                cell = queue.pop()
+                memory = None if limits.cell_gib is None else int(limits.cell_gib * 2**30)
+                log = folder.logs.resolve() / f"{cell.id}.log"
+                engine.start(Job(cell, backbone, machine, log, memory, plan.tasks_dir, threads=1))
+                progress.running += 1
+            for result in engine.finished(timeout=0.5):
+                folder.write_result(result)
+                ran[result["id"]] = result
+                progress.running -= 1
+                progress.done += 1
+                progress.failed += result["status"] != "ok"
+                progress.work_done += next(c.work for c in pending if c.id == result["id"])
+                report(progress, result)
+    finally:
+        engine.stop()
+        progress.running = 0
+
+
+def _account(ran: dict[str, dict[str, Any]], wall: float, workers: int) -> dict[str, Any]:
+    """Wall time of this run and what of it was training, evaluating or probing."""
+    phases = ("train", "eval", "probe")
+    busy = sum(r["seconds"].get(name, 0.0) for r in ran.values() for name in phases)
+    return {"cells": len(ran), "wall_s": wall, "busy_s": busy, "workers": workers}
+
+
+def _totals(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    room = sum(run["wall_s"] * run["workers"] for run in runs)
+    busy = sum(run["busy_s"] for run in runs)
+    return {
+        "wall_s": sum(run["wall_s"] for run in runs),
+        "overhead_share": 1 - busy / room if room else None,
+        "workers": runs[-1]["workers"] if runs else None,
+    }
+
+
+class _terminate_as_interrupt:  # noqa: N801  # reads as a clause of `with`
+    """SIGTERM ends a run the way Ctrl-C does."""
+
+    def __enter__(self) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        self._before = signal.signal(signal.SIGTERM, interrupt)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+
+def default_workers(device: str) -> int:
+    """One a core on a CPU, with 2.5 GiB of memory each; one on an accelerator."""
+    if device == "cuda":
+        return 1
+    import psutil
+
+    by_memory = int(psutil.virtual_memory().total / 2.5 / 2**30)
+    return max(1, min(os.cpu_count() or 1, by_memory))
+
+
+def default_folder(name: str) -> Path:
+    """Where a sweep's results go unless `--out` says otherwise."""
+    return Path("runs") / name

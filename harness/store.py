@@ -1,0 +1,134 @@
+"""The run folder: one file a cell, written whole or not at all, never overwritten.
+
+    sweep.yaml            the sweep as run (earlier ones stay as sweep.1.yaml, …)
+    manifest.json         every cell the sweep stands for, and what running them took
+    cells/<id>.json       a cell's outcome; <id>.retry1.json, … where it was run again
+    logs/<id>.log         what its process printed, tracebacks included
+    results.csv, report/  made from the cells
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+
+from harness.errors import BadInput
+from harness.sweep import Sweep
+
+_CELL_FILE = re.compile(r"^(?P<id>[0-9a-f]{12})(?:\.retry(?P<attempt>\d+))?\.json$")
+
+
+class RunFolder:
+    """One run's folder, held by one process at a time (`with`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cells = path / "cells"
+        self.logs = path / "logs"
+        self._lock = filelock.FileLock(path / ".lock", timeout=0)
+
+    def __enter__(self) -> RunFolder:
+        """Make the folder and take its lock; the system drops the lock of a process that died.
+
+        Raises:
+            BadInput: the folder cannot be written, or another run holds it.
+        """
+        try:
+            self.cells.mkdir(parents=True, exist_ok=True)
+            self.logs.mkdir(exist_ok=True)
+            self._lock.acquire()
+            for left_over in self.path.rglob("*.tmp"):
+                left_over.unlink()
+        except filelock.Timeout:
+            raise BadInput(
+                f"{self.path}: another run is writing into this folder: wait for it to end, or "
+                f"give this one its own with --out"
+            ) from None
+        except OSError as error:
+            raise BadInput(f"{self.path}: cannot be written: {error.strerror}") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the lock go."""
+        self._lock.release()
+
+    def results(self, ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The last attempt of every cell (or of `ids`) that has one.
+
+        A file that is not whole JSON is left out, so that its cell is run again beside it.
+        """
+        wanted = None if ids is None else set(ids)
+        found: dict[str, tuple[int, dict[str, Any]]] = {}
+        for path in self.cells.glob("*.json"):
+            match = _CELL_FILE.match(path.name)
+            if not match or (wanted is not None and match["id"] not in wanted):
+                continue
+            attempt = int(match["attempt"] or 0)
+            if match["id"] in found and found[match["id"]][0] > attempt:
+                continue
+            try:
+                found[match["id"]] = (attempt, json.loads(path.read_text(encoding="utf-8")))
+            except ValueError:
+                continue
+        return {cell_id: result for cell_id, (_, result) in found.items()}
+
+    def write_result(self, result: dict[str, Any]) -> Path:
+        """Write a cell's outcome under the next free name."""
+        path = self.cells / f"{result['id']}.json"
+        attempt = 0
+        while path.exists():
+            attempt += 1
+            path = self.cells / f"{result['id']}.retry{attempt}.json"
+        write_atomically(path, json.dumps(result, indent=1, allow_nan=True))
+        return path
+
+    def write_sweep(self, sweep: Sweep) -> None:
+        """Keep the sweep as run; one that differs from the last is kept beside it."""
+        text = yaml.safe_dump(as_file(sweep), sort_keys=False, width=100)
+        path = self.path / "sweep.yaml"
+        if path.exists() and (old := path.read_text(encoding="utf-8")) != text:
+            number = 1
+            while (aside := self.path / f"sweep.{number}.yaml").exists():
+                number += 1
+            write_atomically(aside, old)
+        write_atomically(path, text)
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest, or an empty one."""
+        try:
+            manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Replace the manifest."""
+        write_atomically(self.path / "manifest.json", json.dumps(manifest, indent=1))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside the target, flush to disk, then rename: a reader sees all of it or none."""
+    part = path.with_name(path.name + ".tmp")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def as_file(sweep: Sweep) -> dict[str, Any]:
+    """A sweep in the form of its file: methods as one-key mappings, only what was given."""
+    data = sweep.model_dump(exclude_unset=True)
+    methods: list[Any] = []
+    for method in sweep.methods:
+        settings = method.model_dump(exclude_unset=True, exclude={"type", "options"})
+        settings |= method.options
+        methods.append({method.type: settings} if settings else method.type)
+    return {**data, "methods": methods}

@@ -1,0 +1,154 @@
+"""A sweep file: what to run. Read, checked for form, expanded into cells.
+
+Nothing here asks whether a task, a backbone or a PEFT type exists: `plan.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from harness.errors import BadInput, explain, parse_yaml, read_yaml
+
+MAX_LENGTH = 1_048_576
+Length = Annotated[int, Field(ge=8, le=MAX_LENGTH, strict=True)]
+Density = Annotated[float, Field(gt=0, le=1)]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Train(_Strict):
+    """How every training cell is trained; the same for all arms but the learning rate."""
+
+    examples: Count = 512
+    validation_examples: Count = 200
+    test_examples: Annotated[int, Field(ge=0, strict=True)] = 500
+    epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
+    lr: LearningRate | Literal["tuned"] = "tuned"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+
+
+class Probe(_Strict):
+    """Cost cells: a few warm steps on full-length batches of random tokens."""
+
+    lengths: Annotated[list[Length], Field(min_length=1)]
+    steps: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 5
+    batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
+
+
+class Limits(_Strict):
+    """What a cell may use before it is ended and recorded as `timeout` or `oom`."""
+
+    cell_seconds: Annotated[float, Field(gt=0)] = 3600
+    cell_gib: Annotated[float, Field(gt=0)] | None = None
+
+
+class Method(_Strict):
+    """One entry under `methods`: every list in it is swept; `options` go to the PEFT configuration."""
+
+    type: str
+    density: list[Density] = Field(default_factory=list)
+    placement: list[str] = Field(default_factory=list)
+    rank: list[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    target: str | None = None
+    lr: list[LearningRate] = Field(default_factory=list)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("density", "placement", "rank", "lr", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
+
+class Sweep(_Strict):
+    """A whole sweep file. Field names are the file's keys; unknown keys are refused."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    backbone: str
+    tasks: list[str] = Field(default_factory=list)
+    lengths: list[Length] = Field(default_factory=list)
+    methods: Annotated[list[Method], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]], Field(min_length=1)] = [0]
+    train: Train = Train()
+    probe: Probe | None = None
+    limits: Limits = Limits()
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _methods(cls, value: Any) -> Any:
+        return [_method(entry) for entry in value] if isinstance(value, list) else value
+
+    @field_validator("tasks", "lengths", "seeds")
+    @classmethod
+    def _distinct(cls, value: list[Any]) -> list[Any]:
+        for item in value:
+            if value.count(item) > 1:
+                raise ValueError(f"{item} stands twice")
+        return value
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Sweep:
+        if bool(self.tasks) != bool(self.lengths):
+            have, lack = ("tasks", "lengths") if self.tasks else ("lengths", "tasks")
+            raise ValueError(f"{have} are given but no {lack}: training cells need both")
+        if not self.tasks and self.probe is None:
+            raise ValueError("nothing to run: give tasks and lengths, or a probe")
+        return self
+
+
+def _method(entry: Any) -> Any:
+    """Bring `full`, `lora: {…}` into Method's form; keys that are not Method's are options."""
+    if isinstance(entry, str):
+        return {"type": entry}
+    if not (isinstance(entry, dict) and len(entry) == 1):
+        raise ValueError("each method is a name, or one name with its settings in braces")
+    (name, settings), = entry.items()
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise ValueError(f"the settings of '{name}' must be keys and values")
+    own = set(Method.model_fields) - {"type", "options"}
+    options = {k: v for k, v in settings.items() if k not in own}
+    return {"type": str(name), "options": options, **{k: settings[k] for k in settings if k in own}}
+
+
+def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
+    """Read and check a sweep file, with `key=value` overrides (dots reach into mappings).
+
+    Raises:
+        BadInput: anything wrong with the file or an override, in one line.
+    """
+    data = read_yaml(path)
+    for override in overrides:
+        _override(data, override)
+    try:
+        return Sweep.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, Sweep, str(path)) from None
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise BadInput(f"--set {override}: expected key=value, for example train.examples=64")
+    *parents, last = key.strip().split(".")
+    for part in parents:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise BadInput(f"--set {override}: {part} has no keys below it")
+        data = inner
+    data[last] = parse_yaml(text, f"--set {override}")

@@ -1,0 +1,219 @@
+"""The training loop, evaluation and the cost probe. Plain PyTorch: nothing between steps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from harness.batches import Encoded, padded, random_batch
+from harness.cells import Cell
+from harness.meter import MemoryMeter, Rate, Stopwatch, synchronize
+
+
+class Diverged(Exception):
+    """The loss or an output stopped being a finite number."""
+
+
+@dataclass
+class Evaluation:
+    """Predictions in the order of the examples, mean loss, tokens per second."""
+
+    predicted: list[int] = field(default_factory=list)
+    loss: float = 0.0
+    rate: Rate = field(default_factory=Rate)
+
+
+def train(
+    model: Any,
+    cell: Cell,
+    data: Encoded,
+    validation: Encoded,
+    pad_id: int,
+    watch: Stopwatch,
+    meter: MemoryMeter,
+) -> dict[str, Any]:
+    """Train by the cell's settings; return curve, throughput, peak memory and last validation.
+
+    AdamW, linear warm-up and decay to zero, gradients clipped by their global norm. Validation
+    comes at equal distances, is timed as evaluation, and does not enter the training peak.
+
+    Raises:
+        Diverged: a loss that is not finite.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    assert cell.lr is not None
+    assert cell.epochs is not None
+    optimizer = torch.optim.AdamW(trainable, lr=cell.lr, weight_decay=cell.weight_decay)
+    per_epoch = math.ceil(len(data.ids) / cell.batch_size)
+    total = per_epoch * cell.epochs
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _triangle(total, cell.warmup))
+    stops = {math.ceil(total * k / (cell.validations or 1)) for k in range(1, (cell.validations or 1) + 1)}
+    shuffle = torch.Generator().manual_seed(cell.seed)
+    curve: list[dict[str, Any]] = []
+    rate, peak, step = Rate(), 0, 0
+    losses: list[float] = []
+    meter.reset()
+    model.train()
+    for _ in range(cell.epochs):
+        order = torch.randperm(len(data.ids), generator=shuffle).tolist()
+        for _, inputs, tokens in padded(data, order, cell.batch_size, pad_id):
+            with watch.phase("train"):
+                start = time.perf_counter()
+                loss = _step(model, inputs, optimizer, trainable, cell)
+                schedule.step()
+                rate.add(tokens, time.perf_counter() - start)
+            step += 1
+            if not math.isfinite(loss):
+                raise Diverged(f"the training loss became {loss} at step {step} of {total}")
+            losses.append(loss)
+            if step in stops:
+                peak = max(peak, meter.peak() or 0)
+                with watch.phase("eval"):
+                    seen = evaluate(model, cell, validation, pad_id)
+                curve.append(_point(step, cell, losses, seen, validation))
+                losses = []
+                model.train()
+                meter.reset()
+    return {
+        "curve": curve,
+        "cost": {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
+        "scores": {k: curve[-1][k] for k in ("validation_accuracy", "validation_loss")},
+    }
+
+
+def evaluate(model: Any, cell: Cell, data: Encoded, pad_id: int) -> Evaluation:
+    """Predict a label for every example, longest first, so that little is padded.
+
+    Raises:
+        Diverged: outputs that are not finite.
+    """
+    order = sorted(range(len(data.ids)), key=lambda i: -len(data.ids[i]))
+    result = Evaluation(predicted=[-1] * len(order))
+    total = 0.0
+    model.eval()
+    with torch.inference_mode():
+        for chosen, inputs, tokens in padded(data, order, cell.batch_size, pad_id):
+            start = time.perf_counter()
+            with _autocast(cell):
+                output = model(**_moved(inputs, cell.device))
+            logits = output.logits.float()
+            best = logits.argmax(-1).tolist()
+            result.rate.add(tokens, time.perf_counter() - start)
+            if not bool(torch.isfinite(logits).all()):
+                raise Diverged("the model's outputs are not finite")
+            total += float(output.loss) * len(chosen)
+            for index, label in zip(chosen, best, strict=True):
+                result.predicted[index] = label
+    result.loss = total / max(1, len(order))
+    return result
+
+
+def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:
+    """Cost of full-length batches: training steps, then forward passes, each after a warm one.
+
+    Throughput is the median of the steps with its quartiles; peaks are kept apart.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=cell.lr or 1e-4, weight_decay=cell.weight_decay)
+    inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed)
+    tokens = cell.batch_size * cell.length
+
+    def forward() -> None:
+        with torch.inference_mode(), _autocast(cell):
+            model(**_moved(inputs, cell.device))
+
+    meter.reset()
+    model.train()
+    training = _measured(lambda: _step(model, inputs, optimizer, trainable, cell), tokens, cell)
+    cost = {**training.row("train_tokens_per_s", steady=True), "train_peak_bytes": meter.peak()}
+    optimizer.zero_grad(set_to_none=True)
+    del optimizer
+    meter.reset()
+    model.eval()
+    reading = _measured(forward, tokens, cell)
+    return {**cost, **reading.row("eval_tokens_per_s", steady=True), "eval_peak_bytes": meter.peak()}
+
+
+def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
+    """Name the attention kernel that a forward pass really reaches, by watching its operators."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    names: set[str] = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if "attention" in str(func):
+                names.add(str(func).removeprefix("aten.").split(".")[0])
+            return func(*args, **(kwargs or {}))
+
+    inputs = random_batch(vocabulary, 1, 16, 0)
+    model.train()
+    with _autocast(cell), Watch():
+        model(**_moved(inputs, cell.device))
+    kernel = ", ".join(sorted(name.strip("_") for name in names))
+    return kernel or "not fused"
+
+
+def _step(
+    model: Any,
+    inputs: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    trainable: list[torch.nn.Parameter],
+    cell: Cell,
+) -> float:
+    with _autocast(cell):
+        loss = model(**_moved(inputs, cell.device)).loss
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(trainable, cell.clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(loss)
+
+
+def _measured(step: Callable[[], Any], tokens: int, cell: Cell) -> Rate:
+    rate = Rate()
+    step()
+    for _ in range(cell.steps or 1):
+        synchronize(cell.device)
+        start = time.perf_counter()
+        step()
+        synchronize(cell.device)
+        rate.add(tokens, time.perf_counter() - start)
+    return rate
+
+
+def _point(
+    step: int, cell: Cell, losses: list[float], seen: Evaluation, validation: Encoded
+) -> dict[str, Any]:
+    right = sum(p == y for p, y in zip(seen.predicted, validation.labels, strict=True))
+    return {
+        "step": step,
+        "examples": step * cell.batch_size,
+        "train_loss": sum(losses) / max(1, len(losses)),
+        "validation_loss": seen.loss,
+        "validation_accuracy": right / max(1, len(validation.labels)),
+    }
+
+
+def _triangle(total: int, warmup: float) -> Callable[[int], float]:
+    rise = max(1, round(total * warmup))
+
+    def factor(step: int) -> float:
+        return min((step + 1) / rise, max(0.0, (total - step) / max(1, total - rise)))
+
+    return factor
+
+
+def _autocast(cell: Cell) -> torch.autocast:
+    return torch.autocast(cell.device, torch.bfloat16, enabled=cell.dtype == "bfloat16")
+
+
+def _moved(inputs: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
+    return inputs if device == "cpu" else {k: v.to(device) for k, v in inputs.items()}

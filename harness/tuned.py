@@ -1,0 +1,127 @@
+"""Learning rates chosen on the validation split: read by `lr: tuned`, written from a study's cells."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.cells import BASELINE
+from harness.errors import BadInput, explain, read_yaml
+
+
+class Try(BaseModel):
+    """One learning rate of one arm: its mean over the study's seeds and lengths."""
+
+    model_config = ConfigDict(extra="forbid")
+    lr: float
+    validation_accuracy: float | None
+    validation_loss: float | None
+    cells: int
+
+
+class Entry(BaseModel):
+    """One arm of a study, its tries and the one that was chosen."""
+
+    model_config = ConfigDict(extra="forbid")
+    arm: dict[str, Any]
+    lr: float
+    tries: list[Try]
+
+
+class Study(BaseModel):
+    """The whole of `tuned.yaml`."""
+
+    model_config = ConfigDict(extra="forbid")
+    study: dict[str, Any]
+    entries: list[Entry]
+
+
+def read(path: Path) -> list[Entry]:
+    """Read the committed outcome of a study.
+
+    Raises:
+        BadInput: the file is missing or does not have a study's form.
+    """
+    if not path.exists():
+        raise BadInput(
+            f"{path}: there is no such file, and `lr: tuned` needs it. Give train.lr as a number, or "
+            f"run a study and write it: bench-long run sweeps/tune.yaml, bench-long tuned runs/tune"
+        )
+    try:
+        return Study.model_validate(read_yaml(path)).entries
+    except ValidationError as error:
+        raise explain(error, Study, str(path)) from None
+
+
+def choose(results: list[dict[str, Any]]) -> Study:
+    """Choose for each arm the rate with the best mean validation accuracy, then lowest loss.
+
+    A diverged or failed cell counts as accuracy 0: a rate that fails once is not chosen over one
+    that does not. The test split is not looked at.
+
+    Raises:
+        BadInput: no training cell is there, or the arms had unequal numbers of tries.
+    """
+    arms: dict[str, dict[str, Any]] = {}
+    tries: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        cell = result["cell"]
+        if result["kind"] != "train" or cell["method"] == BASELINE:
+            continue
+        arm = {k: cell[k] for k in _ARM}
+        key = yaml.safe_dump(arm)
+        arms[key] = arm
+        scores = result["scores"] or {}
+        ok = result["status"] == "ok"
+        accuracy = scores.get("validation_accuracy") if ok else 0.0
+        loss = scores.get("validation_loss") if ok else float("inf")
+        tries[key][cell["lr"]].append((accuracy or 0.0, float("inf") if loss is None else loss))
+    if not arms:
+        raise BadInput("no training cells are here to choose learning rates from")
+    if len({len(t) for t in tries.values()}) > 1:
+        counts = ", ".join(f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items())
+        raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
+    entries = [_entry(arms[key], tries[key]) for key in arms]
+    first = next(r for r in results if r["kind"] == "train")["cell"]
+    lengths = sorted({r["cell"]["length"] for r in results})
+    seeds = sorted({r["cell"]["seed"] for r in results})
+    study = {name: first[name] for name in ("examples", "epochs", "batch_size", "validation_examples")}
+    return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
+
+
+def write(study: Study, path: Path) -> None:
+    """Write a study as YAML, sorted so that a diff shows what changed."""
+    head = (
+        "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
+        "# from a study such as sweeps/tune.yaml. Every arm had the same number of tries.\n"
+    )
+    body = yaml.safe_dump(study.model_dump(), sort_keys=False, width=100)
+    path.write_text(head + body, encoding="utf-8")
+
+
+_ARM = ("backbone", "task", "method", "density", "placement", "rank", "options")
+
+
+def _entry(arm: dict[str, Any], rates: dict[float, list[tuple[float, float]]]) -> Entry:
+    def mean(lr: float, which: int) -> float:
+        return statistics.fmean(outcome[which] for outcome in rates[lr])
+
+    best = max(rates, key=lambda lr: (mean(lr, 0), -mean(lr, 1)))
+    return Entry(
+        arm=arm,
+        lr=best,
+        tries=[
+            Try(
+                lr=lr,
+                validation_accuracy=round(mean(lr, 0), 4),
+                validation_loss=round(mean(lr, 1), 4),
+                cells=len(rates[lr]),
+            )
+            for lr in sorted(rates)
+        ],
+    )
