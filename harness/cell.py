@@ -55,7 +55,11 @@ def run_cell(
         traceback.print_exc()
         result["status"] = _status_of(error)
         text = str(error).strip().splitlines() or [""]
-        result["error"] = {"type": type(error).__name__, "message": text[0][:300], "log": f"logs/{cell.id}.log"}
+        result["error"] = {
+            "type": type(error).__name__,
+            "message": text[0][:300],
+            "log": f"logs/{cell.id}.log",
+        }
     result["seconds"] = {**watch.seconds, "wall": time.perf_counter() - start}
     return result
 
@@ -159,7 +163,9 @@ def _load(
     return model
 
 
-def _score(result: dict[str, Any], names: list[str], labels: list[int], predicted: list[int]) -> None:
+def _score(
+    result: dict[str, Any], names: list[str], labels: list[int], predicted: list[int]
+) -> None:
     from scipy.stats import binomtest
     from sklearn.metrics import f1_score
 

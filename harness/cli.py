@@ -5,14 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.errors import BadInput
 
+if TYPE_CHECKING:
+    from harness.plan import Plan
+
 _SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
-_SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the sweep, for example train.examples=64.")
-_TASKS_DIR = click.option("--tasks-dir", type=click.Path(path_type=Path, file_okay=False, exists=True), help="A folder with task plug-ins of your own.")
+_SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the sweep, for example train.examples=64.",
+)
+_TASKS_DIR = click.option(
+    "--tasks-dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder with task plug-ins of your own.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,8 +52,15 @@ def plan(sweep: Path, overrides: tuple[str, ...], tasks_dir: Path | None) -> Non
 @_SWEEP
 @click.option("--out", type=click.Path(path_type=Path), help="Result folder (default runs/<name>).")
 @_SET
-@click.option("--workers", type=click.IntRange(min=1), help="Cells at a time (default: one a core).")
-@click.option("--retry", default="", metavar="STATUS,…", help="Run cells with these outcomes again: oom, diverged, timeout, error.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one a core)."
+)
+@click.option(
+    "--retry",
+    default="",
+    metavar="STATUS,…",
+    help="Run cells with these outcomes again: oom, diverged, timeout, error.",
+)
 @_TASKS_DIR
 def run(
     sweep: Path,
@@ -69,8 +90,8 @@ def run(
 
             write_csv(folder)
             console.print(
-                f"[yellow]interrupted[/yellow]: {len(outcome.results)} of {len(planned.cells)} cells "
-                f"are done and kept in {folder}; the same command goes on from there",
+                f"[yellow]interrupted[/yellow]: {len(outcome.results)} of {len(planned.cells)} "
+                f"cells are done and kept in {folder}; the same command goes on from there",
                 highlight=False,
             )
             return 130
@@ -84,7 +105,11 @@ def run(
 
 @cli.command()
 @click.argument("dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the report (default: the first DIR's report/).")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the report (default: the first DIR's report/).",
+)
 def report(dirs: tuple[Path, ...], out: Path | None) -> None:
     """Write results.csv and the report of one or more result folders DIRS."""
     for folder in dirs:
@@ -95,7 +120,9 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 
 @cli.command()
 @click.argument("words", nargs=-1, metavar="[NAME | new NAME]")
-@click.option("--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths.")
+@click.option(
+    "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
+)
 @_TASKS_DIR
 def tasks(words: tuple[str, ...], backbone: str, tasks_dir: Path | None) -> None:
     """List the tasks, show the card of one, or write a new plug-in."""
@@ -113,7 +140,9 @@ def tasks(words: tuple[str, ...], backbone: str, tasks_dir: Path | None) -> None
 
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only).")
+@click.option(
+    "--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only)."
+)
 def tuned(directory: Path, to: Path | None) -> None:
     """Choose learning rates from the finished study in DIRECTORY, on its validation split."""
     from harness import tuned as study
@@ -125,7 +154,9 @@ def tuned(directory: Path, to: Path | None) -> None:
     chosen = study.choose(list(results.values()))
     for entry in chosen.entries:
         arm, tried = entry.arm, len(entry.tries)
-        click.echo(f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}")
+        click.echo(
+            f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
+        )
     if to:
         study.write(chosen, to)
         click.echo(f"written: {to}")
@@ -148,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None):  # type: ignore[no-untyped-def]
+def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan:
     from harness.plan import make_plan
     from harness.sweep import load_sweep
 
@@ -160,7 +191,8 @@ def _report(dirs: Sequence[Path], out: Path) -> Path:
 
     for folder in dirs:
         write_csv(folder)
-    return build_report(dirs, out)
+    page: Path = build_report(dirs, out)
+    return page
 
 
 def _statuses(text: str) -> list[str]:

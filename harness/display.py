@@ -55,7 +55,9 @@ class RunDisplay:
             self._console.print(f"{place} {_line(result)}", highlight=False)
         elif progress.done < progress.total:
             left = progress.total - progress.done
-            self._console.print(f"{left} cells to run, {progress.done} done before", highlight=False)
+            self._console.print(
+                f"{left} cells to run, {progress.done} done before", highlight=False
+            )
 
 
 def print_plan(cells: list[Cell], console: Console) -> None:
@@ -123,7 +125,9 @@ def _line(result: dict[str, Any]) -> str:
     cost = result["cost"] or {}
     if result["status"] != "ok":
         error = result["error"] or {}
-        return f"[red]{result['status']}[/red] {' · '.join(parts)}: {escape(error.get('message', ''))}"
+        return (
+            f"[red]{result['status']}[/red] {' · '.join(parts)}: {escape(error.get('message', ''))}"
+        )
     if "accuracy" in scores:
         parts.append(f"accuracy {scores['accuracy']:.3f}")
     elif "validation_accuracy" in scores:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.cell_result import failed_result
-from harness.cells import Cell
 from harness.worker import PRELOAD, Job, work
 
 

@@ -107,4 +107,5 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def _kind(value: Any) -> str:
-    return {list: "list", str: "text"}.get(type(value), type(value).__name__)
+    names: dict[type, str] = {list: "list", str: "text"}
+    return names.get(type(value), type(value).__name__)

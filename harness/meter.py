@@ -113,7 +113,7 @@ class Rate:
         return float(low), float(middle), float(high)
 
     def row(self, prefix: str, steady: bool) -> dict[str, Any]:
-        """Result fields: the median where every step has one size (`steady`), else the overall rate."""
+        """Result fields: the median where steps have one size (`steady`), else the overall rate."""
         quartiles = self.quartiles()
         if quartiles is None:
             return {}

@@ -38,11 +38,15 @@ def check_method(method: Method, where: str) -> None:
             raise BadInput(f"{where}: {min(extra)}: full fine-tuning takes no settings but lr")
         return
     if method.target not in (None, *TARGETS):
-        raise BadInput(f"{where}.target: unknown: '{method.target}'.{nearest(method.target, TARGETS)}")
+        raise BadInput(
+            f"{where}.target: unknown: '{method.target}'.{nearest(method.target, TARGETS)}"
+        )
     placements = ("alternate", "even", "first", "last", "random")
     for placement in method.placement:
         if placement not in placements:
-            raise BadInput(f"{where}.placement: unknown: '{placement}'.{nearest(placement, placements)}")
+            raise BadInput(
+                f"{where}.placement: unknown: '{placement}'.{nearest(placement, placements)}"
+            )
     if method.type in ("lora", "ssmlora") and not method.options:
         return  # nothing to look up, and importing PEFT takes seconds
     fields = _config_fields(method.type, where)
@@ -56,7 +60,7 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     """Make `model` trainable as the cell says. LoRA and SSMLoRA get the same sites."""
     if cell.method == "full":
         return Adapted(model, None, None)
-    from peft import TaskType, get_peft_model
+    from peft import get_peft_model
 
     from ssmlora import candidate_sites, count_links, select_sites
 
@@ -65,7 +69,7 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     sites = select_sites(candidate_sites(model), cell.density, cell.placement, seed=cell.seed)
     settings: dict[str, Any] = {
         "target_modules": [site.name for site in sites],
-        "task_type": TaskType.SEQ_CLS,
+        "modules_to_save": ["classifier"],
         **cell.options,
     }
     config_class = _config_class(cell.method)
@@ -83,8 +87,9 @@ def adapt(model: Any, cell: Cell) -> Adapted:
 
 
 def _config_class(name: str) -> Any:
-    import ssmlora  # noqa: F401  # registers its PEFT type
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    import ssmlora  # noqa: F401  # registers its PEFT type
 
     known = {str(getattr(k, "value", k)).lower(): v for k, v in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     return known[name.lower()]
@@ -95,8 +100,10 @@ def _config_fields(name: str, where: str) -> set[str]:
 
     known = {str(getattr(k, "value", k)).lower() for k in PEFT_TYPE_TO_CONFIG_MAPPING}
     if name.lower() not in known | {"ssmlora"}:
-        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, known | {'full', 'ssmlora'})}")
+        raise BadInput(
+            f"{where}: unknown method '{name}'.{nearest(name, known | {'full', 'ssmlora'})}"
+        )
     fields = {field.name for field in dataclasses.fields(_config_class(name))}
     if "target_modules" not in fields:
         raise BadInput(f"{where}: '{name}' is not placed on modules, so it has no density to sweep")
-    return fields - {"target_modules", "task_type", "r", "lora_alpha", "placement", "density"}
+    return fields - {"target_modules", "task_type", "modules_to_save", "r", "lora_alpha", "placement", "density"}

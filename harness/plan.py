@@ -57,8 +57,12 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     for name, task in tasks.items():
         revisions = {"task": task.metadata.revision, "backbone": backbone.revision}
         for cell in _train_cells(sweep, {**common, "task": name, "revisions": revisions}):
-            cells.append(cell if cell.lr or cell.method == BASELINE else _with_rate(cell, rates, source))
-    cells += _probe_cells(sweep, {**common, "task": None, "revisions": {"backbone": backbone.revision}})
+            cells.append(
+                cell if cell.lr or cell.method == BASELINE else _with_rate(cell, rates, source)
+            )
+    cells += _probe_cells(
+        sweep, {**common, "task": None, "revisions": {"backbone": backbone.revision}}
+    )
     unique = {cell.id: cell for cell in cells}
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
@@ -75,7 +79,8 @@ def _train_cells(sweep: Sweep, common: dict[str, Any]) -> Iterator[Cell]:
             place = {**common, **settings, "kind": "train", "length": length, "seed": seed}
             for method in sweep.methods:
                 for arm in _arms(method):
-                    for lr in method.lr or [given]:
+                    rates: list[float | None] = [*method.lr] or [given]
+                    for lr in rates:
                         yield Cell(**place, **arm, lr=lr)
             yield Cell(**place, method=BASELINE)
 
@@ -135,8 +140,6 @@ def _with_rate(cell: Cell, rates: list[tuned.Entry] | None, source: Path) -> Cel
     studied = sorted({f"{e.arm['method']} on {e.arm['task']}" for e in rates or []})
     raise BadInput(
         f"{source}: train.lr: tuned.yaml has no learning rate for {cell.arm} of {cell.backbone} on "
-        f"{cell.task}; it has {', '.join(studied) or 'none at all'}. Give train.lr as a number, give "
-        f"the method its own lr, or run a study (see sweeps/tune.yaml)"
+        f"{cell.task}; it has {', '.join(studied) or 'none at all'}. Give train.lr as a number, "
+        f"give the method its own lr, or run a study (see sweeps/tune.yaml)"
     )
-
-

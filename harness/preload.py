@@ -11,7 +11,7 @@ import sklearn.linear_model
 import sklearn.metrics  # noqa: F401
 import torch
 import transformers  # noqa: F401
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401
+from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: F401
 from transformers.models.bert import modeling_bert  # noqa: F401
 
 import harness.cell  # noqa: F401

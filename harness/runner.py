@@ -79,7 +79,7 @@ def run_plan(
     interrupted = False
     if pending:
         try:
-            with _terminate_as_interrupt():
+            with _TerminateAsInterrupt():
                 _run(plan, pending, folder, workers, ran, progress, report)
         except KeyboardInterrupt:
             interrupted = True
@@ -149,7 +149,7 @@ def _totals(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-class _terminate_as_interrupt:  # noqa: N801  # reads as a clause of `with`
+class _TerminateAsInterrupt:
     """SIGTERM ends a run the way Ctrl-C does."""
 
     def __enter__(self) -> None:

@@ -1,10 +1,10 @@
 """The run folder: one file a cell, written whole or not at all, never overwritten.
 
-    sweep.yaml            the sweep as run (earlier ones stay as sweep.1.yaml, …)
-    manifest.json         every cell the sweep stands for, and what running them took
-    cells/<id>.json       a cell's outcome; <id>.retry1.json, … where it was run again
-    logs/<id>.log         what its process printed, tracebacks included
-    results.csv, report/  made from the cells
+sweep.yaml            the sweep as run (earlier ones stay as sweep.1.yaml, …)
+manifest.json         every cell the sweep stands for, and what running them took
+cells/<id>.json       a cell's outcome; <id>.retry1.json, … where it was run again
+logs/<id>.log         what its process printed, tracebacks included
+results.csv, report/  made from the cells
 """
 
 from __future__ import annotations

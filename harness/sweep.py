@@ -56,7 +56,7 @@ class Limits(_Strict):
 
 
 class Method(_Strict):
-    """One entry under `methods`: every list in it is swept; `options` go to the PEFT configuration."""
+    """One entry under `methods`: its lists are swept, `options` go to the PEFT configuration."""
 
     type: str
     density: list[Density] = Field(default_factory=list)
@@ -81,7 +81,9 @@ class Sweep(_Strict):
     tasks: list[str] = Field(default_factory=list)
     lengths: list[Length] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]], Field(min_length=1)] = [0]
+    seeds: Annotated[
+        list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]], Field(min_length=1)
+    ] = [0]
     train: Train = Train()
     probe: Probe | None = None
     limits: Limits = Limits()
@@ -117,7 +119,7 @@ def _method(entry: Any) -> Any:
         return {"type": entry}
     if not (isinstance(entry, dict) and len(entry) == 1):
         raise ValueError("each method is a name, or one name with its settings in braces")
-    (name, settings), = entry.items()
+    ((name, settings),) = entry.items()
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
         raise ValueError(f"the settings of '{name}' must be keys and values")

@@ -1,4 +1,4 @@
-"""Learning rates chosen on the validation split: read by `lr: tuned`, written from a study's cells."""
+"""Learning rates chosen on the validation split: read by `lr: tuned`, written from a study."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def read(path: Path) -> list[Entry]:
     """
     if not path.exists():
         raise BadInput(
-            f"{path}: there is no such file, and `lr: tuned` needs it. Give train.lr as a number, or "
-            f"run a study and write it: bench-long run sweeps/tune.yaml, bench-long tuned runs/tune"
+            f"{path}: there is no such file, and `lr: tuned` needs it. Give train.lr as a number, "
+            f"or run a study and write it: `make tune`"
         )
     try:
         return Study.model_validate(read_yaml(path)).entries
@@ -68,7 +68,9 @@ def choose(results: list[dict[str, Any]]) -> Study:
         BadInput: no training cell is there, or the arms had unequal numbers of tries.
     """
     arms: dict[str, dict[str, Any]] = {}
-    tries: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    tries: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for result in results:
         cell = result["cell"]
         if result["kind"] != "train" or cell["method"] == BASELINE:
@@ -84,13 +86,17 @@ def choose(results: list[dict[str, Any]]) -> Study:
     if not arms:
         raise BadInput("no training cells are here to choose learning rates from")
     if len({len(t) for t in tries.values()}) > 1:
-        counts = ", ".join(f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items())
+        counts = ", ".join(
+            f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
+        )
         raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
     entries = [_entry(arms[key], tries[key]) for key in arms]
     first = next(r for r in results if r["kind"] == "train")["cell"]
     lengths = sorted({r["cell"]["length"] for r in results})
     seeds = sorted({r["cell"]["seed"] for r in results})
-    study = {name: first[name] for name in ("examples", "epochs", "batch_size", "validation_examples")}
+    study = {
+        name: first[name] for name in ("examples", "epochs", "batch_size", "validation_examples")
+    }
     return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
 
 

@@ -1,0 +1,51 @@
+"""`bench-long tasks`: list the plug-ins, show a card, write a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.errors import BadInput
+from tasks import TaskError, discover, load_task
+
+
+def list_tasks(tasks_dir: Path | None) -> None:
+    """Print one line a task, and why the broken ones are not among them."""
+    found = discover(tasks_dir)
+    for name in sorted(found):
+        metadata = found[name].metadata
+        click.echo(f"{name:<14} {metadata.family:<16} {metadata.title}")
+    for name, reason in sorted(found.broken.items()):
+        click.echo(f"{name:<14} broken: {reason}")
+
+
+def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
+    """Print a task's card, its lengths measured by a backbone's tokenizer."""
+    from harness.backbones import find_backbone, load_tokenizer
+    from tasks.card import render_card, task_card
+
+    try:
+        task = load_task(name, tasks_dir)
+        task.prepare()
+        tokenizer = load_tokenizer(find_backbone(backbone, "--backbone"))
+
+        def offsets(text: str) -> list[tuple[int, int]]:
+            coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+            return [(int(start), int(end)) for start, end in coded["offset_mapping"]]
+
+        click.echo(render_card(task_card(task, offsets, task.metadata.lengths)))
+    except TaskError as error:
+        raise BadInput(f"tasks: {error}") from None
+
+
+def write_task(name: str, tasks_dir: Path | None) -> None:
+    """Write a plug-in and its test: beside the built-in tasks, or into `tasks_dir`."""
+    from tasks.template import new_task
+
+    folder = tasks_dir or Path(__file__).parent.parent / "tasks"
+    try:
+        for path in new_task(name, folder):
+            click.echo(f"written: {path}")
+    except TaskError as error:
+        raise BadInput(f"tasks new: {error}") from None

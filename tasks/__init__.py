@@ -1,0 +1,15 @@
+"""Task plug-ins: one file a task. This room knows nothing of the harness and needs no torch."""
+
+from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.registry import Registry, discover, load_task
+
+__all__ = [
+    "Example",
+    "Registry",
+    "Splits",
+    "Task",
+    "TaskError",
+    "TaskMetadata",
+    "discover",
+    "load_task",
+]

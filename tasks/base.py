@@ -1,0 +1,79 @@
+"""What a task is: validated metadata, and one method that yields its examples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TaskError(Exception):
+    """A task that cannot be used: one line that says what is missing and how to get it."""
+
+
+class Example(NamedTuple):
+    """One text with its label (an index into the metadata's labels) and a stable name."""
+
+    id: str
+    text: str
+    label: int
+
+
+class Splits(NamedTuple):
+    """Train, validation and test; no text, nor a near-duplicate of it, stands in two of them."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    test: Sequence[Example]
+
+
+class TaskMetadata(BaseModel):
+    """What is known of a task before its data is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: str
+    description: str
+    family: Literal["classification"] = "classification"
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    metric: Literal["accuracy"] = "accuracy"
+    source: str
+    """Where the data comes from, in words."""
+    revision: str
+    """What pins the data: a checksum, a version, or the version of a generator."""
+    licence: str
+    citation: str
+    natural_length: Annotated[int, Field(gt=0)]
+    """Median length in tokens before anything is cut (WordPiece)."""
+    lengths: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Lengths in tokens at which the task makes sense."""
+    min_length: Annotated[int, Field(gt=0)] = 8
+    balanced: bool
+    """Whether every label is about as frequent as every other."""
+    needs_network: bool = False
+
+
+class Task(ABC):
+    """A source of labelled texts. Subclasses set `metadata` and yield `splits`."""
+
+    metadata: ClassVar[TaskMetadata]
+
+    def prepare(self) -> None:  # noqa: B027  # a generated task has nothing to check
+        """Check that the source is there and whole, and fill the cache. Fetches nothing.
+
+        Raises:
+            TaskError: something is missing or damaged.
+        """
+
+    @abstractmethod
+    def splits(self, length: int, seed: int) -> Splits:
+        """Examples for texts of up to `length` tokens.
+
+        The seed decides the order of train (and, where texts are generated, the texts
+        themselves). Validation and test are the same for every seed, in a fixed shuffled
+        order, so that seeds and arms are compared on the same texts. Callers take the first n
+        of each and cut texts to `length` tokens themselves.
+        """

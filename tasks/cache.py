@@ -1,0 +1,53 @@
+"""Prepared examples on disk: JSON lines, written whole or not at all, named by what made them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from tasks.base import Example, Splits
+
+
+def cached(name: str, key: str, build: Callable[[], Splits]) -> Splits:
+    """Return what `build` returned under this key before, or build and keep it.
+
+    The folder is $BENCH_LONG_CACHE, else ~/.cache/bench-long. A file that is not whole is made
+    again. `key` must hold everything that decides the content.
+    """
+    path = _folder() / f"{name}-{sha256(key.encode()).hexdigest()[:16]}.jsonl"
+    try:
+        return _read(path)
+    except (OSError, ValueError):
+        splits = build()
+        _write(path, splits)
+        return splits
+
+
+def _folder() -> Path:
+    given = os.environ.get("BENCH_LONG_CACHE")
+    return Path(given) if given else Path.home() / ".cache" / "bench-long"
+
+
+def _read(path: Path) -> Splits:
+    parts: dict[str, list[Example]] = {name: [] for name in Splits._fields}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            part, *fields = json.loads(line)
+            if part == "end":
+                return Splits(**parts)
+            parts[part].append(Example(*fields))
+    raise ValueError(f"{path} has no end")
+
+
+def _write(path: Path, splits: Splits) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with part.open("w", encoding="utf-8") as file:
+        for name, examples in zip(Splits._fields, splits, strict=True):
+            for example in examples:
+                file.write(json.dumps([name, *example]) + "\n")
+        file.write('["end"]\n')
+    part.replace(path)

@@ -1,0 +1,121 @@
+"""Finds plug-ins: in this folder, in a folder the user names, among installed packages."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from pydantic import ValidationError
+
+from tasks.base import Task, TaskError, TaskMetadata
+
+GROUP = "bench_long.tasks"
+"""Entry-point group under which other packages offer task classes."""
+
+
+class Registry(Mapping[str, type[Task]]):
+    """Task classes by name; `broken` maps what could not be loaded to the reason."""
+
+    def __init__(self, classes: dict[str, type[Task]], broken: dict[str, str]) -> None:
+        self._classes = classes
+        self.broken = broken
+
+    def __getitem__(self, name: str) -> type[Task]:
+        return self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._classes)
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+
+def discover(extra_dir: Path | None = None) -> Registry:
+    """Load every plug-in. One that fails is recorded as broken and takes no other down."""
+    classes: dict[str, type[Task]] = {}
+    broken: dict[str, str] = {}
+    folders = [Path(__file__).parent, *([extra_dir] if extra_dir else [])]
+    for path in (path for folder in folders for path in sorted(folder.glob("*.py"))):
+        built_in = path.parent == folders[0]
+        if path.name.startswith(("_", "test_")):
+            continue
+        try:
+            module = importlib.import_module(f"tasks.{path.stem}") if built_in else _load(path)
+            found = _tasks_in(module)
+            if not found and not built_in:
+                raise TaskError("holds no subclass of Task")
+            for task in found:
+                _add(task, classes)
+        except Exception as error:
+            broken[path.stem] = _reason(error)
+    for entry in entry_points(group=GROUP):
+        try:
+            task = entry.load()
+            if not (inspect.isclass(task) and issubclass(task, Task)):
+                raise TaskError("is not a subclass of Task")
+            _add(task, classes)
+        except Exception as error:
+            broken[entry.name] = _reason(error)
+    return Registry(classes, broken)
+
+
+def load_task(name: str, extra_dir: Path | None = None) -> Task:
+    """Make the task of that name.
+
+    Raises:
+        TaskError: there is none (the nearest name is given), or its plug-in is broken.
+    """
+    found = discover(extra_dir)
+    if name in found:
+        return found[name]()
+    if name in found.broken:
+        raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
+    close = difflib.get_close_matches(name, list(found), n=1, cutoff=0.5)
+    hint = f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(sorted(found))}."
+    raise TaskError(f"there is no task '{name}'. {hint}")
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a file outside the package under a name of its own."""
+    name = f"bench_long_tasks_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TaskError("is not a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _tasks_in(module: ModuleType) -> list[type[Task]]:
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, Task)
+        and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
+    ]
+
+
+def _add(task: type[Task], classes: dict[str, type[Task]]) -> None:
+    metadata = getattr(task, "metadata", None)
+    if not isinstance(metadata, TaskMetadata):
+        raise TaskError(f"{task.__name__} has no metadata of type TaskMetadata")
+    if metadata.name in classes:
+        raise TaskError(f"the name '{metadata.name}' is taken by another task")
+    classes[metadata.name] = task
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"metadata: {'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
+    text = str(error).strip().splitlines() or [""]
+    return text[0] if isinstance(error, TaskError) else f"{type(error).__name__}: {text[0]}"
