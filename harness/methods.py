@@ -106,4 +106,12 @@ def _config_fields(name: str, where: str) -> set[str]:
     fields = {field.name for field in dataclasses.fields(_config_class(name))}
     if "target_modules" not in fields:
         raise BadInput(f"{where}: '{name}' is not placed on modules, so it has no density to sweep")
-    return fields - {"target_modules", "task_type", "modules_to_save", "r", "lora_alpha", "placement", "density"}
+    return fields - {
+        "target_modules",
+        "task_type",
+        "modules_to_save",
+        "r",
+        "lora_alpha",
+        "placement",
+        "density",
+    }
