@@ -1,14 +1,19 @@
-"""SSMLoRA (Yu et al., NAACL 2025) as a PEFT method; import it before loading an adapter."""
+"""SSMLoRA as a PEFT method: low-rank adapters that hand a small state from layer to layer.
+
+Import this package before `peft.PeftModel.from_pretrained`, so that PEFT knows the method.
+"""
+
+from __future__ import annotations
 
 from ssmlora.config import SSMLoraConfig
-from ssmlora.layer import SSMLoraLinear
+from ssmlora.layer import SSMLoraLayer
 from ssmlora.model import SSMLoraModel
 from ssmlora.placement import Site, candidate_sites, count_links, select_sites
 from ssmlora.register import register
 
 __all__ = [
     "SSMLoraConfig",
-    "SSMLoraLinear",
+    "SSMLoraLayer",
     "SSMLoraModel",
     "Site",
     "candidate_sites",

@@ -1,81 +1,150 @@
-"""The configuration: what PEFT users know, and what the state adds."""
+"""What a user sets: the fields PEFT users know, and those of the state."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from peft.config import PeftConfig
 
+from ssmlora.placement import PLACEMENTS
 from ssmlora.register import peft_type
 
-INITS = ("small_random", "paper")
+FORMAT = 1
+"""Version of the checkpoint layout: tensor names, their orientation, the placement rule."""
+
+INITS = ("paper", "small_random", "lora_scale")
 
 
 @dataclass
-class SSMLoraConfig(PeftConfig):
-    """Configuration of SSMLoRA.
+class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
+    """Configuration of SSMLoRA (Yu et al., NAACL 2025, arXiv 2502.04958).
 
     Args:
-        r: Rank, and size of the state.
-        lora_alpha: Scale is lora_alpha / r (lora_alpha / sqrt(r) with `use_rslora`).
-        lora_dropout: Dropout on a layer's input, as in LoRA.
-        state_dropout: Dropout on the state where it enters the output; 0.1 in the released code.
-        target_modules: Names of the candidate modules that may carry a state, by suffix; None
-            takes the query and value projections of a known architecture.
-        exclude_modules: Names left out of the candidates, by suffix.
-        layers_to_transform: Layer indices the candidates are restricted to.
-        stateless_modules: Modules (by suffix) that get a plain low-rank pair without a state.
-        density: Share of the candidates that are adapted, in (0, 1].
-        placement: `alternate` (the paper's), `even`, `first`, `last`, `random`, or a list of full
-            module names, which overrides `density`. See `ssmlora.placement.select_sites`.
-        placement_seed: Seed of the placement `random`.
-        init: `small_random` (W_d normal with std 0.02; ours, and the default by the measurement in
-            the folder's README) or `paper` (W_d = 0).
-        epsilon: Added to the range in the min-max step (1e-8 in the paper).
-        detach_state: Cut gradients where the state passes to the next layer (the paper's).
-        link_state: False makes every layer start from a zero state: the control without a chain.
-        use_rslora: Scale by 1 / sqrt(r) instead of 1 / r.
-        bias: Only `none` is supported.
-        modules_to_save: Modules trained and saved beside the adapter, such as a new head.
-        sites: Filled in at injection: the full names of the modules that carry a state, in order.
+        r: rank of the low-rank pair and width of the state.
+        lora_alpha: the update is scaled by `lora_alpha / r`.
+        use_rslora: scale by `lora_alpha / sqrt(r)` instead.
+        lora_dropout: dropout on the input of W_a, as in LoRA; not in the paper.
+        state_dropout: dropout on the state where it enters the output (0.1 in the released code).
+            The state that is handed on is the one before dropout.
+        target_modules: names or a regular expression of the modules that may carry the state;
+            left out: the query and value projections of the architecture.
+        density: share of those modules that are adapted, in (0, 1].
+        placement: which of them: `alternate` (the paper's), `even`, `first`, `last`, `random`,
+            or a list of full module names. See `ssmlora.select_sites`.
+        placement_seed: seed of the `random` placement.
+        stateless_modules: names or a regular expression of modules that get a plain low-rank pair.
+        init: `paper`, `small_random` or `lora_scale`; see the README for what was measured.
+        epsilon: added to the range in the min-max; left out: 1e-8, the paper's.
+        detach_state: the state handed on carries no gradient (the paper's way).
+        link_state: False cuts the chain: every layer starts from h = 0. The control without which
+            no gain can be credited to the state.
+        bias: `none`, `all` or `ssmlora_only`.
+        modules_to_save: modules trained in full and saved with the adapter.
+        exclude_modules: names or a regular expression of modules never adapted.
+        layers_to_transform: only these layer indices.
+        layers_pattern: name of the list of layers, where PEFT cannot guess it.
+        checkpoint_format: version of the checkpoint's layout, filled in.
+
+    Raises:
+        ValueError: a value outside its range, or a checkpoint of another format.
     """
 
-    r: int = 8
-    lora_alpha: float = 16
-    lora_dropout: float = 0.0
-    state_dropout: float = 0.1
-    target_modules: list[str] | None = None
-    exclude_modules: list[str] | None = None
-    layers_to_transform: list[int] | None = None
-    stateless_modules: list[str] | None = None
-    density: float = 0.5
-    placement: str | list[str] = "alternate"
-    placement_seed: int = 0
-    init: str = "small_random"
-    epsilon: float = 1e-8
-    detach_state: bool = True
-    link_state: bool = True
-    use_rslora: bool = False
-    bias: str = "none"
-    modules_to_save: list[str] | None = None
-    sites: list[str] | None = field(default=None)
+    r: int = field(default=8, metadata={"help": "Rank of the update and width of the state."})
+    lora_alpha: float = field(default=8, metadata={"help": "Scale numerator."})
+    use_rslora: bool = field(default=False, metadata={"help": "Scale by alpha / sqrt(r)."})
+    lora_dropout: float = field(default=0.0, metadata={"help": "Dropout on the input of W_a."})
+    state_dropout: float = field(default=0.1, metadata={"help": "Dropout on the state."})
+    target_modules: list[str] | str | None = field(
+        default=None, metadata={"help": "Modules that may carry the state."}
+    )
+    density: float = field(default=1.0, metadata={"help": "Share of them that are adapted."})
+    placement: str | list[str] = field(
+        default="alternate", metadata={"help": "Which of them are adapted."}
+    )
+    placement_seed: int = field(default=0, metadata={"help": "Seed of placement `random`."})
+    stateless_modules: list[str] | str | None = field(
+        default=None, metadata={"help": "Modules with a plain low-rank pair."}
+    )
+    init: str = field(default="lora_scale", metadata={"help": f"One of {INITS}."})
+    epsilon: float | None = field(
+        default=None, metadata={"help": "Added to the range in the min-max."}
+    )
+    detach_state: bool = field(
+        default=True, metadata={"help": "The state handed on carries no gradient."}
+    )
+    link_state: bool = field(default=True, metadata={"help": "Layers hand on their state."})
+    bias: str = field(default="none", metadata={"help": "none, all or ssmlora_only."})
+    modules_to_save: list[str] | None = field(
+        default=None, metadata={"help": "Modules trained in full."}
+    )
+    exclude_modules: list[str] | str | None = field(
+        default=None, metadata={"help": "Modules never adapted."}
+    )
+    layers_to_transform: list[int] | int | None = field(
+        default=None, metadata={"help": "Only these layer indices."}
+    )
+    layers_pattern: list[str] | str | None = field(
+        default=None, metadata={"help": "Name of the list of layers."}
+    )
+    checkpoint_format: int = field(default=FORMAT, metadata={"help": "Filled in."})
 
     def __post_init__(self) -> None:
-        """Check what can be checked without a model.
-
-        Raises:
-            ValueError: naming the field and what was expected.
-        """
+        """Fill in what PEFT needs and check every value."""
         super().__post_init__()
         self.peft_type = peft_type()
-        if self.r < 1:
-            raise ValueError(f"r must be at least 1, found {self.r}")
+        for name in ("target_modules", "stateless_modules", "exclude_modules", "placement"):
+            value = getattr(self, name)
+            if isinstance(value, (set, tuple)):
+                setattr(self, name, sorted(value) if isinstance(value, set) else list(value))
+        self._check()
+
+    def _check(self) -> None:
+        if self.checkpoint_format != FORMAT:
+            raise ValueError(
+                f"checkpoint_format is {self.checkpoint_format!r}, but this version of ssmlora "
+                f"reads format {FORMAT} only"
+            )
+        if not isinstance(self.r, int) or isinstance(self.r, bool) or self.r < 1:
+            raise ValueError(f"r must be a whole number of at least 1, not {self.r!r}")
         if not 0 < self.density <= 1:
-            raise ValueError(f"density must be above 0 and at most 1, found {self.density}")
-        if self.init not in INITS:
-            raise ValueError(f"init must be one of {', '.join(INITS)}, found {self.init!r}")
-        if self.bias != "none":
-            raise ValueError(f"bias: only 'none' is supported, found {self.bias!r}")
+            raise ValueError(f"density must lie in (0, 1], not {self.density!r}")
         for name in ("lora_dropout", "state_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), found {getattr(self, name)}")
+                raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)!r}")
+        if isinstance(self.placement, str) and self.placement not in PLACEMENTS:
+            raise ValueError(
+                f"placement must be one of {PLACEMENTS} or a list of module names, "
+                f"not {self.placement!r}"
+            )
+        if self.init not in INITS:
+            raise ValueError(f"init must be one of {INITS}, not {self.init!r}")
+        if self.epsilon is not None and not self.epsilon > 0:
+            raise ValueError(f"epsilon must be positive, not {self.epsilon!r}")
+        if self.bias not in ("none", "all", "ssmlora_only"):
+            raise ValueError(f"bias must be none, all or ssmlora_only, not {self.bias!r}")
+        if self.layers_pattern and self.layers_to_transform is None:
+            raise ValueError("layers_pattern needs layers_to_transform")
+        if isinstance(self.target_modules, str) and self.layers_to_transform is not None:
+            raise ValueError("layers_to_transform cannot be used with a regular expression")
+
+    @property
+    def scaling(self) -> float:
+        """Factor of the update: alpha / r, or alpha / sqrt(r) with rsLoRA."""
+        return self.lora_alpha / (self.r**0.5 if self.use_rslora else self.r)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str, subfolder: str | None = None, **kwargs: Any
+    ) -> Any:
+        """Read `adapter_config.json`; refuse a local folder whose weights are pickled.
+
+        Raises:
+            ValueError: no configuration, weights that are not safetensors, or another format.
+        """
+        folder = Path(pretrained_model_name_or_path, subfolder or "")
+        pickled = folder / "adapter_model.bin"
+        if pickled.exists() and not (folder / "adapter_model.safetensors").exists():
+            raise ValueError(f"{pickled}: only safetensors are read, and this is a pickle")
+        return super().from_pretrained(pretrained_model_name_or_path, subfolder=subfolder, **kwargs)

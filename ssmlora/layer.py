@@ -1,156 +1,245 @@
-"""One adapted linear layer: equations 3 to 7 of the method, row vectors, one state a token."""
+"""One adapted linear layer: a low-rank pair, and the state it hands to the next layer."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
+from torch.nn import functional as F
 
 from ssmlora.config import SSMLoraConfig
-from ssmlora.state import Owner, Pass, current_pass
+from ssmlora.state import ForwardPass, current_pass
+
+MERGE_REFUSED = (
+    "SSMLoRA cannot be merged: its update depends on the input through the min-max of a state, so "
+    "there is no weight matrix that equals it. Keep the adapter, or remove it with unload()."
+)
 
 
-class SSMLoraLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
-    """A frozen linear layer with a low-rank pair, and for stateful sites the state's step.
+@dataclass(frozen=True)
+class Settings:
+    """What one adapter does in one layer.
 
-        u = x W_a                           ssmlora_A, (r, in_features) as nn.Linear stores it
-        z = h W_c + u W_d + h               ssmlora_C, ssmlora_D, (r, r)
-        s = (z - min z) / (max z - min z + epsilon)      over the r entries of each token, float32
-        y = x W_0 + scale (u + dropout(s)) W_b           ssmlora_B, (out_features, r), starts at 0
+    Attributes:
+        reads: keys of the layers before this one on its axis, nearest first.
+        writes: key under which this layer leaves its state; None if no layer follows.
+    """
 
-    h is the s of the layer before on the same axis, or zero. Without a state, y = x W_0 + scale u W_b.
+    scaling: float
+    lora_dropout: float
+    state_dropout: float
+    epsilon: float
+    detach: bool
+    stateful: bool
+    reads: tuple[str, ...] = ()
+    writes: str | None = None
+
+
+class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
+    """The adapter weights of a linear layer, by adapter name.
+
+    In the paper's row vectors, with x (..., d_in) and h (..., r):
+
+        u = x W_a;   z = h W_c + u W_d + h;   s = (z - min z) / (max z - min z + epsilon)
+        y = x W0 + scaling * (u + dropout(s)) W_b;   s is the next layer's h
+
+    The parameters hold the transposed matrices, as torch's linear layers do: `ssmlora_A` (r, d_in),
+    `ssmlora_B` (d_out, r), `ssmlora_C` and `ssmlora_D` (r, r).
     """
 
     adapter_layer_names = ("ssmlora_A", "ssmlora_B", "ssmlora_C", "ssmlora_D")
-    other_param_names = ("r", "lora_alpha", "scaling", "lora_dropout", "state_dropout")
+    other_param_names = ("settings",)
 
-    def __init__(self, base_layer: nn.Module, owner: Owner) -> None:
-        super().__init__()
+    def __init__(self, base_layer: nn.Module, adapter_name: str, config: SSMLoraConfig) -> None:
         self.base_layer = base_layer
-        self.owner = owner
-        self.r: dict[str, int] = {}
-        self.lora_alpha: dict[str, float] = {}
-        self.scaling: dict[str, float] = {}
-        self.lora_dropout = nn.ModuleDict()
-        self.state_dropout = nn.ModuleDict()
-        self.ssmlora_A = nn.ModuleDict()
-        self.ssmlora_B = nn.ModuleDict()
-        self.ssmlora_C = nn.ModuleDict()
-        self.ssmlora_D = nn.ModuleDict()
-        self._config: dict[str, SSMLoraConfig] = {}
-        self.key = ""
-        self.previous: dict[str, str | None] = {}
+        self.ssmlora_A = nn.ParameterDict()
+        self.ssmlora_B = nn.ParameterDict()
+        self.ssmlora_C = nn.ParameterDict()
+        self.ssmlora_D = nn.ParameterDict()
+        self.settings: dict[str, Settings] = {}
+        self.cast_input_dtype_enabled = True
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
-        base: Any = self.get_base_layer()
-        if isinstance(base, nn.Linear):
-            self.in_features, self.out_features = base.in_features, base.out_features
-        elif type(base).__name__ == "Conv1D":  # GPT-2 keeps its weight as (in, out)
-            self.in_features, self.out_features = base.weight.shape
-        else:
-            raise ValueError(f"SSMLoRA adapts linear layers, not {type(base).__name__}")
+        self._active_adapter: str | list[str] = adapter_name
+        self.in_features, self.out_features = features(self.get_base_layer())
 
-    def update_layer(
-        self, adapter_name: str, config: SSMLoraConfig, stateful: bool, key: str
-    ) -> None:
-        """Add an adapter's matrices, initialised as `config.init` says."""
+    def update_layer(self, adapter_name: str, config: SSMLoraConfig, stateful: bool) -> None:
+        """Add an adapter: with W_c and W_d if `stateful`, else a plain low-rank pair."""
         r = config.r
-        self.key = key
-        self.r[adapter_name] = r
-        self.lora_alpha[adapter_name] = config.lora_alpha
-        root = math.sqrt(r) if config.use_rslora else r
-        self.scaling[adapter_name] = config.lora_alpha / root
-        self._config[adapter_name] = config
-        self.previous[adapter_name] = None
-        for place, rate in (
-            (self.lora_dropout, config.lora_dropout),
-            (self.state_dropout, config.state_dropout),
-        ):
-            place[adapter_name] = nn.Dropout(rate) if rate > 0 else nn.Identity()
-        self.ssmlora_A[adapter_name] = nn.Linear(self.in_features, r, bias=False)
-        self.ssmlora_B[adapter_name] = nn.Linear(r, self.out_features, bias=False)
+        self.settings[adapter_name] = Settings(
+            scaling=config.scaling,
+            lora_dropout=config.lora_dropout,
+            state_dropout=config.state_dropout,
+            epsilon=1e-8 if config.epsilon is None else config.epsilon,
+            detach=config.detach_state,
+            stateful=stateful,
+        )
+        self.ssmlora_A[adapter_name] = nn.Parameter(torch.empty(r, self.in_features))
+        self.ssmlora_B[adapter_name] = nn.Parameter(torch.empty(self.out_features, r))
         if stateful:
-            self.ssmlora_C[adapter_name] = nn.Linear(r, r, bias=False)
-            self.ssmlora_D[adapter_name] = nn.Linear(r, r, bias=False)
-        self.reset_parameters(adapter_name, config)
+            self.ssmlora_C[adapter_name] = nn.Parameter(torch.empty(r, r))
+            self.ssmlora_D[adapter_name] = nn.Parameter(torch.empty(r, r))
+        self.reset_parameters(adapter_name, config.init)
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def reset_parameters(self, adapter_name: str, config: SSMLoraConfig) -> None:
-        """W_a normal with std 1 / sqrt(r), W_b and W_c zero, W_d zero or small and random."""
-        nn.init.normal_(self._weight("A", adapter_name), std=1 / math.sqrt(config.r))
-        nn.init.zeros_(self._weight("B", adapter_name))
-        if adapter_name in self.ssmlora_C:
-            nn.init.zeros_(self._weight("C", adapter_name))
-            if config.init == "paper":
-                nn.init.zeros_(self._weight("D", adapter_name))
-            else:
-                nn.init.normal_(self._weight("D", adapter_name), std=0.02)
+    def reset_parameters(self, adapter_name: str, init: str) -> None:
+        """Fill the matrices of an adapter. W_b = 0: the model starts as the base model."""
+        a, b = self.ssmlora_A[adapter_name], self.ssmlora_B[adapter_name]
+        stateful = self.settings[adapter_name].stateful
+        if init == "lora_scale" or not stateful:
+            nn.init.kaiming_uniform_(a, a=math.sqrt(5))  # as LoRA: std 1 / sqrt(3 d_in)
+        else:
+            nn.init.normal_(a, std=a.shape[0] ** -0.5)
+        nn.init.zeros_(b)
+        if stateful:
+            nn.init.zeros_(self.ssmlora_C[adapter_name])
+            # With W_d = 0 the first layer's z is 0, where the min-max has slope 1 / epsilon.
+            std = {"paper": 0.0, "small_random": 0.02, "lora_scale": a.shape[0] ** -0.5}[init]
+            nn.init.normal_(self.ssmlora_D[adapter_name], std=std)
+
+    def link(self, adapter_name: str, reads: tuple[str, ...], writes: str | None) -> None:
+        """Say whose state this layer reads, and whether anyone reads its own."""
+        settings = self.settings[adapter_name]
+        self.settings[adapter_name] = dataclasses.replace(settings, reads=reads, writes=writes)
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Refused: a nonlinear state has no weight matrix.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(MERGE_REFUSED)
+
+    def unmerge(self) -> None:
+        """Nothing is ever merged, so nothing can be unmerged.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(MERGE_REFUSED)
+
+    def add_update(self, adapter_name: str, x: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+        """result + scaling * (u + dropout(s)) W_b, for x (..., d_in) and result (..., d_out)."""
+        settings = self.settings[adapter_name]
+        a, b = self.ssmlora_A[adapter_name], self.ssmlora_B[adapter_name]
+        autocast = _autocast_is_on(x.device.type)
+        if not autocast:
+            x = self._cast_input_dtype(x, a.dtype)
+        if settings.lora_dropout:
+            x = F.dropout(x, settings.lora_dropout, self.training)
+        v = F.linear(x, a)
+        if settings.stateful:
+            # The r x r products are too small to gain from half precision, and casting costs more.
+            with torch.autocast(x.device.type, enabled=False) if autocast else nullcontext():
+                v = self._with_state(adapter_name, settings, v)
+        if v.dtype != result.dtype:
+            return (result + settings.scaling * F.linear(v, b)).to(result.dtype)
+        # One product that scales and adds: no other tensor as wide as the output is made.
+        flat = result.reshape(-1, self.out_features), v.reshape(-1, v.shape[-1])
+        return torch.addmm(*flat, b.t(), alpha=settings.scaling).view(result.shape)
+
+    def _with_state(self, adapter_name: str, settings: Settings, u: torch.Tensor) -> torch.Tensor:
+        """Read h, compute s, leave it for the next layer; u + dropout(s), (..., r) as u."""
+        # At least float32: in half precision an epsilon of 1e-8 is zero, and the min-max 0 / 0.
+        dtype = torch.promote_types(u.dtype, torch.float32)
+        c, d = self.ssmlora_C[adapter_name].to(dtype), self.ssmlora_D[adapter_name].to(dtype)
+        here = current_pass() if settings.reads or settings.writes else None
+        h = _read(settings, here, u)
+        flat = u.to(dtype).reshape(-1, u.shape[-1])
+        if h is None and c.requires_grad and torch.is_grad_enabled():
+            # W_c gets a gradient of exactly zero: optimizers and distributed training can live
+            # with that, with none at all they cannot.
+            h = torch.zeros_like(u, dtype=dtype)
+        if h is None:
+            z = flat @ d.t()
+        else:
+            h = h.reshape(flat.shape)
+            z = torch.addmm(torch.addmm(h, h, c.t()), flat, d.t())
+        low, high = torch.aminmax(z, dim=-1, keepdim=True)
+        s = ((z - low) / (high - low + settings.epsilon)).view(u.shape)
+        if settings.writes is not None:
+            assert here is not None
+            here.states[settings.writes] = s.detach() if settings.detach else s
+        return (u + F.dropout(s, settings.state_dropout, self.training)).to(u.dtype)
+
+
+def _autocast_is_on(device: str) -> bool:
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def _read(settings: Settings, here: ForwardPass | None, u: torch.Tensor) -> torch.Tensor | None:
+    if here is None:
+        if settings.reads or settings.writes:
+            raise RuntimeError(
+                "An SSMLoRA layer that is linked to others ran outside a forward pass of the model "
+                "that holds it: call the whole model or its encoder or decoder, not one block. "
+                "Gradient checkpointing works through the model's own "
+                "gradient_checkpointing_enable(), not through torch.utils.checkpoint on a block."
+            )
+        return None
+    if not settings.detach and here.in_checkpoint and not torch.is_grad_enabled():
+        raise RuntimeError(
+            "detach_state=False needs gradient checkpointing with use_reentrant=False: the "
+            "reentrant kind cuts the gradient that flows through the state."
+        )
+    # Nearest first: a layer that was skipped in this pass (LayerDrop) is passed over.
+    for key in settings.reads:
+        h = here.states.get(key)
+        if h is not None:
+            if h.shape != u.shape:
+                raise RuntimeError(
+                    f"An SSMLoRA layer with input of shape {tuple(u.shape[:-1])} was handed a "
+                    f"state of {tuple(h.shape[:-1])}: layers on one axis must see the same "
+                    "tokens. Adapt these layers as stateless_modules."
+                )
+            return h.to(u.device)
+    return None
+
+
+class Linear(nn.Module, SSMLoraLayer):
+    """A frozen linear layer (or transformers' Conv1D) with SSMLoRA on top."""
+
+    def __init__(
+        self, base_layer: nn.Module, adapter_name: str, config: SSMLoraConfig, stateful: bool
+    ) -> None:
+        super().__init__()
+        SSMLoraLayer.__init__(self, base_layer, adapter_name, config)
+        self.update_layer(adapter_name, config, stateful)
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Adapt the base layer's output; x is (..., in_features)."""
+        """The base layer's output plus the update of every active adapter, in its dtype."""
         result: torch.Tensor = self.base_layer(x, *args, **kwargs)
         if self.disable_adapters:
             return result
-        dtype = result.dtype
-        for name in self.active_adapters:
-            if name in self.ssmlora_A:
-                result = result + self._delta(name, x).to(dtype)
+        for name in cast(list[str], self.active_adapters):
+            if name in self.settings:
+                result = self.add_update(name, x, result)
         return result
 
-    def _delta(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        x = self._cast_input_dtype(x, self._weight("A", name).dtype)
-        u = self.ssmlora_A[name](self.lora_dropout[name](x))
-        if name in self.ssmlora_C:
-            u = u + self.state_dropout[name](self._state(name, u))
-        delta: torch.Tensor = self.ssmlora_B[name](u * self.scaling[name])
-        return delta
+    def __repr__(self) -> str:
+        """Name the method beside the class."""
+        return "ssmlora." + super().__repr__()
 
-    def _state(self, name: str, u: torch.Tensor) -> torch.Tensor:
-        config = self._config[name]
-        now = current_pass(self.owner)
-        h = self._read(name, now) if config.link_state else None
-        z = self.ssmlora_D[name](u)
-        if h is not None:
-            z = z + self.ssmlora_C[name](h) + h
-        elif self.training:
-            # W_c has nothing to multiply here, but distributed training expects a gradient (zero)
-            # from every trainable parameter.
-            z = z + 0.0 * self._weight("C", name).sum()
-        z = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
-        low = z.amin(-1, keepdim=True)
-        high = z.amax(-1, keepdim=True)
-        s = ((z - low) / (high - low + config.epsilon)).to(u.dtype)
-        if now is not None:
-            now.states[name, self.key] = s.detach() if config.detach_state else s
-        return s
 
-    def _read(self, name: str, now: Pass | None) -> torch.Tensor | None:
-        previous = self.previous[name]
-        if previous is None:
-            return None
-        if now is None or (name, previous) not in now.states:
-            raise RuntimeError(
-                f"{self.key}: the state of {previous} is not there. An adapted layer runs inside "
-                f"a forward pass of its model, after the layers before it; for gradient "
-                f"checkpointing use the model's gradient_checkpointing_enable()"
-            )
-        return now.states[name, previous]
+def features(base_layer: nn.Module) -> tuple[int, int]:
+    """Input and output width of a linear layer.
 
-    def _weight(self, letter: str, name: str) -> torch.Tensor:
-        weight: torch.Tensor = getattr(self, f"ssmlora_{letter}")[name].weight
-        return weight
-
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Refuse: the state is not linear in x, so no change of W_0 can stand for it."""
-        raise NotImplementedError(
-            "SSMLoRA cannot be merged into the base weights: the min-max step of its state is not "
-            "linear in the layer's input. Keep the adapter, or unload() to drop it"
+    Raises:
+        ValueError: a module that is none.
+    """
+    if type(base_layer).__name__ == "Conv1D":  # transformers, GPT-2: weight is (d_in, d_out)
+        weight: Any = base_layer.weight
+        return int(weight.shape[0]), int(weight.shape[1])
+    if not (hasattr(base_layer, "in_features") and hasattr(base_layer, "out_features")):
+        raise ValueError(
+            f"SSMLoRA adapts linear layers only, and {type(base_layer).__name__} is none"
         )
-
-    def unmerge(self) -> None:
-        """Refuse, as `merge` does."""
-        raise NotImplementedError("SSMLoRA is never merged, so there is nothing to unmerge")
+    layer: Any = base_layer
+    return int(layer.in_features), int(layer.out_features)

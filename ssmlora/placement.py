@@ -1,87 +1,125 @@
-"""Which modules are adapted: candidates of a model, and the rule from density to sites.
+"""Which linear layers are adapted: the rule that turns density and placement into module names.
 
-LoRA can use the same rule: `LoraConfig(target_modules=[s.name for s in select_sites(...)])`.
-
-The placement `alternate` on six layers (q: query, v: value, .: not adapted):
-
-    layer        0   1   2   3   4   5    links
-    density 1    qv  qv  qv  qv  qv  qv   10
-    density 1/2  q   v   q   v   q   v     4
-    density 1/4  q   .   v   .   q   .     1
-    density 1/8  q   .   .   v   .   .     0
+It knows names only, so LoRA can be given the same sites:
+`LoraConfig(target_modules=[site.name for site in select_sites(candidate_sites(model), 0.5)])`.
 """
 
 from __future__ import annotations
 
-import math
+import difflib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
 
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 PLACEMENTS = ("alternate", "even", "first", "last", "random")
 
-QUERY_VALUE: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("bert", "roberta", "xlm-roberta", "camembert", "electra", "deit", "vit"),
-        ("query", "value"),
-    ),
-    **dict.fromkeys(
-        ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "opt"),
-        ("q_proj", "v_proj"),
-    ),
-    **dict.fromkeys(("t5", "mt5", "umt5"), ("q", "v")),
-    "distilbert": ("q_lin", "v_lin"),
-}
-"""Query and value projections by architecture (`config.model_type`)."""
+DEFAULT_TARGETS = (
+    ("q_proj", "v_proj"),  # Llama, Mistral, Qwen, Gemma, OPT, BART, ViT, ...
+    ("query", "value"),  # BERT, RoBERTa, ELECTRA, ...
+    ("q", "v"),  # T5
+    ("q_lin", "v_lin"),  # DistilBERT
+    ("query_proj", "value_proj"),  # DeBERTa-v2
+    # Query, key and value in one matrix: the whole of it is one site, so the keys' share of the
+    # output is adapted too.
+    ("c_attn",),  # GPT-2
+    ("query_key_value",),  # GPT-NeoX, BLOOM, Falcon
+    ("Wqkv",),  # ModernBERT, MPT
+    ("qkv_proj",),  # Phi-3
+)
+"""Names of the query and value projections, by family. The first that all occur are taken."""
 
-_FUSED = {"gpt2": "c_attn", "gpt_neox": "query_key_value", "modernbert": "Wqkv"}
+_NUMBERED = re.compile(r"(?:(?P<stack>.*?)\.)?(?P<layer>\d+)\.(?P<path>.+)")
 
 
 @dataclass(frozen=True)
 class Site:
-    """A module that can be adapted.
+    """A linear layer that may be adapted.
 
-    `name` is the full module name, `layer` its depth, `kind` the name's last part, and `axis` what
-    shares one time axis: the name with its layer number left open, so that query and value, and
-    encoder and decoder, each have their own.
+    Attributes:
+        name: full module name, relative to the model.
+        layer: index of its block in the stack, from 0.
+        kind: last part of the name, such as `query`.
+        stack: name of the list of blocks, such as `encoder.layer`.
+        path: name inside the block, such as `attention.self.query`.
     """
 
     name: str
     layer: int
     kind: str
-    axis: str
+    stack: str = ""
+    path: str = ""
+
+    @classmethod
+    def of(cls, name: str) -> Site:
+        """Read stack, layer and kind off a module's name; the first number is the layer."""
+        kind = name.rpartition(".")[2]
+        match = _NUMBERED.fullmatch(name)
+        if match is None:
+            return cls(name, 0, kind, name.rpartition(".")[0], kind)
+        return cls(name, int(match["layer"]), kind, match["stack"] or "", match["path"])
+
+    @property
+    def axis(self) -> tuple[str, str]:
+        """The time axis: sites at the same place in every block of one stack share it.
+
+        So queries and values have separate axes, and so have encoder, decoder and cross attention.
+        """
+        return self.stack, self.path
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """The attention module in its stack: what a placement alternates within."""
+        return self.stack, self.path.rpartition(".")[0]
 
 
-def candidate_sites(model: nn.Module, target_modules: Sequence[str] | None = None) -> list[Site]:
-    """List the modules that may carry a state, in depth order.
+def candidate_sites(model: nn.Module, target_modules: list[str] | None = None) -> list[Site]:
+    """All sites that may carry the state, in depth order, query before value within a layer.
 
     Args:
-        model: Any model; with `target_modules=None` its `config.model_type` is looked up.
-        target_modules: Name suffixes, in the order they have within a layer.
+        model: any module; a model that already carries adapters shows its adapted layers.
+        target_modules: endings of module names, such as `["query", "value"]`; left out, the query
+            and value projections of the architecture.
 
     Raises:
-        ValueError: no default for the architecture, or nothing in the model has such a name.
+        ValueError: an architecture without a default (says what to pass), or no match.
     """
-    kinds = tuple(target_modules) if target_modules is not None else _default_kinds(model)
-    sites = []
-    for name, module in model.named_modules():
-        kind = next((k for k in kinds if name == k or name.endswith(f".{k}")), None)
-        base: Any = module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
-        if kind is None or not hasattr(base, "weight"):
-            continue
-        number = re.search(r"\.(\d+)\.", f".{name}.")
-        layer = int(number[1]) if number else 0
-        axis = re.sub(r"(^|\.)\d+(\.|$)", r"\1*\2", name, count=1)
-        sites.append(Site(name, layer, kind, axis))
-    if not sites:
-        raise ValueError(f"no module of this model is named {' or '.join(kinds)}")
-    stacks = {stack: i for i, stack in enumerate(dict.fromkeys(_stack(s) for s in sites))}
-    return sorted(sites, key=lambda s: (stacks[_stack(s)], s.layer, kinds.index(s.kind)))
+    names = [name for name, module in model.named_modules() if is_projection(name, module)]
+    targets = target_modules if target_modules is not None else default_targets(names)
+    if targets is None:
+        raise ValueError(
+            f"no default target_modules for {type(model).__name__}: no query and value "
+            "projections were recognised. Pass the names of the linear layers to adapt, for "
+            f"example target_modules={_suggestion(names)}"
+        )
+    chosen = [name for name in names if _ends_with(name, targets)]
+    if not chosen:
+        raise ValueError(f"target_modules={list(targets)} match no linear layer of the model")
+    return in_depth_order(chosen)
+
+
+def default_targets(names: Iterable[str]) -> tuple[str, ...] | None:
+    """The query and value projections among `names` of linear layers, or None if unknown."""
+    kinds = {name.rpartition(".")[2] for name in names}
+    return next((known for known in DEFAULT_TARGETS if kinds.issuperset(known)), None)
+
+
+def is_projection(name: str, module: nn.Module) -> bool:
+    """Whether a module maps `in_features` to `out_features` and is not inside an adapter."""
+    linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+    adapted = hasattr(module, "base_layer")
+    inside = ".base_layer" in name or "lora_" in name or "modules_to_save" in name
+    return (linear or adapted) and not inside
+
+
+def in_depth_order(names: Sequence[str]) -> list[Site]:
+    """Sites by stack, then layer, then their order in `names` (the order of the forward pass)."""
+    sites = [Site.of(name) for name in names]
+    stacks = list(dict.fromkeys(site.stack for site in sites))
+    return sorted(sites, key=lambda site: (stacks.index(site.stack), site.layer))
 
 
 def select_sites(
@@ -90,81 +128,106 @@ def select_sites(
     placement: str | Sequence[str] = "alternate",
     seed: int = 0,
 ) -> list[Site]:
-    """Choose round(density x candidates) sites (to the nearest, ties up, at least one).
+    """The sites to adapt: round(density x candidates), ties up, at least one; in depth order.
 
-    `alternate` spreads them evenly over depth with alternating kinds (the paper's at 1/2; see the
-    drawing above); `even` takes evenly spaced candidates; `first` and `last` the shallowest and
-    the deepest; `random` a seeded sample; a sequence of full names takes exactly those.
+    `alternate` spreads them evenly over depth, kinds taking turns (the paper's); `even` adapts all
+    kinds of a layer together, in evenly spread layers; `first` and `last` fill up from the bottom
+    and from the top; `random` draws with `seed`; a list of full names is taken as it stands. On 6
+    layers, q and v marking what is adapted, density 1/2:
+
+        layer       0    1    2    3    4    5
+        alternate   q    v    q    v    q    v
+        even        qv        qv        qv
+        first       qv   qv   qv
+        last                       qv   qv   qv
+
+    and `alternate` at 1, 1/4 and 1/8:
+
+        1           qv   qv   qv   qv   qv   qv
+        1/4         q         v         q
+        1/8         q              v
+
+    An encoder, a decoder and its cross attention each take their share and are filled separately.
 
     Raises:
-        ValueError: a density outside (0, 1], an unknown placement, a name that is no candidate.
+        ValueError: a density outside (0, 1], an unknown placement or name, no candidates.
     """
-    if not isinstance(placement, str):
-        by_name = {site.name: site for site in candidates}
-        missing = [name for name in placement if name not in by_name]
-        if missing:
-            raise ValueError(f"placement names {missing[0]!r}, which is no candidate")
-        chosen = set(placement)
-        return [site for site in candidates if site.name in chosen]
+    if not candidates:
+        raise ValueError("no candidate sites")
     if not 0 < density <= 1:
-        raise ValueError(f"density must be above 0 and at most 1, found {density}")
-    count = min(len(candidates), max(1, math.floor(density * len(candidates) + 0.5)))
-    if placement == "alternate":
-        return _alternate(candidates, count)
-    if placement == "even":
-        return [candidates[i * len(candidates) // count] for i in range(count)]
-    if placement == "first":
-        return list(candidates[:count])
-    if placement == "last":
-        return list(candidates[-count:])
+        raise ValueError(f"density must lie in (0, 1], not {density!r}")
+    if not isinstance(placement, str):
+        if density != 1:
+            raise ValueError("a list of module names says what is adapted: leave density at 1")
+        return _by_name(candidates, placement)
+    if placement not in PLACEMENTS:
+        raise ValueError(f"placement must be one of {PLACEMENTS} or a list, not {placement!r}")
+    # Decimal as written: 0.29 x 50 is a tie, which binary fractions miss.
+    count = max(1, int(Fraction(str(density)) * len(candidates) + Fraction(1, 2)))
     if placement == "random":
-        picked = sorted(random.Random(seed).sample(range(len(candidates)), count))
-        return [candidates[i] for i in picked]
-    raise ValueError(f"placement must be one of {', '.join(PLACEMENTS)}, found {placement!r}")
-
-
-def count_links(sites: Sequence[Site]) -> int:
-    """Count the sites that receive another site's state: all but the first on each axis."""
-    return len(sites) - len({site.axis for site in sites})
-
-
-def _alternate(candidates: Sequence[Site], count: int) -> list[Site]:
-    layers: dict[tuple[str, int], list[Site]] = {}
-    for site in candidates:
-        layers.setdefault((_stack(site), site.layer), []).append(site)
-    rows = list(layers.values())
+        drawn = set(random.Random(seed).sample(range(len(candidates)), count))
+        return [site for i, site in enumerate(candidates) if i in drawn]
     chosen: set[str] = set()
-    turn = 0
-    while len(chosen) < count:
-        # One round gives every layer a kind it does not have yet; the last may be partial, and
-        # is then spread evenly. In a partial first round the kinds alternate over what is chosen.
-        left = min(count - len(chosen), len(rows))
-        for order in range(left):
-            depth = order * len(rows) // left
-            row = rows[depth]
-            start = (order if turn == 0 else depth) + turn
-            free = [row[(start + k) % len(row)] for k in range(len(row))]
-            site = next((s for s in free if s.name not in chosen), None)
-            if site is not None:
-                chosen.add(site.name)
-        turn += 1
+    seen = 0
+    for group in _groups(candidates):
+        share = _ceil((seen + len(group)) * count, len(candidates)) - _ceil(
+            seen * count, len(candidates)
+        )
+        seen += len(group)
+        chosen.update(site.name for site in _pick(group, share, placement))
     return [site for site in candidates if site.name in chosen]
 
 
-def _stack(site: Site) -> str:
-    return site.axis.split("*")[0]
+def count_links(sites: Iterable[Site]) -> int:
+    """How many sites receive another's state: all but the first on each time axis."""
+    sites = list(sites)
+    return len(sites) - len({site.axis for site in sites})
 
 
-def _default_kinds(model: nn.Module) -> tuple[str, ...]:
-    kind = str(getattr(getattr(model, "config", None), "model_type", "unknown"))
-    if kind in QUERY_VALUE:
-        return QUERY_VALUE[kind]
-    if kind in _FUSED:
-        raise ValueError(
-            f"'{kind}' computes query, key and value in one module ({_FUSED[kind]}), so query and "
-            f"value alone cannot be adapted: pass target_modules=['{_FUSED[kind]}'] to adapt all"
-        )
-    raise ValueError(
-        f"no default for the architecture '{kind}': pass target_modules with the names of its "
-        f"query and value projections, for example ['q_proj', 'v_proj']"
-    )
+def _pick(group: Sequence[Site], count: int, placement: str) -> list[Site]:
+    if placement == "first":
+        return list(group[:count])
+    if placement == "last":
+        return list(group[len(group) - count :])
+    layers = sorted({site.layer for site in group})
+    kinds = list(dict.fromkeys(site.kind for site in group))
+    free = {(site.layer, site.kind): site for site in group}
+    step = len(kinds) if placement == "even" else 1
+    rounds = _ceil(count, step)
+    picked = []
+    for i in range(count):
+        layer, kind = layers[i // step * len(layers) // rounds], kinds[i % len(kinds)]
+        if (layer, kind) not in free:  # a stack in which some layers lack a kind
+            layer, kind = next((key for key in free if key[0] >= layer), next(iter(free)))
+        picked.append(free.pop((layer, kind)))
+    return picked
+
+
+def _groups(candidates: Sequence[Site]) -> list[list[Site]]:
+    groups: dict[tuple[str, str], list[Site]] = {}
+    for site in candidates:
+        groups.setdefault(site.group, []).append(site)
+    return list(groups.values())
+
+
+def _by_name(candidates: Sequence[Site], names: Sequence[str]) -> list[Site]:
+    known = [site.name for site in candidates]
+    for name in names:
+        if name not in known:
+            near = "".join(f"; nearest: {n}" for n in difflib.get_close_matches(name, known, 1))
+            raise ValueError(f"placement: '{name}' is not a candidate site{near}")
+    if not names or len(set(names)) != len(names):
+        raise ValueError("placement: a list needs at least one name, and each name once")
+    return [site for site in candidates if site.name in set(names)]
+
+
+def _ends_with(name: str, targets: Iterable[str]) -> bool:
+    return any(name == target or name.endswith("." + target) for target in targets)
+
+
+def _suggestion(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(name.rpartition(".")[2] for name in names))[:2] or ["..."]
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)

@@ -1,83 +1,117 @@
-"""Where a state lives: in one forward pass of one model, and nowhere else.
+"""The state of one forward pass: born empty when it starts, gone when it ends.
 
-The tuner opens a pass before the model runs and closes it afterwards, also after an exception.
-Every layer leaves its state under its own key and reads its predecessor's, so that a block that
-gradient checkpointing runs a second time reads what it read the first time: the checkpointed
-function carries its pass along (`carry`). Passes stand on a stack in a thread-local, because calls
-nest and threads interleave (and a ContextVar would break torch.compile's graph).
+Time is depth: a layer leaves its state in the current pass, and the next layer on the same axis
+reads it there. The current pass is a thread-local (a ContextVar breaks `torch.compile` with
+fullgraph=True), opened and closed by hooks on the modules that run a stack of blocks. Every call
+of such a module is a pass of its own, so that nested calls, two calls of one encoder, an exception
+in the middle or a second thread never see each other's states.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
-State = torch.Tensor
-"""Shape (..., r): one state for each token."""
-
-
-class Owner:
-    """Identifies one adapted model; its layers find their pass by it."""
+_thread = threading.local()
 
 
-class Pass:
-    """The states of one forward pass, by (adapter, position on the axis)."""
+class ForwardPass:
+    """States of one pass, by the key of the layer that wrote them; each (..., r)."""
 
-    def __init__(self, owner: Owner) -> None:
-        self.owner = owner
-        self.states: dict[tuple[str, str], State] = {}
-
-
-_local = threading.local()
-
-
-def _stack() -> list[Pass]:
-    if not hasattr(_local, "stack"):
-        _local.stack = []
-    stack: list[Pass] = _local.stack
-    return stack
+    def __init__(
+        self,
+        module: nn.Module | None = None,
+        outer: ForwardPass | None = None,
+        states: dict[str, torch.Tensor] | None = None,
+    ) -> None:
+        self.module = module
+        self.outer = outer
+        self.states: dict[str, torch.Tensor] = {} if states is None else states
+        self.in_checkpoint = False
 
 
-def open_pass(owner: Owner) -> None:
-    """Begin a forward pass of this owner's model in this thread."""
-    _stack().append(Pass(owner))
+def current_pass() -> ForwardPass | None:
+    """The innermost pass that this thread is in."""
+    return getattr(_thread, "current", None)
 
 
-def close_pass(owner: Owner) -> None:
-    """End the innermost pass of this owner; its states go unless a checkpoint still holds them."""
-    stack = _stack()
-    while stack:
-        if stack.pop().owner is owner:
-            return
+def watch(module: nn.Module, blocks: Sequence[nn.Module]) -> list[Any]:
+    """Make every call of `module` a forward pass; returns the handles that undo it.
+
+    Args:
+        module: runs the blocks of a stack, directly or through its children.
+        blocks: modules in it that transformers may run under gradient checkpointing.
+    """
+    opening = _Open(tuple(blocks))
+    return [
+        module.register_forward_pre_hook(opening, prepend=True),
+        module.register_forward_hook(_close, always_call=True),
+    ]
 
 
-def current_pass(owner: Owner) -> Pass | None:
-    """The innermost open pass of this owner in this thread."""
-    for one in reversed(_stack()):
-        if one.owner is owner:
-            return one
-    return None
+class _Open:
+    """Forward pre-hook. A class, not a closure, so that models can be copied and pickled."""
+
+    def __init__(self, blocks: tuple[nn.Module, ...]) -> None:
+        self.blocks = blocks
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        if module.training:
+            for block in self.blocks:
+                if getattr(block, "gradient_checkpointing", False):
+                    _carry_state(block)
+        _thread.current = ForwardPass(module, current_pass())
 
 
-def carry(owner: Owner, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a checkpointing function so that the second run happens in the pass of the first."""
+def _close(module: nn.Module, args: Any, output: Any) -> None:
+    entered = current_pass()
+    # Passes left open above this one ended in something that runs no hooks (KeyboardInterrupt).
+    while entered is not None and entered.module is not module:
+        entered = entered.outer
+    if entered is not None:
+        _thread.current = entered.outer
 
-    def checkpoint_in_pass(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        mine = current_pass(owner)
-        if mine is None:
-            return checkpoint(function, *args, **kwargs)
 
-        def function_in_pass(*inner_args: Any, **inner_kwargs: Any) -> Any:
-            _stack().append(mine)
+def _carry_state(block: nn.Module) -> None:
+    function = getattr(block, "_gradient_checkpointing_func", None)
+    if function is not None and not isinstance(function, _Carried):
+        setattr(block, "_gradient_checkpointing_func", _Carried(function))  # noqa: B010
+
+
+class _Carried:
+    """A checkpoint function whose recomputation reads the states that the first run read.
+
+    The recomputation runs in the backward pass, out of depth order, after the forward pass has
+    ended and possibly in another thread. It gets a pass that starts from a copy of the states at
+    the block's entry, so nothing that ran later, and no other forward pass, can be seen in it.
+    """
+
+    def __init__(self, checkpoint: Callable[..., Any]) -> None:
+        self.checkpoint = checkpoint
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        live = current_pass()
+        if live is None:
+            return self.checkpoint(function, *args, **kwargs)
+        at_entry = dict(live.states)
+        first = True
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            nonlocal first
+            before = current_pass()
+            if first:
+                first = False
+                here = live
+            else:
+                here = ForwardPass(None, before, dict(at_entry))
+            _thread.current, nested, here.in_checkpoint = here, here.in_checkpoint, True
             try:
-                return function(*inner_args, **inner_kwargs)
+                return function(*args, **kwargs)
             finally:
-                _stack().pop()
+                _thread.current, here.in_checkpoint = before, nested
 
-        return checkpoint(function_in_pass, *args, **kwargs)
-
-    checkpoint_in_pass.ssmlora_owner = owner  # type: ignore[attr-defined]
-    return checkpoint_in_pass
+        return self.checkpoint(run, *args, **kwargs)
