@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class TaskError(Exception):
@@ -48,12 +48,19 @@ class TaskMetadata(BaseModel):
     citation: str
     natural_length: Annotated[int, Field(gt=0)]
     """Median length in tokens before anything is cut (WordPiece)."""
-    lengths: Annotated[tuple[int, ...], Field(min_length=1)]
+    lengths: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
     """Lengths in tokens at which the task makes sense."""
     min_length: Annotated[int, Field(gt=0)] = 8
     balanced: bool
-    """Whether every label is about as frequent as every other."""
+    """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("two labels have the same name")
+        return labels
 
 
 class Task(ABC):

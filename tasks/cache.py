@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from tasks.base import Example, Splits
+from tasks.base import Example, Splits, TaskError
 
 
 def cached(name: str, key: str, build: Callable[[], Splits]) -> Splits:
@@ -16,14 +16,23 @@ def cached(name: str, key: str, build: Callable[[], Splits]) -> Splits:
 
     The folder is $BENCH_LONG_CACHE, else ~/.cache/bench-long. A file that is not whole is made
     again. `key` must hold everything that decides the content.
+
+    Raises:
+        TaskError: the folder cannot be written.
     """
     path = _folder() / f"{name}-{sha256(key.encode()).hexdigest()[:16]}.jsonl"
     try:
         return _read(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, KeyError):
         splits = build()
+    try:
         _write(path, splits)
-        return splits
+    except OSError as error:
+        raise TaskError(
+            f"{name}: the cache folder {path.parent} cannot be written ({error.strerror}): "
+            "name another in $BENCH_LONG_CACHE"
+        ) from None
+    return splits
 
 
 def _folder() -> Path:
@@ -44,10 +53,14 @@ def _read(path: Path) -> Splits:
 
 def _write(path: Path, splits: Splits) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # The process's number in the name: two that build at once do not write into one file.
     part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with part.open("w", encoding="utf-8") as file:
-        for name, examples in zip(Splits._fields, splits, strict=True):
-            for example in examples:
-                file.write(json.dumps([name, *example]) + "\n")
-        file.write('["end"]\n')
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for name, examples in zip(Splits._fields, splits, strict=True):
+                for example in examples:
+                    file.write(json.dumps([name, *example]) + "\n")
+            file.write('["end"]\n')
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,43 +1,60 @@
-"""Near-duplicate texts: quoted replies, cross-posts, postings sent twice."""
+"""Near-duplicate texts: quoted replies, cross-posts, postings sent twice, copied code.
+
+Two texts are near-duplicates if they share `SHARE` of the shorter one's shingles (runs of
+`SHINGLE` words), which is containment in the sense of Broder, "On the resemblance and containment
+of documents", 1997, computed over all shingles rather than a sample.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SHINGLE = 8
 """Words in a shingle: long enough that two texts share one only by copying."""
 
-SHARE = 0.5
-"""Two texts are near-duplicates if they share this much of the shorter one's shingles."""
+SHARE = 0.2
+"""Share of the shorter text: a reply that quotes a fifth of a posting is tied to it."""
 
-_COMMON = 50
+COMMON = 50
 """A shingle in more texts than this is a form (a disclaimer, a signature) and ties nobody."""
 
 
-def near_duplicates(texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the index pairs (i < j) of near-duplicate texts, in time linear in their length."""
-    shingles = [_shingles(text) for text in texts]
-    places: dict[int, list[int]] = defaultdict(list)
-    for index, own in enumerate(shingles):
-        for shingle in own:
-            places[shingle].append(index)
-    shared: Counter[tuple[int, int]] = Counter()
-    for indices in places.values():
-        if 1 < len(indices) <= _COMMON:
-            for position, first in enumerate(indices):
-                for second in indices[position + 1 :]:
-                    shared[first, second] += 1
-    return [
-        pair
-        for pair, count in sorted(shared.items())
-        if count >= SHARE * min(len(shingles[pair[0]]), len(shingles[pair[1]]))
-    ]
+def near_duplicates(texts: Iterable[str], common: int = COMMON) -> list[tuple[int, int]]:
+    """Return the index pairs (i < j) of near-duplicate texts, in order.
+
+    Each text is read once and not kept, so a generator may yield them. Shingles in more than
+    `common` texts are left out, which bounds what is not linear in the texts' length.
+    """
+    import numpy as np
+    from scipy.sparse import csr_array, triu
+
+    known: dict[str, int] = {}
+    own = [_shingles(text, known) for text in texts]
+    if not own:
+        return []
+    sizes = np.array([len(shingles) for shingles in own])
+    _, names, counts = np.unique(np.concatenate(own), return_inverse=True, return_counts=True)
+    owners = np.repeat(np.arange(len(own)), sizes)
+    telling = (counts[names] > 1) & (counts[names] <= common)
+    has = csr_array(
+        (np.ones(int(telling.sum()), dtype=np.int32), (owners[telling], names[telling])),
+        shape=(len(own), len(counts)),
+    )
+    shared = triu(has @ has.T, k=1).tocoo()
+    first, second = shared.row, shared.col
+    near = shared.data >= SHARE * np.minimum(sizes[first], sizes[second])
+    return sorted(zip(first[near].tolist(), second[near].tolist(), strict=True))
 
 
-def groups(texts: Sequence[str]) -> list[int]:
-    """Return for each text the lowest index among the texts it is tied to, directly or not."""
-    root = list(range(len(texts)))
+def groups(size: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """For each of `size` texts, the lowest index that `pairs` tie it to, over any others."""
+    root = list(range(size))
 
     def find(index: int) -> int:
         while root[index] != index:
@@ -45,12 +62,28 @@ def groups(texts: Sequence[str]) -> list[int]:
             index = root[index]
         return index
 
-    for first, second in near_duplicates(texts):
+    for first, second in pairs:
         low, high = sorted((find(first), find(second)))
         root[high] = low
-    return [find(index) for index in range(len(texts))]
+    return [find(index) for index in range(size)]
 
 
-def _shingles(text: str) -> set[int]:
-    words = text.split()
-    return {hash(tuple(words[i : i + SHINGLE])) for i in range(max(1, len(words) - SHINGLE + 1))}
+def _shingles(text: str, known: dict[str, int]) -> NDArray[np.uint64]:
+    """Hash every run of SHINGLE words, each run once; `known` keeps the words' own hashes.
+
+    Not `hash`, which differs from process to process. A text shorter than a shingle is one shingle.
+    """
+    import numpy as np
+
+    words = text.split() or [""]
+    for word in words:
+        if word not in known:
+            data = word.encode("utf-8", "surrogatepass")
+            known[word] = zlib.crc32(data) << 32 | zlib.adler32(data)
+    codes = np.array([known[word] for word in words], dtype=np.uint64)
+    runs = max(1, len(codes) - SHINGLE + 1)
+    total = np.zeros(runs, dtype=np.uint64)
+    for place in range(min(SHINGLE, len(codes))):
+        # Odd multipliers, products modulo 2^64: the order of the words counts.
+        total = total * np.uint64(0x9E3779B97F4A7C15) + codes[place : place + runs]
+    return np.unique(total)

@@ -27,22 +27,37 @@ class Registry(Mapping[str, type[Task]]):
         self.broken = broken
 
     def __getitem__(self, name: str) -> type[Task]:
+        """The class of that name."""
         return self._classes[name]
 
     def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
         return iter(self._classes)
 
     def __len__(self) -> int:
+        """How many plug-ins work."""
         return len(self._classes)
 
 
 def discover(extra_dir: Path | None = None) -> Registry:
-    """Load every plug-in. One that fails is recorded as broken and takes no other down."""
+    """Load every plug-in. One that fails is recorded as broken and takes no other down.
+
+    Modules here, modules in `extra_dir` (but for those that begin with `_` or `test_`), and the
+    classes that installed packages offer. Plug-ins are code: only name folders you trust.
+
+    Raises:
+        TaskError: `extra_dir` is not a folder.
+    """
+    if extra_dir and not extra_dir.is_dir():
+        raise TaskError(f"the folder of task plug-ins, {extra_dir}, is not there")
+    here = Path(__file__).resolve().parent
+    paths = sorted(here.glob("*.py"))
+    if extra_dir and extra_dir.resolve() != here:
+        paths += sorted(extra_dir.resolve().glob("*.py"))
     classes: dict[str, type[Task]] = {}
     broken: dict[str, str] = {}
-    folders = [Path(__file__).parent, *([extra_dir] if extra_dir else [])]
-    for path in (path for folder in folders for path in sorted(folder.glob("*.py"))):
-        built_in = path.parent == folders[0]
+    for path in paths:
+        built_in = path.parent == here
         if path.name.startswith(("_", "test_")):
             continue
         try:
@@ -52,7 +67,7 @@ def discover(extra_dir: Path | None = None) -> Registry:
                 raise TaskError("holds no subclass of Task")
             for task in found:
                 _add(task, classes)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plug-in that exits is broken like any other
             broken[path.stem] = _reason(error)
     for entry in entry_points(group=GROUP):
         try:
@@ -60,7 +75,7 @@ def discover(extra_dir: Path | None = None) -> Registry:
             if not (inspect.isclass(task) and issubclass(task, Task)):
                 raise TaskError("is not a subclass of Task")
             _add(task, classes)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             broken[entry.name] = _reason(error)
     return Registry(classes, broken)
 
@@ -69,7 +84,8 @@ def load_task(name: str, extra_dir: Path | None = None) -> Task:
     """Make the task of that name.
 
     Raises:
-        TaskError: there is none (the nearest name is given), or its plug-in is broken.
+        TaskError: there is none (the nearest name is given), its plug-in is broken, or `extra_dir`
+            is not a folder.
     """
     found = discover(extra_dir)
     if name in found:
@@ -78,6 +94,8 @@ def load_task(name: str, extra_dir: Path | None = None) -> Task:
         raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
     close = difflib.get_close_matches(name, list(found), n=1, cutoff=0.5)
     hint = f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(sorted(found))}."
+    if found.broken:
+        hint += f" Broken plug-ins: {', '.join(sorted(found.broken))}."
     raise TaskError(f"there is no task '{name}'. {hint}")
 
 
@@ -89,22 +107,30 @@ def _load(path: Path) -> ModuleType:
         raise TaskError("is not a Python module")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
 def _tasks_in(module: ModuleType) -> list[type[Task]]:
+    """The module's own task classes; a name that begins with `_` marks a base class."""
     return [
         value
         for value in vars(module).values()
         if inspect.isclass(value)
         and issubclass(value, Task)
+        and value is not Task
         and value.__module__ == module.__name__
-        and not inspect.isabstract(value)
+        and not value.__name__.startswith("_")
     ]
 
 
 def _add(task: type[Task], classes: dict[str, type[Task]]) -> None:
+    if inspect.isabstract(task):
+        raise TaskError(f"{task.__name__} lacks {', '.join(sorted(task.__abstractmethods__))}")
     metadata = getattr(task, "metadata", None)
     if not isinstance(metadata, TaskMetadata):
         raise TaskError(f"{task.__name__} has no metadata of type TaskMetadata")
@@ -113,7 +139,7 @@ def _add(task: type[Task], classes: dict[str, type[Task]]) -> None:
     classes[metadata.name] = task
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"metadata: {'.'.join(str(p) for p in first['loc'])}: {first['msg']}"

@@ -1,0 +1,31 @@
+"""A cache of the tests' own, shared by all of them: the first to need a task's data builds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("BENCH_LONG_CACHE")
+    os.environ["BENCH_LONG_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["BENCH_LONG_CACHE"]
+    else:
+        os.environ["BENCH_LONG_CACHE"] = before
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a task that needs no network opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)

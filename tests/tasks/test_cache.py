@@ -1,0 +1,95 @@
+"""What is kept is what was built; a file that is not whole is made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks import Example, Splits, TaskError
+from tasks.cache import cached
+
+SPLITS = Splits(
+    [Example("a", "line\nbreak \u2028 é \ud800 \x00", 1), Example("b", "", 0)],
+    [Example("c", "x", 0)],
+    [],
+)
+
+
+class Builder:
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> Splits:
+        self.times += 1
+        return SPLITS
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "deep" / "cache"))
+    return tmp_path / "deep" / "cache"
+
+
+def test_built_once_and_read_back_as_it_was(folder: Path) -> None:
+    build = Builder()
+    assert cached("t", "key", build) == SPLITS
+    again = cached("t", "key", build)
+    assert again == SPLITS
+    assert isinstance(again.train[0], Example)
+    assert build.times == 1
+    assert [path.suffix for path in folder.iterdir()] == [".jsonl"]
+
+
+def test_another_key_is_another_file(folder: Path) -> None:
+    build = Builder()
+    cached("t", "one", build)
+    cached("t", "two", build)
+    cached("u", "one", build)
+    assert build.times == 3
+    assert len(list(folder.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.removesuffix('["end"]\n'),
+        lambda text: "",
+        lambda text: "[]\n" + text,
+        lambda text: "3\n" + text,
+        lambda text: '["train", "id"]\n' + text,
+        lambda text: '["other", "id", "text", 1]\n' + text,
+    ],
+)
+def test_a_damaged_file_is_made_again(folder: Path, damage: object) -> None:
+    build = Builder()
+    cached("t", "key", build)
+    [path] = folder.iterdir()
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")  # type: ignore[operator]
+    assert cached("t", "key", build) == SPLITS
+    assert build.times == 2
+    assert cached("t", "key", build) == SPLITS
+    assert build.times == 2
+
+
+def test_a_build_that_fails_leaves_nothing(folder: Path) -> None:
+    def fail() -> Splits:
+        raise TaskError("no data")
+
+    with pytest.raises(TaskError, match="no data"):
+        cached("t", "key", fail)
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(TaskError, match="BENCH_LONG_CACHE"):
+        cached("t", "key", Builder())
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(folder: Path) -> None:
+    with pytest.raises(TypeError):
+        cached("t", "key", lambda: Splits([Example("a", object(), 0)], [], []))  # type: ignore[arg-type]
+    assert list(folder.iterdir()) == []
