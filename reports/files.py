@@ -93,11 +93,12 @@ _METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASELINE: 9}
 
 @dataclass(frozen=True)
 class Result:
-    """One cell's outcome: its row (every column of the table), curve, and rights and wrongs."""
+    """One cell's outcome: its row (every column of the table) and what no column holds."""
 
     row: dict[str, Any]
     curve: list[dict[str, float | None]] = field(default_factory=list)
     correct: dict[str, bool] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column; None where it does not apply."""
@@ -256,7 +257,8 @@ def _parse(path: Path, attempt: int, ids: list[str] | None, run: str) -> Result:
         "in_sweep": ids is None or row["id"] in ids,
         "run": run,
     }
-    return Result(row, _curve(data.get("curve")), _correct(data.get("predictions")))
+    environment = {k: str(v) for k, v in sections["environment"].items() if v is not None}
+    return Result(row, _curve(data.get("curve")), _correct(data.get("predictions")), environment)
 
 
 def _value(section: dict[str, Any], key: str, kind: type) -> Any:

@@ -1,0 +1,172 @@
+"""What figures over length share: the axis, the strip of failures below it, the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from reports.files import Result
+from reports.stats import Series, arms, failures
+from reports.style import GREY, ArmStyle, new_figure
+
+_ROW = 0.13  # inches for each arm in the strip of failures
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A row of panels over length; `strips` are the axes below them, where any cell failed."""
+
+    figure: Figure
+    panels: list[Axes]
+    strips: list[Axes]
+
+
+def over_length(
+    count: int, results: Sequence[Result], styles: dict[str, ArmStyle], width: float, height: float
+) -> Canvas:
+    """`count` panels over all the lengths of `results`, with failed cells marked below.
+
+    Failures have a strip of their own, a row an arm: they never hide a point, and which arm failed
+    where, and how, can be read without colour.
+    """
+    failed = [arm for arm in styles if arm in set(arms(failures(results)))]
+    lengths = sorted({int(r["length"]) for r in results})
+    strip = _ROW * len(failed) + 0.06
+    figure = new_figure(width, height + (strip if failed else 0.0))
+    ratios = [height, strip] if failed else [height]
+    grid = figure.subplots(
+        len(ratios), count, sharex=True, squeeze=False, height_ratios=ratios, sharey="row"
+    )
+    canvas = Canvas(figure, list(grid[0]), list(grid[1]) if failed else [])
+    for axes in canvas.panels:
+        length_axis(axes, lengths, named=not failed)
+    for axes in canvas.strips:
+        length_axis(axes, lengths, named=True)
+        _draw_failures(axes, failed, failures(results), styles)
+    return canvas
+
+
+def length_axis(axes: Axes, lengths: Sequence[int], named: bool = True) -> None:
+    """A logarithmic axis whose ticks are the lengths that were run."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator([float(n) for n in lengths]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    if lengths:
+        axes.set_xlim(min(lengths) / 2**0.45, max(lengths) * 2**0.45)
+    crowded = any(b / a < 2**0.6 for a, b in zip(lengths, list(lengths)[1:], strict=False))
+    if crowded or len(lengths) > 7:
+        axes.tick_params(axis="x", labelrotation=45)
+    if named:
+        axes.set_xlabel("Length (tokens)")
+
+
+def dodge(index: int, count: int) -> float:
+    """A factor on the length that sets an arm's point beside those of other arms."""
+    step = min(0.085, 0.5 / max(1, count))
+    return float(2 ** (step * (index - (count - 1) / 2)))
+
+
+def draw_series(
+    axes: Axes,
+    series: Series,
+    styles: dict[str, ArmStyle],
+    unit: float = 1.0,
+    intervals: bool = True,
+) -> None:
+    """One line an arm with its intervals as bars; values are divided by `unit`."""
+    shown = [arm for arm in styles if arm in series]
+    for index, arm in enumerate(shown):
+        points, style = series[arm], styles[arm]
+        x = [p.length * dodge(index, len(shown)) for p in points]
+        y = [p.value / unit for p in points]
+        if intervals:
+            bars = [
+                [max(0.0, p.value - p.low) / unit for p in points],
+                [max(0.0, p.high - p.value) / unit for p in points],
+            ]
+            axes.errorbar(
+                x, y, bars, fmt="none", ecolor=style.colour, elinewidth=0.7, capsize=1.6, alpha=0.8
+            )
+        axes.plot(x, y, gid=f"arm:{arm}", **style.lines)
+
+
+def legend(figure: Figure, styles: Sequence[ArmStyle], more: Sequence[Line2D] = ()) -> None:
+    """One legend below all panels, off the data."""
+    handles = [
+        Line2D([], [], color=s.colour, linestyle=s.line, label=s.label, **s.marks) for s in styles
+    ]
+    entries = [*handles, *more]
+    if not entries:
+        return
+    longest = max(len(str(h.get_label())) for h in entries)
+    columns = max(1, int(figure.get_figwidth() / (0.48 + 0.062 * longest)))
+    figure.legend(
+        handles=entries,
+        loc="outside lower center",
+        ncols=min(columns, len(entries)),
+        handlelength=3.2,
+        columnspacing=1.4,
+    )
+
+
+def amount_axis(axes: Axes, values: Sequence[float], text: Callable[[float], str]) -> None:
+    """A y axis for positive amounts: from 0, or logarithmic where they span more than 8 times."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) > 8 * min(positive):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(min(positive) / 1.25, max(positive) * 1.25)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.set_ylim(0, 1.1 * max(positive, default=1.0))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def empty_note(axes: Axes, text: str) -> None:
+    """Say in the middle of a panel why nothing is in it."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
+def _draw_failures(
+    axes: Axes, failed: Sequence[str], results: Sequence[Result], styles: dict[str, ArmStyle]
+) -> None:
+    axes.set_yticks(range(len(failed)), [f"{arm} failed" for arm in failed])
+    axes.tick_params(axis="y", length=0, labelsize=5.8)
+    axes.set_ylim(len(failed) - 0.4, -0.6)
+    axes.set_facecolor("#f4f4f4")
+    axes.grid(visible=False)
+    for row, arm in enumerate(failed):
+        marks: dict[int, list[str]] = {}
+        for result in results:
+            if result["arm"] == arm:
+                marks.setdefault(int(result["length"]), []).append(str(result["status"]))
+        for length, statuses in marks.items():
+            axes.plot(
+                [length],
+                [row],
+                marker="x",
+                markersize=4,
+                markeredgewidth=1.3,
+                linestyle="none",
+                color=styles[arm].colour,
+                gid=f"failure:{arm}:{length}:{','.join(statuses)}",
+            )
+            kinds = "/".join(dict.fromkeys(statuses))
+            times = f" ×{len(statuses)}" if len(statuses) > 1 else ""
+            axes.annotate(
+                kinds + times,
+                (length, row),
+                xytext=(3.5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=5.5,
+            )

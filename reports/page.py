@@ -1,0 +1,81 @@
+"""The report: one HTML page that needs no network, and its figures as files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+from reports import cells_section, sections, words
+from reports.blocks import Picture
+from reports.files import FAILURES, Run, load_run, write_atomically
+from reports.groups import accuracy_groups, cost_groups
+from reports.text import listed
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_FIGURES = re.compile(
+    r"^(accuracy-length|accuracy-density|accuracy-parameters|validation-curves|learning-rates"
+    r"|memory-length|throughput-length)(-[a-z0-9-]+)?\.png$"
+)
+
+
+def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
+    """Write `out`/index.html and its PNGs from one or more run folders; return the page's path.
+
+    Several folders stand side by side: each run has its own curves. Nothing in the files is
+    trusted: all text is escaped, and the page forbids scripts and requests.
+    """
+    runs = [load_run(Path(folder)) for folder in run_dirs]
+    training, costs = accuracy_groups(runs), cost_groups(runs)
+    parts = [
+        *sections.accuracy(training),
+        *sections.cost(costs),
+        *sections.links(runs),
+        *sections.learning_rates(training),
+        *cells_section.failed_cells(runs, out),
+        *cells_section.all_cells(runs),
+        *cells_section.how_it_was_run(runs),
+    ]
+    summaries = [(group.title, words.summary(group.results)) for group in training]
+    summaries += [(group.title, words.cost_summary(group.results)) for group in costs]
+    pictures = [block for part in parts for block in part.blocks if isinstance(block, Picture)]
+    html = (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            title=listed(list(dict.fromkeys(run.name for run in runs))) or "nothing",
+            date=_dates(runs),
+            facts=words.coverage(runs),
+            summaries=[(title, " ".join(text)) for title, text in summaries if text],
+            sections=parts,
+            failures=FAILURES,
+        )
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    for block in pictures:
+        write_atomically(out / block.name, block.png)
+    names = {block.name for block in pictures}
+    for path in out.iterdir():  # figures of an earlier report that this one no longer has
+        if _FIGURES.match(path.name) and path.name not in names:
+            path.unlink()
+    page = out / "index.html"
+    write_atomically(page, html.encode())
+    return page
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _dates(runs: Sequence[Run]) -> str:
+    """The days on which the cells ran, from the cells themselves."""
+    days = sorted({str(r["started"])[:10] for run in runs for r in run.results if r["started"]})
+    return " to ".join(dict.fromkeys(days[:1] + days[-1:]))

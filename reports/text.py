@@ -1,0 +1,66 @@
+"""Numbers as people read them, for figures, tables and sentences alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+GIB = 2**30
+MIB = 2**20
+
+
+def count(number: int, noun: str) -> str:
+    """`1 link`, `4 links`, `no links`."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    words = list(words)
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def share(value: float | None) -> str:
+    """An accuracy, three decimals; empty for None."""
+    return "" if value is None else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference of accuracies with its sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """A share as per cent."""
+    return f"{100 * value:.1f} %"
+
+
+def memory(value: float) -> str:
+    """Bytes in MiB or GiB."""
+    return f"{value / GIB:.2f} GiB" if value >= GIB else f"{value / MIB:.0f} MiB"
+
+
+def parameters(value: float) -> str:
+    """A number of parameters: 75 k, 22.7 M."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            digits = 1 if value < 100 * unit else 0
+            return f"{value / unit:.{digits}f} {letter}"
+    return f"{value:.0f}"
+
+
+def rate(value: float) -> str:
+    """Tokens per second: three digits or more, grouped."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as s, min or h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def slug(text: str) -> str:
+    """A piece of a file name: lower-case letters, digits and hyphens only."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"

@@ -1,0 +1,260 @@
+"""Builds run folders with small result files that keep the contract: realistic, but made up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", "tfidf": "TF-IDF"}
+LINKS = {1.0: 10, 0.5: 4, 0.25: 1, 0.125: 0}
+ARMS = (("full", None), ("lora", 1.0), ("lora", 0.5), *(("ssmlora", d) for d in (1.0, 0.5, 0.25)))
+TOTAL = 22_714_756
+
+
+def wilson(accuracy: float, n: int) -> tuple[float, float]:
+    z2 = 1.96**2
+    middle = (accuracy + z2 / 2 / n) / (1 + z2 / n)
+    half = 1.96 / (1 + z2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + z2 / 4 / n**2)
+    return middle - half, middle + half
+
+
+def make_cell(
+    method: str = "lora",
+    density: float | None = 1.0,
+    length: int = 128,
+    *,
+    kind: str = "train",
+    seed: int = 0,
+    lr: float | None = 2e-3,
+    status: str = "ok",
+    task: str | None = "newsgroups",
+    accuracy: float | None = 0.8,
+    test_examples: int = 500,
+    correct: Iterable[bool] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """One cell file's content. `changes` replace top-level keys, or merge into sections."""
+    probe, baseline = kind == "probe", method == "tfidf"
+    if method in ("full", "tfidf"):
+        density = None
+    arm = NAMES.get(method, method)
+    if density is not None:
+        arm += f" {Fraction(density).limit_denominator(64)}"
+    cell_id = hashlib.sha256(
+        repr((method, density, length, kind, seed, lr, task, arm)).encode()
+    ).hexdigest()[:12]
+    share = {None: 0.0}.get(density, density or 0.0)
+    sites = None if density is None else round(12 * density)
+    trainable = TOTAL if method == "full" else 1_540 + round((73_728 + 600) * share)
+    data: dict[str, Any] = {
+        "format": 1,
+        "id": cell_id,
+        "kind": kind,
+        "status": status,
+        "arm": arm,
+        "cell": {
+            "kind": kind,
+            "task": None if probe else task,
+            "backbone": "minilm",
+            "method": method,
+            "density": density,
+            "placement": None if density is None else "alternate",
+            "rank": None if density is None else 8,
+            "options": {},
+            "length": length,
+            "seed": seed,
+            "lr": None if baseline else lr,
+            "batch_size": 2 if probe else 8,
+            "examples": None if probe else 512,
+            "validation_examples": None if probe else 100,
+            "test_examples": None if probe else test_examples,
+            "epochs": None if probe else 1,
+            "steps": 5 if probe else None,
+            "dtype": "bfloat16",
+            "device": "cpu",
+        },
+        "model": None
+        if baseline
+        else {
+            "sites": sites,
+            "links": LINKS[density] if method == "ssmlora" and density else None,
+            "trainable_params": trainable,
+            "total_params": TOTAL if method == "full" else TOTAL + trainable,
+            "attention": "scaled_dot_product_flash_attention_for_cpu",
+            "dropout": "attention 0, hidden 0.1",
+            "dtype": "bfloat16 autocast",
+            "device": "cpu",
+        },
+        "data": None
+        if probe
+        else {"truncated": 0.7, "tokens_median": length, "majority": 0.31, "task_revision": "1.16"},
+        "scores": None,
+        "curve": [],
+        "cost": None,
+        "seconds": {
+            "load": 0.4,
+            "data": 0.9,
+            "train": 30.0,
+            "eval": 6.0,
+            "probe": 0.0,
+            "wall": 38.0,
+        },
+        "predictions": None,
+        "environment": {
+            "started": "2026-05-04T10:00:00+00:00",
+            "python": "3.11.9",
+            "torch": "2.13.0",
+            "transformers": "5.24.0",
+            "peft": "0.21.2",
+            "platform": "Linux",
+            "cpu": "AMD EPYC",
+            "cores": 2,
+            "memory_gib": 24.0,
+            "commit": "0123456789ab",
+        },
+        "error": None,
+    }
+    step = 1.4 if method == "full" else 1.0 + 0.03 * share * (method == "ssmlora")
+    rate = 2600 / step / (1 + length / 1500)
+    noise = random.Random(cell_id)
+    if not baseline:
+        data["cost"] = {"base_bytes": 520 * 2**20}
+    if status == "ok":
+        if not baseline:
+            data["cost"] |= _cost(rate, length, method, noise)
+        if not probe:
+            data["scores"] = {"validation_accuracy": 0.79, "validation_loss": 0.6}
+        if not probe and accuracy is not None:
+            right = list(correct) if correct is not None else _right(accuracy, test_examples, noise)
+            value = sum(right) / len(right)
+            low, high = wilson(value, len(right))
+            data["scores"] |= {
+                "accuracy": value,
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "macro_f1": value - 0.01,
+                "test_examples": len(right),
+            }
+            data["predictions"] = {
+                "ids": [f"t{i}" for i in range(len(right))],
+                "labels": [1] * len(right),
+                "predicted": [int(r) for r in right],
+            }
+        if not probe and not baseline:
+            top = accuracy or 0.79
+            data["curve"] = [
+                {"step": s, "examples": 8 * s, "train_loss": 1.2 / s, "validation_loss": 0.9,
+                 "validation_accuracy": top - 0.4 * 0.5**k - 0.02 * noise.random()}
+                for k, s in enumerate((22, 43, 64))
+            ]  # fmt: skip
+    else:
+        data["error"] = {
+            "type": "OutOfMemory" if status == "oom" else "TimeLimit",
+            "message": f"the cell ended with {status}",
+            "log": f"logs/{cell_id}.log",
+        }
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(data.get(key), dict):
+            data[key] |= value
+        else:
+            data[key] = value
+    return data
+
+
+def _cost(rate: float, length: int, method: str, noise: random.Random) -> dict[str, Any]:
+    peak = (900 + 1.15 * length + (280 if method == "full" else 0)) * 2**20
+    return {
+        "train_tokens_per_s": rate,
+        "train_tokens_per_s_low": rate * (0.95 - 0.02 * noise.random()),
+        "train_tokens_per_s_high": rate * (1.03 + 0.02 * noise.random()),
+        "eval_tokens_per_s": 3.1 * rate,
+        "eval_tokens_per_s_low": 2.95 * rate,
+        "eval_tokens_per_s_high": 3.2 * rate,
+        "train_peak_bytes": int(peak * (1 + 0.01 * noise.random())),
+        "eval_peak_bytes": int((640 + 0.12 * length) * 2**20),
+    }
+
+
+def _right(accuracy: float, n: int, noise: random.Random) -> list[bool]:
+    """Texts differ in difficulty, so that arms and lengths agree on most of them."""
+    hard = random.Random(7)
+    marks = [hard.random() + 0.12 * noise.gauss(0, 1) for _ in range(n)]
+    limit = sorted(marks)[min(n - 1, round(accuracy * n))]
+    return [mark < limit for mark in marks]
+
+
+def write_run(
+    folder: Path,
+    cells: Iterable[dict[str, Any]],
+    *,
+    name: str = "made-up",
+    missing: int = 0,
+    **manifest: Any,
+) -> Path:
+    """A run folder with these cells; `missing` more are in the manifest without a result."""
+    (folder / "cells").mkdir(parents=True, exist_ok=True)
+    (folder / "logs").mkdir(exist_ok=True)
+    cells = list(cells)
+    for cell in cells:
+        (folder / "cells" / f"{cell['id']}.json").write_text(json.dumps(cell), encoding="utf-8")
+    ids = [cell["id"] for cell in cells] + [f"missing{i:05d}" for i in range(missing)]
+    about = {"name": name, "ids": ids, "wall_s": 1400.0, "overhead_share": 0.061, "workers": 2}
+    (folder / "manifest.json").write_text(
+        json.dumps(about | {"finished": not missing} | manifest), encoding="utf-8"
+    )
+    (folder / "sweep.yaml").write_text(f"name: {name}\nbackbone: minilm\n", encoding="utf-8")
+    return folder
+
+
+def laptop_cells(seeds: int = 1) -> list[dict[str, Any]]:
+    """Like sweeps/laptop.yaml: six arms, the baseline, probes, and a failure of each kind."""
+    gain = {64: 0.80, 128: 0.87, 256: 0.905, 512: 0.91}
+    shift = {"full": 0.005, "lora": 0.0, "ssmlora": -0.004, "tfidf": -0.1}
+    cells = []
+    for length, top in gain.items():
+        for seed in range(seeds):
+            for method, density in (*ARMS, ("tfidf", None)):
+                sparse = 0.012 * -math.log2(density or 1)
+                value = top + shift[method] - sparse + 0.01 * random.Random(seed).gauss(0, 1)
+                failed = {("ssmlora", 0.25, 512): "timeout", ("full", None, 512): "diverged"}
+                status = failed.get((method, density, length), "ok")
+                cells.append(
+                    make_cell(method, density, length, seed=seed, accuracy=value, status=status)
+                )
+    for length in (64, 128, 256, 512, 1024, 2048):
+        for method, density in ARMS:
+            status = "oom" if length == 2048 and method == "full" else "ok"
+            cells.append(make_cell(method, density, length, kind="probe", lr=1e-4, status=status))
+    return cells
+
+
+def tuning_cells() -> list[dict[str, Any]]:
+    """Like sweeps/tune.yaml: five learning rates an arm, two seeds, no test accuracy."""
+    cells = []
+    for method, density in ARMS:
+        rates = (
+            [5e-5, 1e-4, 2e-4, 4e-4, 8e-4] if method == "full" else [5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
+        )
+        for k, lr in enumerate(rates):
+            for seed in (0, 1):
+                status = "diverged" if k == 4 and method == "full" and seed else "ok"
+                cell = make_cell(method, density, lr=lr, seed=seed, accuracy=None, status=status)
+                if status == "ok":
+                    top = 0.88 - 0.02 * (k - 2.6) ** 2 + 0.01 * seed
+                    cell["scores"]["validation_accuracy"] = top
+                cells.append(cell)
+    return cells
+
+
+@pytest.fixture(scope="session")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with failures; treat it as read-only."""
+    return write_run(tmp_path_factory.mktemp("runs") / "laptop", laptop_cells(), name="laptop")
