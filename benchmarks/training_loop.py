@@ -1,0 +1,98 @@
+"""Training throughput of a cell beside a bare PyTorch loop on the same model and batches.
+
+Run `python benchmarks/training_loop.py`. Both run in one process, in turn, several times; the
+ratio (cell / bare) is taken pair by pair and its median printed. The goal is 0.95 or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+from harness.backbones import find_backbone, load_classifier, load_tokenizer
+from harness.batches import Encoded, encode, padded
+from harness.cells import Cell
+from harness.machine import choose_dtype
+from harness.meter import MemoryMeter, Stopwatch
+from harness.methods import adapt
+from harness.plan import make_plan
+from harness.sweep import load_sweep
+from harness.training import train
+from tasks import load_task
+
+ROOT = Path(__file__).parent.parent
+
+
+def bare(model: torch.nn.Module, cell: Cell, data: Encoded, pad_id: int) -> float:
+    """Forward, backward, clip, step. Seconds for one pass over the data in the cell's order."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.01, fused=True)
+    order = torch.randperm(len(data.ids), generator=torch.Generator().manual_seed(cell.seed))
+    batches = [inputs for _, inputs, _ in padded(data, order.tolist(), cell.batch_size, pad_id)]
+    model.train()
+    start = time.perf_counter()
+    for inputs in batches:
+        with torch.autocast("cpu", torch.bfloat16, enabled=cell.dtype == "bfloat16"):
+            loss = model(**inputs).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return time.perf_counter() - start
+
+
+def of_cell(
+    model: torch.nn.Module, cell: Cell, data: Encoded, validation: Encoded, pad_id: int
+) -> float:
+    """Seconds of the same pass by the cell's own loop: everything but its validation."""
+    watch = Stopwatch()
+    start = time.perf_counter()
+    train(model, cell, data, validation, pad_id, watch, MemoryMeter(cell.device))
+    return time.perf_counter() - start - watch.seconds["eval"]
+
+
+def main() -> None:
+    """Print the ratio for each arm of the smoke sweep at one length."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--pairs", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    sweep = ROOT / "sweeps" / "smoke.yaml"
+    changes = [f"lengths=[{options.length}]", f"train.examples={options.examples}", "probe=null"]
+    plan = make_plan(load_sweep(sweep, changes), sweep)
+    backbone = find_backbone(plan.sweep.backbone)
+    tokenizer = load_tokenizer(backbone)
+    print(f"torch {torch.__version__}, {choose_dtype('auto', 'cpu')}, 1 thread, ", end="")
+    print(f"{options.examples} texts of {options.length} tokens, batch {plan.cells[0].batch_size}")
+    for cell in (c for c in plan.cells if c.lr is not None):
+        splits = load_task(cell.task or "").splits(cell.length, cell.seed)
+        data = encode(splits.train[: cell.examples], tokenizer, cell.length)
+        validation = encode(splits.validation[:8], tokenizer, cell.length)
+        torch.manual_seed(0)
+        model = load_classifier(backbone, 4, cell.length, 0.0, tokenizer.pad_token_id)
+        model = adapt(model, cell).model
+        bare(model, cell, data, tokenizer.pad_token_id)
+        ratios = []
+        for turn in range(options.pairs):
+            runs = {
+                "bare": lambda: bare(model, cell, data, tokenizer.pad_token_id),
+                "cell": lambda: of_cell(model, cell, data, validation, tokenizer.pad_token_id),
+            }
+            order = ("bare", "cell") if turn % 2 else ("cell", "bare")
+            seconds = {name: runs[name]() for name in order}
+            ratios.append(seconds["bare"] / seconds["cell"])
+        low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+        print(f"{cell.arm:<14} cell/bare throughput {middle:.3f} (min {low:.3f}, max {high:.3f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Every kind of bad input: exit 2, one line that names the place, no traceback, nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from tests.harness.conftest import TINY
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main([str(word) for word in words]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert "Traceback" not in captured.err + captured.out
+    return lines[0]
+
+
+CHANGES = {
+    "unknown key": ("seeds: [0]\nlenghts: [64]", "lenghts: unknown key. Did you mean 'lengths'?"),
+    "unknown key below": ("seeds: [0]\nlimits: {cell_second: 3}", "Did you mean 'cell_seconds'?"),
+    "negative length": ("seeds: [0]\nprobe: {lengths: [-5]}", "greater than or equal to 8"),
+    "absurd length": ("probe: {lengths: [99999999999]}", "less than or equal to 1048576"),
+    "length as text": ("probe: {lengths: [many]}", "valid integer"),
+    "length as truth": ("probe: {lengths: [true]}", "valid integer"),
+    "a method without a name": ("probe: {lengths: [64], steps: 0}", "probe.steps"),
+    "python tag": ("seeds: !!python/object/apply:os.system ['echo']", "only plain YAML data"),
+    "key twice": ("name: again", "the key 'name' stands twice"),
+    "not yaml": ("seeds: [0", "not readable as YAML"),
+    "seed twice": ("seeds: [1, 1]", "1 stands twice"),
+    "negative seed": ("seeds: [-1]", "greater than or equal to 0"),
+    "infinite rate": ("probe: {lengths: [64]}\nlimits: {cell_seconds: -1}", "limits.cell_seconds"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_bad_keys(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, expected = CHANGES[case]
+    path = tmp_path / "bad.yaml"
+    path.write_text(TINY + text + "\n")
+    message = refused(capsys, "run", path, "--out", tmp_path / "out")
+    assert expected in message
+    assert str(path) in message
+    assert not (tmp_path / "out").exists()
+
+
+REPLACED = {
+    "method": ("lora: {density: 0.5}", "lorra: {density: 0.5}", "Did you mean 'lora'?"),
+    "density zero": ("density: 0.5", "density: 0", "greater than 0"),
+    "density over one": ("density: 0.5", "density: 1.5", "less than or equal to 1"),
+    "placement": ("density: 0.5", "placement: alternat", "Did you mean 'alternate'?"),
+    "target": ("density: 0.5", "target: attentoin", "Did you mean 'attention'?"),
+    "method option": ("density: 0.5", "densty: 0.5", "Did you mean 'density'?"),
+    "task": ("newsgroups", "newsgroup", "Did you mean 'newsgroups'?"),
+    "backbone": ("minilm", "minilmm", "Did you mean 'minilm'?"),
+    "hub model that is not here": ("minilm", "nobody/nothing", "hf download nobody/nothing"),
+    "rate": ("lr: 1.0e-3", "lr: -1", "train.lr"),
+    "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr"),
+    "no study": ("lr: 1.0e-3", "lr: tuned", "make tune"),
+    "no lengths": ("lengths: [32]\n", "", "training cells need both"),
+    "name": ("name: tiny", "name: ../up", "name"),
+    "settings of full": (
+        "lora: {density: 0.5}",
+        "full: {density: 0.5}",
+        "takes no settings but lr",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REPLACED)
+def test_bad_values(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, expected = REPLACED[case]
+    assert old in TINY
+    path = tmp_path / "bad.yaml"
+    path.write_text(TINY.replace(old, new))
+    assert expected in refused(capsys, "run", path, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no such file" in refused(capsys, "plan", tmp_path / "none.yaml")
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("# nothing\n")
+    assert "is empty" in refused(capsys, "plan", empty)
+    listed = tmp_path / "list.yaml"
+    listed.write_text("- a\n")
+    assert "expected keys and values" in refused(capsys, "plan", listed)
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert "not a text file" in refused(capsys, "plan", binary)
+    assert "cannot be read" in refused(capsys, "plan", tmp_path)
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    assert "cannot be written" in refused(capsys, "run", tiny, "--out", in_the_way / "out")
+    assert "not a result folder" in refused(capsys, "report", tmp_path)
+    assert "no results" in refused(capsys, "tuned", tmp_path)
+
+
+def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "expected key=value" in refused(capsys, "plan", tiny, "--set", "train.examples")
+    assert "Did you mean 'examples'" in refused(capsys, "plan", tiny, "--set", "train.exmples=4")
+    assert "Did you mean 'oom'?" in refused(capsys, "run", tiny, "--retry", "om")
+    assert "no task 'newsgruops'. Did you mean 'newsgroups'?" in refused(
+        capsys, "tasks", "newsgruops"
+    )
+    assert refused(capsys, "run")
+    assert refused(capsys, "nonsense")

@@ -1,0 +1,167 @@
+"""What goes wrong is a result: real divergence, real memory limits, real kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.harness.conftest import TINY, bench_long, cells, start_bench_long
+
+LONG = "train.examples=512"
+
+
+def by_arm(folder: Path) -> dict[str, dict[str, object]]:
+    return {r["arm"]: r for r in cells(folder).values()}
+
+
+def workers(run: subprocess.Popen[str], at_least: int) -> list[psutil.Process]:
+    """Wait for the processes of cells: children of the fork server that the run started."""
+
+    def found() -> list[psutil.Process]:
+        below = psutil.Process(run.pid).children(recursive=True)
+        servers = {p.pid for p in below if "forkserver" in " ".join(p.cmdline())}
+        return [p for p in below if p.ppid() in servers]
+
+    wait_for(lambda: len(found()) >= at_least, 60)
+    return found()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def logged(folder: Path, words: str) -> bool:
+    return any(words in p.read_text() for p in (folder / "logs").glob("*.log"))
+
+
+def test_divergence_and_a_memory_limit_are_results_and_can_be_retried(
+    tmp_path: Path, tiny: Path
+) -> None:
+    out = tmp_path / "out"
+    change = "methods=[{lora: {lr: 1.0e+30}}, {lora: {density: 0.5}}]"
+    done = bench_long("run", tiny, "--out", out, "--set", change)
+    assert done.returncode == 1, done.stderr
+    outcome = by_arm(out)
+    assert outcome["LoRA 1"]["status"] == "diverged"
+    assert outcome["LoRA 1"]["model"]["trainable_params"] > 0
+    assert outcome["LoRA 1/2"]["status"] == outcome["TF-IDF"]["status"] == "ok"
+    assert logged(out, "Diverged")
+    assert "diverged" in (out / "results.csv").read_text()
+    assert "diverged" in (out / "report" / "index.html").read_text()
+
+    change = "limits={cell_gib: 0.5}"
+    done = bench_long("run", tiny, "--out", tmp_path / "small", "--set", change)
+    assert done.returncode == 1, done.stderr
+    assert by_arm(tmp_path / "small")["LoRA 1/2"]["status"] == "oom"
+
+    done = bench_long("run", tiny, "--out", tmp_path / "small", "--retry", "oom")
+    assert done.returncode == 0, done.stderr
+    files = cells(tmp_path / "small")
+    again = next(name for name in files if "retry1" in name)
+    assert files[again]["status"] == "ok"
+    assert files[again.replace(".retry1", "")]["status"] == "oom"
+
+
+def test_a_cell_over_its_time_is_ended(tmp_path: Path, tiny: Path) -> None:
+    changes = ["--set", LONG, "--set", "lengths=[512]", "--set", "limits={cell_seconds: 15}"]
+    done = bench_long("run", tiny, "--out", tmp_path / "out", *changes)
+    assert done.returncode == 1, done.stderr
+    outcome = by_arm(tmp_path / "out")
+    assert outcome["LoRA 1/2"]["status"] == "timeout"
+    assert outcome["TF-IDF"]["status"] == "ok"
+
+
+def test_a_killed_cell_is_a_result_and_the_sweep_goes_on(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out"
+    run = start_bench_long("run", tiny, "--out", out, "--workers", 1, "--set", LONG)
+    workers(run, 1)[0].kill()
+    stdout, stderr = run.communicate(timeout=120)
+    assert run.returncode == 1, stdout + stderr
+    outcome = by_arm(out)
+    assert outcome["LoRA 1/2"]["status"] == "error"
+    assert "killed by signal 9" in outcome["LoRA 1/2"]["error"]["message"]
+    assert outcome["TF-IDF"]["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_run_loses_only_what_ran(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out"
+    tiny.write_text(TINY.replace("seeds: [0]", "") + "seeds: [0, 1, 2, 3, 4, 5]\n")
+    run = start_bench_long("run", tiny, "--out", out, "--set", "train.examples=64")
+    wait_for(lambda: len(list((out / "cells").glob("*.json"))) >= 3, 90)
+    running = workers(run, 1)
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate()
+    wait_for(lambda: not any(p.is_running() for p in running), 2)
+    files = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in (out / "cells").glob("*.json")}
+    logs = {p: p.read_bytes() for p in (out / "logs").iterdir()}
+    time.sleep(2)
+    assert logs == {p: p.read_bytes() for p in (out / "logs").iterdir()}
+    for _, text in files.values():
+        json.loads(text)
+    again = bench_long("run", tiny, "--out", out, "--set", "train.examples=64")
+    assert again.returncode == 0, again.stderr
+    assert len(cells(out)) == 12
+    for path, before in files.items():
+        assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+def test_an_interrupted_run_ends_cleanly(tmp_path: Path, tiny: Path, signal_: int) -> None:
+    out = tmp_path / "out"
+    run = start_bench_long("run", tiny, "--out", out, "--workers", 1, "--set", LONG)
+    running = workers(run, 1)
+    wait_for(lambda: logged(out, "Loading weights"), 60)
+    # Ctrl-C reaches the whole foreground group, a plain kill the run alone
+    (os.killpg if signal_ == signal.SIGINT else os.kill)(run.pid, signal_)
+    stdout, stderr = run.communicate(timeout=20)
+    assert run.returncode == 130, stdout + stderr
+    assert "Traceback" not in stdout + stderr
+    assert "interrupted" in stdout
+    assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in running)
+    assert all(r["status"] == "ok" for r in cells(out).values())
+    assert (out / "results.csv").exists()
+
+
+def test_two_runs_into_one_folder(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out"
+    first = start_bench_long("run", tiny, "--out", out, "--set", LONG)
+    wait_for(lambda: (out / "manifest.json").exists(), 60)
+    second = bench_long("run", tiny, "--out", out)
+    assert second.returncode == 2
+    assert "another run is writing into this folder" in second.stderr
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    third = bench_long("run", tiny, "--out", out)
+    assert third.returncode == 0, third.stderr
+
+
+def test_a_broken_task_fails_its_cells_only(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "torn.py").write_text(
+        "from tasks.newsgroups import Newsgroups\n"
+        "class Torn(Newsgroups):\n"
+        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'torn'})\n"
+        "    def prepare(self): pass\n"
+        "    def splits(self, length, seed): raise RuntimeError('torn <b>data</b>')\n"
+    )
+    words = ["--tasks-dir", tmp_path / "plugins", "--set", "tasks=[newsgroups, torn]"]
+    done = bench_long("run", tiny, "--out", tmp_path / "out", *words)
+    assert done.returncode == 1, done.stderr
+    outcome = {(r["cell"]["task"], r["arm"]): r for r in cells(tmp_path / "out").values()}
+    assert outcome["torn", "LoRA 1/2"]["error"]["message"] == "torn <b>data</b>"
+    assert outcome["newsgroups", "LoRA 1/2"]["status"] == "ok"
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    assert "torn &lt;b&gt;data" in page
+    assert "<b>data" not in page

@@ -1,0 +1,132 @@
+"""From sweep files to cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.cells import BASELINE, Cell
+from harness.plan import Plan, make_plan
+from harness.store import as_file
+from harness.sweep import Sweep, load_sweep
+from tests.harness.conftest import SWEEPS
+
+
+def plan(name: str, *changes: str) -> Plan:
+    return make_plan(load_sweep(SWEEPS / name, changes), SWEEPS / name)
+
+
+def test_laptop_sweeps_what_the_readme_says() -> None:
+    cells = plan("laptop.yaml").cells
+    arms = {c.arm for c in cells if c.method != BASELINE}
+    assert arms == {
+        "Full", "LoRA 1", "LoRA 1/2", "SSMLoRA 1", "SSMLoRA 1/2", "SSMLoRA 1/4",
+    }  # fmt: skip
+    train = {(c.arm, c.length) for c in cells if c.kind == "train"}
+    assert train == {(a, n) for a in arms | {"TF-IDF"} for n in (64, 128, 256, 512)}
+    probes = {(c.arm, c.length) for c in cells if c.kind == "probe"}
+    assert probes == {(a, n) for a in arms for n in (64, 128, 256, 512, 1024, 2048)}
+    assert all(c.test_examples >= 500 for c in cells if c.kind == "train" and c.test_examples)
+
+
+def test_every_sweep_that_is_shipped_can_be_planned() -> None:
+    for path in sorted(SWEEPS.glob("*.yaml")):
+        if path.name != "tuned.yaml":
+            assert make_plan(load_sweep(path), path).cells, path
+
+
+def test_tuned_rates_come_from_the_study() -> None:
+    study = yaml.safe_load((SWEEPS / "tuned.yaml").read_text())
+    rates = {(e["arm"]["method"], e["arm"]["density"]): e["lr"] for e in study["entries"]}
+    for cell in plan("laptop.yaml").cells:
+        if cell.kind == "train" and cell.method != BASELINE:
+            assert cell.lr == rates[cell.method, cell.density]
+    assert len({len(e["tries"]) for e in study["entries"]}) == 1
+
+
+def test_longest_first_and_probes_last() -> None:
+    cells = plan("smoke.yaml").cells
+    kinds = [c.kind for c in cells]
+    assert kinds == sorted(kinds, reverse=True)
+    train = [c.work for c in cells if c.kind == "train"]
+    assert train == sorted(train, reverse=True)
+
+
+def test_an_override_reaches_the_cells() -> None:
+    cells = plan("smoke.yaml", "train.examples=24", "seeds=[3, 4]", "probe=null").cells
+    assert {c.examples for c in cells} == {24}
+    assert {c.seed for c in cells} == {3, 4}
+    assert {c.kind for c in cells} == {"train"}
+
+
+def test_options_of_the_method_make_an_arm_of_their_own() -> None:
+    change = "methods=[{ssmlora: {density: 0.5}}, {ssmlora: {density: 0.5, link_state: false}}]"
+    arms = {c.arm for c in plan("smoke.yaml", change, "probe=null").cells}
+    assert arms == {"SSMLoRA 1/2", "SSMLoRA 1/2 link_state=False", "TF-IDF"}
+
+
+BASE = Cell(
+    kind="train", task="newsgroups", backbone="minilm", method="lora", density=0.5,
+    placement="alternate", rank=8, alpha=16.0, target="attention", length=64, seed=0, lr=1e-3,
+    batch_size=8, examples=32, validation_examples=8, test_examples=8, epochs=1, validations=1,
+    dtype="float32", device="cpu", revisions={"task": "a"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "probe"}, {"task": "listops"}, {"backbone": "x/y"}, {"method": "ssmlora"},
+        {"density": 0.25}, {"placement": "even"}, {"rank": 4}, {"alpha": 8.0},
+        {"options": {"use_rslora": True}}, {"length": 65}, {"seed": 1}, {"lr": 2e-3},
+        {"batch_size": 4}, {"examples": 33}, {"epochs": 2}, {"dropout": 0.1},
+        {"dtype": "bfloat16"}, {"device": "cuda"}, {"revisions": {"task": "b"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_id_changes_with_whatever_decides_the_outcome(change: dict[str, object]) -> None:
+    assert BASE.model_copy(update=change).id != BASE.id
+    assert Cell.model_validate(BASE.model_dump()).id == BASE.id
+
+
+@settings(max_examples=50)
+@given(
+    lengths=st.lists(st.integers(8, 4096), min_size=1, max_size=4, unique=True),
+    densities=st.lists(
+        st.floats(0.01, 1, allow_subnormal=False), min_size=1, max_size=3, unique=True
+    ),
+    seeds=st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
+)
+def test_a_sweep_survives_its_own_file(
+    lengths: list[int], densities: list[float], seeds: list[int]
+) -> None:
+    sweep = Sweep.model_validate(
+        {
+            "name": "x",
+            "backbone": "minilm",
+            "methods": ["full", {"lora": {"density": densities}}, {"vera": {"save_projection": 1}}],
+            "tasks": ["newsgroups"],
+            "lengths": lengths,
+            "seeds": seeds,
+        }
+    )
+    again = Sweep.model_validate(yaml.safe_load(yaml.safe_dump(as_file(sweep))))
+    assert again == sweep
+
+
+def test_a_task_may_refuse_a_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "long_only.py").write_text(
+        "from tasks.newsgroups import Newsgroups\n"
+        "class LongOnly(Newsgroups):\n"
+        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'long_only', 'min_length': 100})\n"
+    )
+    from harness.cli import main
+
+    words = ["plan", str(SWEEPS / "smoke.yaml"), "--tasks-dir", str(tmp_path)]
+    assert main([*words, "--set", "tasks=[long_only]", "--set", "lengths=[128]"]) == 0
+    assert main([*words, "--set", "tasks=[long_only]"]) == 2
+    assert "32 tokens is too short for the task 'long_only'" in capsys.readouterr().err

@@ -1,0 +1,92 @@
+"""The run folder: whole files, none overwritten, one writer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import BadInput
+from harness.store import RunFolder, write_atomically
+from harness.sweep import load_sweep
+from tests.harness.conftest import ROOT, SWEEPS
+
+ID = "0123456789ab"
+
+
+def result(status: str = "ok", cell_id: str = ID) -> dict[str, Any]:
+    return {"id": cell_id, "status": status}
+
+
+def test_a_retried_cell_is_kept_beside_the_old(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        paths = [folder.write_result(result(status)) for status in ("oom", "error", "ok")]
+        assert [p.name for p in paths] == [
+            f"{ID}.json", f"{ID}.retry1.json", f"{ID}.retry2.json",
+        ]  # fmt: skip
+        assert [json.loads(p.read_text())["status"] for p in paths] == ["oom", "error", "ok"]
+        assert folder.results()[ID]["status"] == "ok"
+        assert folder.results(["ffffffffffff"]) == {}
+
+
+def test_ten_attempts_are_read_in_order_of_number(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        for attempt in range(12):
+            folder.write_result(result(str(attempt)))
+        assert folder.results()[ID]["status"] == "11"
+
+
+def test_a_torn_file_counts_as_no_result(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        (folder.cells / f"{ID}.json").write_text('{"id": "0123')
+        assert folder.results() == {}
+        assert folder.write_result(result()).name == f"{ID}.retry1.json"
+        assert folder.results()[ID]["status"] == "ok"
+
+
+def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        half = folder.cells / f"{ID}.json.tmp"
+        half.write_text("{")
+    with RunFolder(tmp_path):
+        assert not half.exists()
+
+
+def test_writing_fails_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "new \ud800")
+    assert path.read_text() == "old"
+
+
+def test_the_second_run_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Path) -> None:
+    hold = (
+        "import sys, time; from pathlib import Path; from harness.store import RunFolder\n"
+        "RunFolder(Path(sys.argv[1])).__enter__(); print('held', flush=True); time.sleep(60)"
+    )
+    call = [sys.executable, "-c", hold, str(tmp_path)]
+    other = subprocess.Popen(call, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(BadInput, match="another run is writing into this folder"):
+        RunFolder(tmp_path).__enter__()
+    other.kill()
+    other.wait()
+    with RunFolder(tmp_path):
+        pass
+
+
+def test_an_earlier_sweep_is_kept(tmp_path: Path) -> None:
+    first, second = (load_sweep(SWEEPS / "smoke.yaml", [f"seeds=[{s}]"]) for s in (1, 2))
+    with RunFolder(tmp_path) as folder:
+        for sweep in (first, first, second):
+            folder.write_sweep(sweep)
+    assert "- 2" in (tmp_path / "sweep.yaml").read_text()
+    assert "- 1" in (tmp_path / "sweep.1.yaml").read_text()
+    assert not (tmp_path / "sweep.2.yaml").exists()
+    assert load_sweep(tmp_path / "sweep.yaml") == second
