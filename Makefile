@@ -23,6 +23,7 @@ $(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
 	  echo "make setup: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 2; }
 	@$(BIN)/python -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] < (3,14)))' || { \
 	  echo "make setup: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.11 (after rm -r $(VENV))" >&2; exit 2; }
+	@echo "make setup: installing into $(VENV); the first time this takes some minutes"
 	@# A torch that is there stays, if pyproject's range admits it; otherwise the tested one comes.
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install -q $(PIP_ARGS) '$(TORCH)'
 	@$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[bench,dev]'

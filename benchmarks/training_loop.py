@@ -83,12 +83,12 @@ def main() -> None:
         bare(model, cell, data, tokenizer.pad_token_id)
         ratios = []
         for turn in range(options.pairs):
-            runs = {
-                "bare": lambda: bare(model, cell, data, tokenizer.pad_token_id),
-                "cell": lambda: of_cell(model, cell, data, validation, tokenizer.pad_token_id),
-            }
-            order = ("bare", "cell") if turn % 2 else ("cell", "bare")
-            seconds = {name: runs[name]() for name in order}
+            seconds = {}
+            for name in ("bare", "cell") if turn % 2 else ("cell", "bare"):
+                if name == "bare":
+                    seconds[name] = bare(model, cell, data, tokenizer.pad_token_id)
+                else:
+                    seconds[name] = of_cell(model, cell, data, validation, tokenizer.pad_token_id)
             ratios.append(seconds["bare"] / seconds["cell"])
         low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
         print(f"{cell.arm:<14} cell/bare throughput {middle:.3f} (min {low:.3f}, max {high:.3f})")

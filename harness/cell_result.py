@@ -1,14 +1,20 @@
-"""The form of a result file, shared by the cell that fills it and the engine that must fail it."""
+"""The form of a result file, shared by the cell that fills it and the engine that fails it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from harness.cells import Cell
 
-if TYPE_CHECKING:
-    from harness.worker import Job
+
+class Failure(NamedTuple):
+    """How a cell failed: its status, a short name for the kind, and one line for the reader."""
+
+    status: str
+    kind: str
+    message: str
 
 
 def new_result(cell: Cell, machine: dict[str, Any]) -> dict[str, Any]:
@@ -32,10 +38,12 @@ def new_result(cell: Cell, machine: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def failed_result(job: Job, status: str, kind: str, message: str, seconds: float) -> dict[str, Any]:
+def failed_result(
+    cell: Cell, machine: dict[str, Any], log: Path, failure: Failure, seconds: float
+) -> dict[str, Any]:
     """The result of a cell whose process could not tell its own."""
-    result = new_result(job.cell, job.machine)
-    result["status"] = status
-    result["error"] = {"type": kind, "message": message, "log": f"logs/{job.log.name}"}
+    result = new_result(cell, machine)
+    result["status"] = failure.status
+    result["error"] = {"type": failure.kind, "message": failure.message, "log": f"logs/{log.name}"}
     result["seconds"] = {"wall": seconds}
     return result

@@ -52,7 +52,7 @@ class RunDisplay:
         )
         if result is not None:
             place = f"[dim]{progress.done:>3}/{progress.total}[/dim]"
-            self._console.print(f"{place} {_line(result)}", highlight=False)
+            self._console.print(f"{place} {_line(result)}", highlight=False, soft_wrap=True)
         elif progress.done < progress.total:
             left = progress.total - progress.done
             self._console.print(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.cell_result import failed_result
+from harness.cell_result import Failure, failed_result
 from harness.worker import PRELOAD, Job, work
 
 
@@ -77,34 +76,34 @@ class LocalEngine:
         self._running.clear()
 
     def _outcome(self, running: _Running) -> dict[str, Any] | None:
+        job = running.job
         seconds = time.monotonic() - running.started
-        failure: Callable[[str, str, str], dict[str, Any]] = lambda status, kind, text: (  # noqa: E731
-            failed_result(running.job, status, kind, text, seconds)
-        )
         result: dict[str, Any] | None = None
+        failure: Failure | None = None
         if running.results.poll():
             try:
                 result = running.results.recv()
             except EOFError:
-                result = self._died(running, failure)
+                failure = _how_it_died(running)
         elif seconds > self._limit:
-            result = failure("timeout", "CellTimeout", f"ended after {self._limit:g} s, its limit")
+            failure = Failure("timeout", "CellTimeout", f"ended after {self._limit:g} s, its limit")
+        if failure is not None:
+            result = failed_result(job.cell, job.machine, job.log, failure, seconds)
         if result is not None:
             running.results.close()
             running.process.join(1)
             _kill(running.process)
-            del self._running[running.job.cell.id]
+            del self._running[job.cell.id]
         return result
 
-    def _died(
-        self, running: _Running, failure: Callable[[str, str, str], dict[str, Any]]
-    ) -> dict[str, Any]:
-        running.process.join(5)
-        code = running.process.exitcode
-        if code == -9 and _oom_kills() > running.oom_kills:
-            return failure("oom", "KilledForMemory", "the system ended it: out of memory")
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return failure("error", "ProcessDied", f"its process ended without a result: {how}")
+
+def _how_it_died(running: _Running) -> Failure:
+    running.process.join(5)
+    code = running.process.exitcode
+    if code == -9 and _oom_kills() > running.oom_kills:
+        return Failure("oom", "KilledForMemory", "the system ended it: out of memory")
+    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    return Failure("error", "ProcessDied", f"its process ended without a result: {how}")
 
 
 def _kill(process: BaseProcess) -> None:

@@ -122,7 +122,8 @@ def test_a_task_may_refuse_a_length(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "long_only.py").write_text(
         "from tasks.newsgroups import Newsgroups\n"
         "class LongOnly(Newsgroups):\n"
-        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'long_only', 'min_length': 100})\n"
+        "    metadata = Newsgroups.metadata.model_copy(\n"
+        "        update={'name': 'long_only', 'min_length': 100})\n"
     )
     from harness.cli import main
 

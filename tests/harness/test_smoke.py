@@ -12,11 +12,12 @@ from scipy.stats import binomtest
 
 from tests.harness.conftest import SWEEPS, bench_long, cells
 
-HOUSE = (
-    "id kind status task backbone method density placement sites links rank length seed lr "
-    "trainable_params total_params accuracy accuracy_low accuracy_high train_tokens_per_s "
-    "eval_tokens_per_s train_peak_bytes eval_peak_bytes wall_s dtype attention device"
-).split()
+HOUSE = [
+    "id", "kind", "status", "task", "backbone", "method", "density", "placement", "sites", "links",
+    "rank", "length", "seed", "lr", "trainable_params", "total_params", "accuracy", "accuracy_low",
+    "accuracy_high", "train_tokens_per_s", "eval_tokens_per_s", "train_peak_bytes",
+    "eval_peak_bytes", "wall_s", "dtype", "attention", "device",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
