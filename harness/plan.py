@@ -40,6 +40,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         for task in tasks.values():
             _check_lengths(task, sweep.lengths, source)
             task.prepare()
+            _check_sizes(task, sweep, source)
     except TaskError as error:
         raise BadInput(f"{source}: tasks: {error}") from None
     backbone = find_backbone(sweep.backbone, f"{source}: backbone")
@@ -127,6 +128,20 @@ def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:
                 f"{source}: lengths: {length} tokens is too short for the task "
                 f"'{task.metadata.name}', which starts at {least}"
             )
+
+
+def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
+    train = sweep.train
+    asked = (train.examples, train.validation_examples, train.test_examples)
+    for length in sweep.lengths:
+        splits = task.splits(length, sweep.seeds[0])
+        for name, part, size in zip(splits._fields, splits, asked, strict=True):
+            if len(part) < size:
+                key = "examples" if name == "train" else f"{name}_examples"
+                raise BadInput(
+                    f"{source}: train.{key}: {size} are asked for, and the task "
+                    f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens"
+                )
 
 
 def _needs_tuned(sweep: Sweep) -> bool:

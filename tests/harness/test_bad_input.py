@@ -57,6 +57,11 @@ REPLACED = {
     "task": ("newsgroups", "newsgroup", "Did you mean 'newsgroups'?"),
     "backbone": ("minilm", "minilmm", "Did you mean 'minilm'?"),
     "hub model that is not here": ("minilm", "nobody/nothing", "hf download nobody/nothing"),
+    "more than there is": (
+        "test_examples: 8",
+        "test_examples: 5000",
+        "train.test_examples: 5000 are asked for, and the task 'newsgroups' has 912",
+    ),
     "rate": ("lr: 1.0e-3", "lr: -1", "train.lr"),
     "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr"),
     "no study": ("lr: 1.0e-3", "lr: tuned", "make tune"),

@@ -116,3 +116,18 @@ def test_the_report_is_one_file_and_pictures(smoke: Path) -> None:
     assert "report" in printed
     assert "index.html" in printed
     assert "of it was not training, evaluating or probing" in printed
+
+
+def test_the_same_sweep_gives_the_same_outcomes(tmp_path: Path, tiny: Path) -> None:
+    """Two folders, two runs: nothing may depend on order, time or an earlier cell."""
+    change = "methods=[{lora: {density: 0.5}}, {ssmlora: {density: 0.5, state_dropout: 0.5}}]"
+    outcomes = []
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        done = bench_long("run", tiny, "--out", out, "--workers", workers, "--set", change)
+        assert done.returncode == 0, done.stderr
+        outcomes.append(
+            {n: (r["predictions"], r["scores"], r["curve"]) for n, r in cells(out).items()}
+        )
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0]) == 3

@@ -67,7 +67,7 @@ def test_writing_fails_whole(tmp_path: Path) -> None:
 def test_the_second_run_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Path) -> None:
     hold = (
         "import sys, time; from pathlib import Path; from harness.store import RunFolder\n"
-        "RunFolder(Path(sys.argv[1])).__enter__(); print('held', flush=True); time.sleep(60)"
+        "with RunFolder(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     call = [sys.executable, "-c", hold, str(tmp_path)]
     other = subprocess.Popen(call, stdout=subprocess.PIPE, text=True, cwd=ROOT)

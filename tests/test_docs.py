@@ -1,0 +1,104 @@
+"""What the documents say holds: links, commands, targets, sweeps and Python examples."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from harness.cli import cli
+from harness.plan import make_plan
+from harness.sweep import Limits, Probe, Sweep, Train, load_sweep
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+_INLINE = re.compile(r"`([^`\n]+)`")
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return [text for name, text in _BLOCK.findall(document.read_text()) if name == language]
+
+
+def commands(document: Path) -> list[str]:
+    """Every `make …` and `bench-long …`, inline or in a shell block."""
+    lines = [line for text in blocks(document, "sh") for line in text.splitlines()]
+    found = [*_INLINE.findall(document.read_text()), *lines]
+    bare = [command.strip().removeprefix(".venv/bin/").split(" #")[0] for command in found]
+    return [command for command in bare if command.startswith(("make ", "bench-long "))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in _LINK.findall(document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = 0
+    for document in DOCUMENTS:
+        for command in commands(document):
+            words = shlex.split(command)
+            if words[0] == "make":
+                for word in words[1:]:
+                    if re.fullmatch(r"[a-z-]+", word):
+                        assert word in targets, f"{document.name}: {command}"
+                        named += 1
+    assert named > 5
+
+
+def test_every_command_that_is_named_exists() -> None:
+    named = 0
+    for document in DOCUMENTS:
+        for command in commands(document):
+            words = shlex.split(command)
+            if words[0] != "bench-long" or words[1].isupper():
+                continue
+            assert words[1] in cli.commands, f"{document.name}: {command}"
+            known = {o for p in cli.commands[words[1]].params for o in p.opts}
+            for word in words[2:]:
+                if word.startswith("--"):
+                    assert word in known, f"{document.name}: {command}"
+            named += 1
+    assert named > 5
+    assert isinstance(cli, click.Group)
+
+
+def test_the_sweep_in_the_reference_can_be_planned(tmp_path: Path) -> None:
+    (text,) = blocks(ROOT / "docs" / "sweeps.md", "yaml")
+    path = tmp_path / "example.yaml"
+    path.write_text(text)
+    sweep = load_sweep(path, ["train.lr=0.001"])
+    assert len(make_plan(sweep, path).cells) == 2 * (4 + 1) + 2 * 4
+
+
+def test_every_key_of_a_sweep_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    for model in (Sweep, Train, Probe, Limits):
+        for field in model.model_fields:
+            assert re.search(rf"[`.]{field}[`.]", text), field
+
+
+def test_the_sweep_in_the_readme_can_be_planned(tmp_path: Path) -> None:
+    (text,) = blocks(ROOT / "README.md", "yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    (tmp_path / "tuned.yaml").write_bytes((ROOT / "sweeps" / "tuned.yaml").read_bytes())
+    assert len(make_plan(load_sweep(path), path).cells) == 2 * 3 * (6 + 1)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_python_examples_run(document: Path) -> None:
+    """The examples of one document run in turn, in one process of their own."""
+    code = "\n".join(blocks(document, "python"))
+    if code:
+        call = [sys.executable, "-c", code]
+        done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=240)
+        assert done.returncode == 0, done.stderr
