@@ -70,20 +70,21 @@ def run(arm: str, rate: float, seed: int, options: argparse.Namespace) -> dict[s
     backbone = find_backbone("minilm")
     tokenizer = load_tokenizer(backbone)
     pad = int(tokenizer.pad_token_id)
-    splits = load_task("newsgroups").splits(options.length, seed)
-    data = encode(splits.train[: options.texts], tokenizer, options.length)
-    validation = encode(splits.validation[:200], tokenizer, options.length)
-    labels = max(data.labels) + 1
+    task = load_task("newsgroups")
+    splits = task.splits(options.length, seed)
+    data = encode(splits.train[: options.texts], tokenizer, options.length, task.metadata)
+    validation = encode(splits.validation[:200], tokenizer, options.length, task.metadata)
+    labels = len(task.metadata.labels)
     model = adapted(arm, load_classifier(backbone, labels, options.length, 0.0, pad), options)
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=rate, weight_decay=0.01)
-    total = math.ceil(len(data.ids) / 8)
+    total = math.ceil(len(data) / 8)
     rise = max(1, round(total * 0.1))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / rise, max(0.0, (total - step) / (total - rise)))
     )
-    order = torch.randperm(len(data.ids), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).tolist()
     began, norms, losses = time.perf_counter(), {}, []
     model.train()
     for step, (_, inputs, _) in enumerate(padded(data, order, 8, pad), 1):
@@ -145,7 +146,7 @@ def evaluate(model: Any, data: Encoded, pad: int, dtype: str) -> tuple[float, fl
     """Accuracy and mean loss on the validation texts."""
     model.eval()
     right, loss = 0, 0.0
-    order = sorted(range(len(data.ids)), key=lambda i: len(data.ids[i]))
+    order = sorted(range(len(data)), key=lambda i: len(data.ids[i]))
     with torch.inference_mode():
         for chosen, inputs, _ in padded(data, order, 8, pad):
             with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):

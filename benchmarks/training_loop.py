@@ -25,7 +25,7 @@ from harness.methods import adapt
 from harness.plan import make_plan
 from harness.sweep import load_sweep
 from harness.training import train
-from tasks import load_task
+from tasks import TaskMetadata, load_task
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,7 +34,7 @@ def bare(model: torch.nn.Module, cell: Cell, data: Encoded, pad_id: int) -> floa
     """Forward, backward, clip, step. Seconds for one pass over the data in the cell's order."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.01, fused=True)
-    order = torch.randperm(len(data.ids), generator=torch.Generator().manual_seed(cell.seed))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(cell.seed))
     batches = [inputs for _, inputs, _ in padded(data, order.tolist(), cell.batch_size, pad_id)]
     model.train()
     start = time.perf_counter()
@@ -49,12 +49,17 @@ def bare(model: torch.nn.Module, cell: Cell, data: Encoded, pad_id: int) -> floa
 
 
 def of_cell(
-    model: torch.nn.Module, cell: Cell, data: Encoded, validation: Encoded, pad_id: int
+    model: torch.nn.Module,
+    cell: Cell,
+    data: Encoded,
+    validation: Encoded,
+    pad_id: int,
+    metadata: TaskMetadata,
 ) -> float:
     """Seconds of the same pass by the cell's own loop: everything but its validation."""
     watch = Stopwatch()
     start = time.perf_counter()
-    train(model, cell, data, validation, pad_id, watch, MemoryMeter(cell.device))
+    train(model, cell, data, validation, pad_id, metadata, watch, MemoryMeter(cell.device))
     return time.perf_counter() - start - watch.seconds["eval"]
 
 
@@ -74,21 +79,24 @@ def main() -> None:
     print(f"torch {torch.__version__}, {choose_dtype('auto', 'cpu')}, 1 thread, ", end="")
     print(f"{options.examples} texts of {options.length} tokens, batch {plan.cells[0].batch_size}")
     for cell in (c for c in plan.cells if c.lr is not None):
-        splits = load_task(cell.task or "").splits(cell.length, cell.seed)
-        data = encode(splits.train[: cell.examples], tokenizer, cell.length)
-        validation = encode(splits.validation[:8], tokenizer, cell.length)
+        task = load_task(cell.task or "")
+        splits = task.splits(cell.length, cell.seed)
+        data = encode(splits.train[: cell.examples], tokenizer, cell.length, task.metadata)
+        validation = encode(splits.validation[:8], tokenizer, cell.length, task.metadata)
         torch.manual_seed(0)
         model = load_classifier(backbone, 4, cell.length, 0.0, tokenizer.pad_token_id)
         model = adapt(model, cell).model
-        bare(model, cell, data, tokenizer.pad_token_id)
+        pad_id = tokenizer.pad_token_id
+        bare(model, cell, data, pad_id)
         ratios = []
         for turn in range(options.pairs):
             seconds = {}
             for name in ("bare", "cell") if turn % 2 else ("cell", "bare"):
                 if name == "bare":
-                    seconds[name] = bare(model, cell, data, tokenizer.pad_token_id)
+                    seconds[name] = bare(model, cell, data, pad_id)
                 else:
-                    seconds[name] = of_cell(model, cell, data, validation, tokenizer.pad_token_id)
+                    rest = (data, validation, pad_id, task.metadata)
+                    seconds[name] = of_cell(model, cell, *rest)
             ratios.append(seconds["bare"] / seconds["cell"])
         low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
         print(f"{cell.arm:<14} cell/bare throughput {middle:.3f} (min {low:.3f}, max {high:.3f})")

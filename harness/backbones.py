@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from harness.heads import Classifier
+    from tasks import Family
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,12 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
 
 
 def load_classifier(
-    backbone: Backbone, labels: int, length: int, dropout: float, pad_token_id: int | None
+    backbone: Backbone,
+    outputs: int,
+    length: int,
+    dropout: float,
+    pad_token_id: int | None,
+    family: Family = "classification",
 ) -> Classifier:
     """Load float32 weights under a new classification head, attention dropout off.
 
@@ -119,7 +125,7 @@ def load_classifier(
         **({"add_pooling_layer": False} if config.model_type in _POOLED else {}),
     )
     _extend_positions(encoder, length)
-    return Classifier(encoder, labels)
+    return Classifier(encoder, outputs, family)
 
 
 def _extend_positions(encoder: PreTrainedModel, length: int) -> None:

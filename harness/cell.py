@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,13 +21,18 @@ from harness.backbones import (
     load_classifier,
     load_tokenizer,
 )
-from harness.batches import encode
+from harness.batches import Encoded, Target, encode
 from harness.cell_result import new_result
 from harness.cells import BASELINE, Cell
+from harness.heads import outputs_of
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
+from harness.scores import full_scores, validation_scores
 from harness.training import Diverged, attention_kernel, evaluate, probe, train
-from tasks import Splits, load_task
+from tasks import TaskMetadata, load_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def run_cell(
@@ -73,29 +79,28 @@ def _train(
     tasks_dir: Path | None,
 ) -> None:
     with watch.phase("data"):
-        tokenizer = load_tokenizer(backbone)
-        splits, labels = _splits(cell, tasks_dir)
-        training, validation, test = (encode(part, tokenizer, cell.length) for part in splits)
-        result["data"] = _describe_data(cell, training.ids, training.labels, training.truncated)
-    model = _load(cell, backbone, len(labels), result, watch, tokenizer.pad_token_id)
-    outcome = train(model, cell, training, validation, tokenizer.pad_token_id, watch, meter)
+        tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
+        result["data"] = _describe_data(cell, training)
+    model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
+    pad_id = tokenizer.pad_token_id
+    outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
     result["curve"] = outcome["curve"]
     result["scores"] = outcome["scores"]
     result["cost"] |= outcome["cost"]
-    if not test.ids:
+    if not len(test):
         return
     meter.reset()
     with watch.phase("eval"):
-        seen = evaluate(model, cell, test, tokenizer.pad_token_id)
-    result["cost"] |= {**seen.rate.row("eval_tokens_per_s", steady=False)}
+        seen = evaluate(model, cell, test, pad_id, metadata)
+    result["cost"] |= seen.rate.row("eval_tokens_per_s", steady=False)
     result["cost"]["eval_peak_bytes"] = meter.peak()
-    _score(result, test.names, test.labels, seen.predicted)
+    _score(result, test, seen.predicted, metadata)
 
 
 def _probe(
     cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, meter: MemoryMeter
 ) -> None:
-    model = _load(cell, backbone, 2, result, watch, pad_token_id=0)
+    model = _load(cell, backbone, None, result, watch, pad_token_id=0)
     with watch.phase("probe"):
         result["cost"] |= probe(model, cell, int(model.config.vocab_size), meter)
 
@@ -104,42 +109,50 @@ def _baseline(
     cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, tasks_dir: Path | None
 ) -> None:
     """TF-IDF and logistic regression on the same texts, cut where the backbone's are cut."""
-    from tasks.baseline import tfidf_baseline
+    from tasks.baseline import baseline
 
     with watch.phase("data"):
-        tokenizer = load_tokenizer(backbone)
-        splits, _ = _splits(cell, tasks_dir)
-        training, validation, test = (encode(part, tokenizer, cell.length) for part in splits)
-        result["data"] = _describe_data(cell, training.ids, training.labels, training.truncated)
+        _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
+        result["data"] = _describe_data(cell, training)
     with watch.phase("train"):
         texts = validation.kept + test.kept
-        predicted = list(tfidf_baseline(training.kept, training.labels, texts))
-    held = len(validation.kept)
-    right = sum(p == y for p, y in zip(predicted, validation.labels, strict=False))
-    result["scores"] = {"validation_accuracy": right / max(1, held)}
-    if test.ids:
-        _score(result, test.names, test.labels, [int(label) for label in predicted[held:]])
+        predicted = baseline(metadata, training.kept, training.targets, texts)
+    held = len(validation)
+    result["scores"] = validation_scores(predicted[:held], validation.targets, metadata.metric)
+    if len(test):
+        _score(result, test, predicted[held:], metadata)
 
 
-def _splits(cell: Cell, tasks_dir: Path | None) -> tuple[Splits, tuple[str, ...]]:
+def _data(
+    cell: Cell, backbone: Backbone, tasks_dir: Path | None
+) -> tuple[PreTrainedTokenizerBase, TaskMetadata, list[Encoded]]:
+    """The tokenizer, what the task says of itself, and its three splits, cut and encoded."""
     assert cell.task is not None
+    tokenizer = load_tokenizer(backbone)
     task = load_task(cell.task, tasks_dir)
-    whole = task.splits(cell.length, cell.seed)
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
-    parts = [part[:size] for part, size in zip(whole, sizes, strict=True)]
-    return Splits(*parts), task.metadata.labels
+    parts = zip(task.splits(cell.length, cell.seed), sizes, strict=True)
+    encoded = [encode(part[:n], tokenizer, cell.length, task.metadata) for part, n in parts]
+    return tokenizer, task.metadata, encoded
 
 
 def _load(
     cell: Cell,
     backbone: Backbone,
-    labels: int,
+    metadata: TaskMetadata | None,
     result: dict[str, Any],
     watch: Stopwatch,
     pad_token_id: int | None,
 ) -> Any:
     with watch.phase("load"):
-        model: Any = load_classifier(backbone, labels, cell.length, cell.dropout, pad_token_id)
+        model: Any = load_classifier(
+            backbone,
+            outputs_of(metadata) if metadata else 2,
+            cell.length,
+            cell.dropout,
+            pad_token_id,
+            metadata.family if metadata else "classification",
+        )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)
         parameters = list(model.parameters())
@@ -157,32 +170,19 @@ def _load(
 
 
 def _score(
-    result: dict[str, Any], names: list[str], labels: list[int], predicted: list[int]
+    result: dict[str, Any], test: Encoded, predicted: list[Target], metadata: TaskMetadata
 ) -> None:
-    from scipy.stats import binomtest
-    from sklearn.metrics import f1_score
-
-    right = sum(p == y for p, y in zip(predicted, labels, strict=True))
-    interval = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
-    result["scores"] = {
-        **(result["scores"] or {}),
-        "accuracy": right / len(labels),
-        "accuracy_low": float(interval.low),
-        "accuracy_high": float(interval.high),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "test_examples": len(labels),
-    }
-    result["predictions"] = {"ids": names, "labels": labels, "predicted": predicted}
+    scores = full_scores(predicted, test.targets, metadata)
+    result["scores"] = {**(result["scores"] or {}), **scores}
+    result["predictions"] = {"ids": test.names, "labels": test.targets, "predicted": predicted}
 
 
-def _describe_data(
-    cell: Cell, ids: list[list[int]], labels: list[int], truncated: int
-) -> dict[str, Any]:
-    counts = np.bincount(labels)
+def _describe_data(cell: Cell, training: Encoded) -> dict[str, Any]:
+    common = Counter(training.targets).most_common(1)[0][1]
     return {
-        "truncated": truncated / len(ids),
-        "tokens_median": float(np.median([len(row) for row in ids])),
-        "majority": float(counts.max() / counts.sum()),
+        "truncated": training.truncated / len(training),
+        "tokens_median": float(np.median([len(row) for row in training.ids])),
+        "majority": common / len(training),
         "task_revision": cell.revisions.get("task"),
     }
 

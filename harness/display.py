@@ -128,10 +128,10 @@ def _line(result: dict[str, Any]) -> str:
         return (
             f"[red]{result['status']}[/red] {' · '.join(parts)}: {escape(error.get('message', ''))}"
         )
-    if "accuracy" in scores:
-        parts.append(f"accuracy {scores['accuracy']:.3f}")
-    elif "validation_accuracy" in scores:
-        parts.append(f"validation {scores['validation_accuracy']:.3f}")
+    if "score" in scores:
+        parts.append(f"{scores['metric']} {scores['score']:.3f}")
+    elif "validation_score" in scores:
+        parts.append(f"validation {scores['validation_score']:.3f}")
     if cost.get("train_tokens_per_s"):
         parts.append(f"{cost['train_tokens_per_s']:.0f} tokens/s")
     if cost.get("train_peak_bytes"):

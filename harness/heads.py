@@ -1,4 +1,4 @@
-"""What stands on a backbone: from token states to an answer."""
+"""What stands on a backbone: from token states to an answer, by the task's family."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+
+from tasks import Family, TaskMetadata
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from harness.batches import Target
+
 
 @dataclass
 class Answer:
-    """Logits of shape (batch, labels) in float32, and the mean cross entropy (a scalar)."""
+    """Logits of shape (batch, answers) in float32, and the mean loss (a scalar)."""
 
     loss: torch.Tensor
     logits: torch.Tensor
@@ -27,22 +32,54 @@ class Classifier(nn.Module):
     sentence encoders such as MiniLM were trained for it: on 512 newsgroup texts of 128 tokens
     LoRA reached .91 of validation accuracy with it and .83 with the first token's pooler.
     The layer is called `classifier`; adapters keep it trainable under that name.
+
+    Args:
+        encoder: returns `last_hidden_state` of shape (rows, tokens, width).
+        outputs: labels; 1 for a choice, where each row is a text with one of the answers.
+        family: decides the loss: cross entropy, or binary cross entropy for several labels.
     """
 
-    def __init__(self, encoder: PreTrainedModel, labels: int) -> None:
+    def __init__(
+        self, encoder: PreTrainedModel, outputs: int, family: Family = "classification"
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.config: Any = encoder.config
-        self.classifier = nn.Linear(int(encoder.config.hidden_size), labels)
+        self.family = family
+        self.classifier = nn.Linear(int(encoder.config.hidden_size), outputs)
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
     ) -> Answer:
-        """Classify token ids of shape (batch, tokens); labels are (batch,)."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        """Judge token ids of shape (rows, tokens); labels are (batch,), or (batch, labels)."""
+        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        states = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, **kinds
+        ).last_hidden_state
         mask = attention_mask.unsqueeze(-1)
         mean = (states * mask).sum(1) / mask.sum(1)
         logits = self.classifier(mean).float()
-        return Answer(nn.functional.cross_entropy(logits, labels), logits)
+        if self.family == "choice":
+            logits = logits.view(labels.shape[0], -1)
+        if self.family == "multilabel":
+            return Answer(F.binary_cross_entropy_with_logits(logits, labels), logits)
+        return Answer(F.cross_entropy(logits, labels), logits)
+
+
+def outputs_of(metadata: TaskMetadata) -> int:
+    """How many numbers the head gives for a row."""
+    return 1 if metadata.family == "choice" else len(metadata.labels)
+
+
+def decide(logits: torch.Tensor, family: Family) -> list[Target]:
+    """Answers for logits of shape (batch, answers): the largest, or all that are likely."""
+    if family == "multilabel":
+        return [tuple(torch.nonzero(row > 0).flatten().tolist()) for row in logits]
+    best: list[Target] = logits.argmax(-1).tolist()
+    return best

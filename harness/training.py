@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 
-from harness.batches import Encoded, padded, random_batch
+from harness.batches import Encoded, Target, padded, random_batch
 from harness.cells import Cell
+from harness.heads import decide
 from harness.meter import MemoryMeter, Rate, Stopwatch, synchronize
+from harness.scores import validation_scores
+from tasks import TaskMetadata
 
 
 class Diverged(Exception):
@@ -23,7 +26,7 @@ class Diverged(Exception):
 class Evaluation:
     """Predictions in the order of the examples, mean loss, tokens per second."""
 
-    predicted: list[int] = field(default_factory=list)
+    predicted: list[Target] = field(default_factory=list)
     loss: float = 0.0
     rate: Rate = field(default_factory=Rate)
 
@@ -34,6 +37,7 @@ def train(
     data: Encoded,
     validation: Encoded,
     pad_id: int,
+    metadata: TaskMetadata,
     watch: Stopwatch,
     meter: MemoryMeter,
 ) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def train(
     trainable = [p for p in model.parameters() if p.requires_grad]
     assert cell.epochs is not None
     optimizer = _optimizer(trainable, cell)
-    per_epoch = math.ceil(len(data.ids) / cell.batch_size)
+    per_epoch = math.ceil(len(data) / cell.batch_size)
     total = per_epoch * cell.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _triangle(total, cell.warmup))
     stops = {
@@ -62,7 +66,7 @@ def train(
     meter.reset()
     model.train()
     for _ in range(cell.epochs):
-        order = torch.randperm(len(data.ids), generator=shuffle).tolist()
+        order = torch.randperm(len(data), generator=shuffle).tolist()
         for _, inputs, tokens in padded(data, order, cell.batch_size, pad_id):
             with watch.phase("train"):
                 start = time.perf_counter()
@@ -76,25 +80,35 @@ def train(
             if step in stops:
                 peak = max(peak, meter.peak() or 0)
                 with watch.phase("eval"):
-                    seen = evaluate(model, cell, validation, pad_id)
-                curve.append(_point(step, cell, losses, seen, validation))
+                    seen = evaluate(model, cell, validation, pad_id, metadata)
+                curve.append(
+                    {
+                        "step": step,
+                        "examples": step * cell.batch_size,
+                        "train_loss": sum(losses) / len(losses),
+                        "validation_loss": seen.loss,
+                        **validation_scores(seen.predicted, validation.targets, metadata.metric),
+                    }
+                )
                 losses = []
                 model.train()
                 meter.reset()
     return {
         "curve": curve,
         "cost": {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
-        "scores": {k: curve[-1][k] for k in ("validation_accuracy", "validation_loss")},
+        "scores": {k: v for k, v in curve[-1].items() if k.startswith("validation")},
     }
 
 
-def evaluate(model: Any, cell: Cell, data: Encoded, pad_id: int) -> Evaluation:
-    """Predict a label for every example, longest first, so that little is padded.
+def evaluate(
+    model: Any, cell: Cell, data: Encoded, pad_id: int, metadata: TaskMetadata
+) -> Evaluation:
+    """Answer every example, longest first, so that little is padded.
 
     Raises:
         Diverged: outputs that are not finite.
     """
-    order = sorted(range(len(data.ids)), key=lambda i: -len(data.ids[i]))
+    order = sorted(range(len(data)), key=lambda i: -data.width(i))
     result = Evaluation(predicted=[-1] * len(order))
     total = 0.0
     model.eval()
@@ -104,13 +118,13 @@ def evaluate(model: Any, cell: Cell, data: Encoded, pad_id: int) -> Evaluation:
             with _autocast(cell):
                 output = model(**_moved(inputs, cell.device))
             logits = output.logits.float()
-            best = logits.argmax(-1).tolist()
+            best = decide(logits, metadata.family)
             result.rate.add(tokens, time.perf_counter() - start)
             if not bool(torch.isfinite(logits).all()):
                 raise Diverged("the model's outputs are not finite")
             total += float(output.loss) * len(chosen)
-            for index, label in zip(chosen, best, strict=True):
-                result.predicted[index] = label
+            for index, answer in zip(chosen, best, strict=True):
+                result.predicted[index] = answer
     result.loss = total / max(1, len(order))
     return result
 
@@ -158,10 +172,11 @@ def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
                 names.add(str(func).removeprefix("aten.").split(".")[0])
             return func(*args, **(kwargs or {}))
 
-    inputs = random_batch(vocabulary, 1, 16, 0)
+    inputs = _moved(random_batch(vocabulary, 1, 16, 0), cell.device)
+    del inputs["labels"]
     model.train()
     with _autocast(cell), Watch():  # type: ignore[no-untyped-call]
-        model(**_moved(inputs, cell.device))
+        model.encoder(**inputs)
     kernel = ", ".join(sorted(name.strip("_") for name in names))
     return kernel or "not fused"
 
@@ -198,19 +213,6 @@ def _measured(step: Callable[[], Any], tokens: int, cell: Cell) -> Rate:
         synchronize(cell.device)
         rate.add(tokens, time.perf_counter() - start)
     return rate
-
-
-def _point(
-    step: int, cell: Cell, losses: list[float], seen: Evaluation, validation: Encoded
-) -> dict[str, Any]:
-    right = sum(p == y for p, y in zip(seen.predicted, validation.labels, strict=True))
-    return {
-        "step": step,
-        "examples": step * cell.batch_size,
-        "train_loss": sum(losses) / max(1, len(losses)),
-        "validation_loss": seen.loss,
-        "validation_accuracy": right / max(1, len(validation.labels)),
-    }
 
 
 def _triangle(total: int, warmup: float) -> Callable[[int], float]:

@@ -19,7 +19,7 @@ class Try(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     lr: float
-    validation_accuracy: float | None
+    validation_score: float | None
     validation_loss: float | None
     cells: int
 
@@ -59,9 +59,9 @@ def read(path: Path) -> list[Entry]:
 
 
 def choose(results: list[dict[str, Any]]) -> Study:
-    """Choose for each arm the rate with the best mean validation accuracy, then lowest loss.
+    """Choose for each arm the rate with the best mean validation score, then lowest loss.
 
-    A diverged or failed cell counts as accuracy 0: a rate that fails once is not chosen over one
+    A diverged or failed cell counts as score 0: a rate that fails once is not chosen over one
     that does not. The test split is not looked at.
 
     Raises:
@@ -80,9 +80,9 @@ def choose(results: list[dict[str, Any]]) -> Study:
         arms[key] = arm
         scores = result["scores"] or {}
         ok = result["status"] == "ok"
-        accuracy = scores.get("validation_accuracy") if ok else 0.0
+        value = scores.get("validation_score") if ok else 0.0
         loss = scores.get("validation_loss") if ok else float("inf")
-        tries[key][cell["lr"]].append((accuracy or 0.0, float("inf") if loss is None else loss))
+        tries[key][cell["lr"]].append((value or 0.0, float("inf") if loss is None else loss))
     if not arms:
         raise BadInput("no training cells are here to choose learning rates from")
     if len({len(t) for t in tries.values()}) > 1:
@@ -124,7 +124,7 @@ def _entry(arm: dict[str, Any], rates: dict[float, list[tuple[float, float]]]) -
         tries=[
             Try(
                 lr=lr,
-                validation_accuracy=round(mean(lr, 0), 4),
+                validation_score=round(mean(lr, 0), 4),
                 validation_loss=round(mean(lr, 1), 4),
                 cells=len(rates[lr]),
             )

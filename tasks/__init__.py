@@ -1,10 +1,11 @@
 """Task plug-ins: one file a task. This room knows nothing of the harness and needs no torch."""
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Family, Splits, Task, TaskError, TaskMetadata
 from tasks.registry import Registry, discover, load_task
 
 __all__ = [
     "Example",
+    "Family",
     "Registry",
     "Splits",
     "Task",

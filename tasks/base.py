@@ -6,19 +6,42 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class TaskError(Exception):
     """A task that cannot be used: one line that says what is missing and how to get it."""
 
 
+Family = Literal["classification", "pair", "multilabel", "choice"]
+
+METRICS: dict[Family, str] = {
+    "classification": "accuracy",
+    "pair": "accuracy",
+    "choice": "accuracy",
+    "multilabel": "micro_f1",
+}
+"""What a test score is, by family."""
+
+
 class Example(NamedTuple):
-    """One text with its label (an index into the metadata's labels) and a stable name."""
+    """One example with a stable name. Which fields are filled depends on the task's family.
+
+    Attributes:
+        id: unique within its split, the same at every run.
+        text: what is cut to the length.
+        label: an index into the metadata's labels (classification, pair) or into `choices`.
+        second: pair: the other text, cut like the first; choice: the question, never cut.
+        labels: multilabel: indices into the metadata's labels, rising; may be empty.
+        choices: choice: the answers to choose from, never cut.
+    """
 
     id: str
     text: str
-    label: int
+    label: int = -1
+    second: str = ""
+    labels: tuple[int, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 class Splits(NamedTuple):
@@ -37,9 +60,9 @@ class TaskMetadata(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     description: str
-    family: Literal["classification"] = "classification"
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    metric: Literal["accuracy"] = "accuracy"
+    family: Family = "classification"
+    labels: tuple[str, ...]
+    """Names of the classes; for a choice between texts that differ by example: empty."""
     source: str
     """Where the data comes from, in words."""
     revision: str
@@ -55,12 +78,25 @@ class TaskMetadata(BaseModel):
     """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
 
+    @property
+    def metric(self) -> str:
+        """What a test score is."""
+        return METRICS[self.family]
+
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(labels)) < len(labels):
             raise ValueError("two labels have the same name")
         return labels
+
+    @model_validator(mode="after")
+    def _labels_of_the_family(self) -> TaskMetadata:
+        if self.family == "choice" and self.labels:
+            raise ValueError("labels: a choice has none, its examples bring their own")
+        if self.family != "choice" and len(self.labels) < 2:
+            raise ValueError("labels: at least two are needed")
+        return self
 
 
 class Task(ABC):

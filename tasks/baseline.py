@@ -3,6 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+from tasks.base import TaskMetadata
+
+Target = int | tuple[int, ...]
+
+
+def baseline(
+    metadata: TaskMetadata,
+    train_texts: Sequence[str],
+    train_targets: Sequence[Target],
+    texts: Sequence[str],
+) -> list[Target]:
+    """Answers for `texts` by a linear model on words, whatever the task's family.
+
+    A choice's texts are its rows, text with question and answer, the rows of an example one after
+    the other: the row that looks most like a right one is the answer. Several labels: one model
+    each.
+    """
+    if metadata.family == "multilabel":
+        sets = [{t} if isinstance(t, int) else set(t) for t in train_targets]
+        said = [
+            tfidf_baseline(train_texts, [int(label in s) for s in sets], texts)
+            for label in range(len(metadata.labels))
+        ]
+        return [tuple(k for k, column in enumerate(said) if column[i]) for i in range(len(texts))]
+    if metadata.family == "choice":
+        rows = len(train_texts) // max(1, len(train_targets))
+        right = [int(k == target) for target in train_targets for k in range(rows)]
+        likely = _fit(train_texts, right, texts, 200_000)[:, 1]
+        return [int(best) for best in likely.reshape(-1, rows).argmax(1)]
+    labels = [t for t in train_targets if isinstance(t, int)]
+    return list(tfidf_baseline(train_texts, labels, texts))
 
 
 def tfidf_baseline(
@@ -18,18 +51,28 @@ def tfidf_baseline(
     here. A word is a run of letters, digits and underscores, or one other character, so that code
     is cut into its identifiers and operators. Training texts of one label: that label for all.
     """
+    if len(set(train_labels)) == 1:
+        return [train_labels[0]] * len(texts)
+    if not texts:
+        return []
+    classes = sorted(set(train_labels))
+    return [classes[k] for k in _fit(train_texts, train_labels, texts, max_features).argmax(1)]
+
+
+def _fit(
+    train_texts: Sequence[str], train_labels: Sequence[int], texts: Sequence[str], features: int
+) -> Any:
+    """Probabilities of shape (texts, labels that occur, rising)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    if len(set(train_labels)) == 1:
-        return [train_labels[0]] * len(texts)
     words = TfidfVectorizer(
         sublinear_tf=True,
         token_pattern=r"\w+|[^\w\s]",  # noqa: S106  # a pattern of words, no password
-        max_features=max_features,
+        max_features=features,
     )
     model = LogisticRegression(C=10, max_iter=1000, random_state=0)
     with threadpool_limits(1):
         model.fit(words.fit_transform(train_texts), train_labels)
-        return [int(label) for label in model.predict(words.transform(texts))]
+        return model.predict_proba(words.transform(texts))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from tasks.base import Example, Splits, TaskError
 
@@ -47,8 +48,12 @@ def _read(path: Path) -> Splits:
             part, *fields = json.loads(line)
             if part == "end":
                 return Splits(**parts)
-            parts[part].append(Example(*fields))
+            parts[part].append(Example(*map(_tuple, fields)))
     raise ValueError(f"{path} has no end")
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _write(path: Path, splits: Splits) -> None:

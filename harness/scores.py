@@ -1,0 +1,87 @@
+"""From predictions to scores with intervals, by the task's metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.batches import Target
+from tasks import TaskMetadata
+
+_DRAWS = 2_000
+"""Bootstrap samples behind the interval of a score that is no share of right answers."""
+
+
+def score(predicted: Sequence[Target], targets: Sequence[Target], metric: str) -> float:
+    """The score of predictions: a share of right answers, or micro-averaged F1. 0 for none."""
+    if metric == "accuracy":
+        return sum(p == y for p, y in zip(predicted, targets, strict=True)) / max(1, len(targets))
+    counts = _counts(predicted, targets)
+    return float(_f1(counts.sum(0)))
+
+
+def full_scores(
+    predicted: Sequence[Target], targets: Sequence[Target], metadata: TaskMetadata
+) -> dict[str, Any]:
+    """All that is kept of a test: the score with its 95 % interval, and accuracy's own columns.
+
+    An accuracy's interval is Wilson's; micro-F1's comes from resampling the test texts.
+    """
+    metric = metadata.metric
+    value = score(predicted, targets, metric)
+    if metric == "accuracy":
+        from scipy.stats import binomtest
+
+        right = sum(p == y for p, y in zip(predicted, targets, strict=True))
+        interval = binomtest(right, len(targets)).proportion_ci(0.95, method="wilson")
+        low, high = float(interval.low), float(interval.high)
+    else:
+        low, high = _resampled(_counts(predicted, targets))
+    scores: dict[str, Any] = {
+        "metric": metric,
+        "score": value,
+        "score_low": low,
+        "score_high": high,
+        "test_examples": len(targets),
+    }
+    if metric == "accuracy":
+        scores |= {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
+    if metadata.family in ("classification", "pair"):
+        from sklearn.metrics import f1_score
+
+        macro = f1_score(targets, predicted, average="macro", zero_division=0)
+        scores["macro_f1"] = float(macro)
+    return scores
+
+
+def validation_scores(
+    predicted: Sequence[Target], targets: Sequence[Target], metric: str
+) -> dict[str, float]:
+    """A point of the validation curve."""
+    value = score(predicted, targets, metric)
+    return {"validation_score": value} | (
+        {"validation_accuracy": value} if metric == "accuracy" else {}
+    )
+
+
+def _counts(predicted: Sequence[Target], targets: Sequence[Target]) -> np.ndarray[Any, Any]:
+    """By text: labels found, labels said, labels there."""
+    rows = []
+    for said, there in zip(predicted, targets, strict=True):
+        one = set(said) if isinstance(said, tuple) else {said}
+        other = set(there) if isinstance(there, tuple) else {there}
+        rows.append((len(one & other), len(one), len(other)))
+    return np.array(rows, dtype=float).reshape(-1, 3)
+
+
+def _f1(sums: Any) -> Any:
+    found, said, there = sums[..., 0], sums[..., 1], sums[..., 2]
+    return np.where(said + there > 0, 2 * found / np.maximum(said + there, 1), 0.0)
+
+
+def _resampled(counts: np.ndarray[Any, Any]) -> tuple[float, float]:
+    draws = np.random.default_rng(0).integers(0, len(counts), (_DRAWS, len(counts)))
+    low, high = np.quantile(_f1(counts[draws].sum(1)), [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,108 @@
+"""Scores against scikit-learn, by hand, and in a real sweep of every family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
+
+from harness.scores import full_scores, score
+from tests.harness.conftest import bench_long, cells
+from tests.harness.test_batches import metadata
+
+LABELS = st.sets(st.integers(0, 2)).map(lambda s: tuple(sorted(s)))
+
+
+@given(st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=30))
+def test_micro_f1_is_scikit_learns(pairs: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
+    said, there = ([p[k] for p in pairs] for k in (0, 1))
+    marks = MultiLabelBinarizer(classes=[0, 1, 2])
+    marks.fit([])
+    expected = f1_score(
+        marks.transform(there), marks.transform(said), average="micro", zero_division=0
+    )
+    assert score(said, there, "micro_f1") == pytest.approx(expected)
+
+
+def test_the_interval_of_micro_f1_holds_it_and_narrows_with_more_texts() -> None:
+    said, there = [(0,), (1,), (0, 2), ()] * 20, [(0,), (0,), (2,), (1,)] * 20
+    widths = []
+    for size in (20, 80):
+        scores = full_scores(said[:size], there[:size], metadata("multilabel"))
+        assert scores["score_low"] < scores["score"] < scores["score_high"]
+        assert "accuracy" not in scores
+        widths.append(scores["score_high"] - scores["score_low"])
+    assert widths[1] < 0.7 * widths[0]
+
+
+def test_accuracy_has_wilsons_interval_and_macro_f1() -> None:
+    scores = full_scores([0, 1, 1, 2], [0, 1, 2, 2], metadata())
+    assert scores["accuracy"] == scores["score"] == 0.75
+    assert scores["accuracy_low"] == pytest.approx(0.3006, abs=1e-4)  # Wilson (1927), by hand
+    assert scores["macro_f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+
+
+PLUGINS = """
+import random
+from tasks import Example, Splits, Task, TaskMetadata
+
+def metadata(name, family, labels):
+    return TaskMetadata(name=name, title=name, description=name, family=family, labels=labels,
+        source="generated", revision="1", licence="none", citation="none", natural_length=20,
+        lengths=(32,), balanced=True)
+
+WORDS = ("red", "green", "blue")
+
+class _Made(Task):
+    def splits(self, length, seed):
+        return Splits(*(self.draw(part, seed) for part in ("train", "validation", "test")))
+
+    def draw(self, part, seed):
+        r = random.Random(part)
+        return [self.one(f"{part}-{k}", r, " ".join(str(r.randrange(99)) for _ in range(8)))
+                for k in range(160 if part == "train" else 40)]
+
+class Pair(_Made):
+    metadata = metadata("made_pair", "pair", ("same", "other"))
+    def one(self, name, r, text):
+        label = r.randrange(2)
+        return Example(name, text, label, second=f"{('yes', 'no')[label]} {r.randrange(99)}")
+
+class Choice(_Made):
+    metadata = metadata("made_choice", "choice", ())
+    def one(self, name, r, text):
+        answers = ["right", "wrong"]
+        r.shuffle(answers)
+        return Example(name, text, answers.index("right"), "which", choices=tuple(answers))
+
+class Several(_Made):
+    metadata = metadata("made_several", "multilabel", WORDS)
+    def one(self, name, r, text):
+        labels = tuple(k for k in range(3) if r.random() < 0.3)
+        return Example(name, " ".join(WORDS[k] for k in labels) + " " + text, labels=labels)
+"""
+
+
+@pytest.mark.slow
+def test_every_family_is_trained_and_judged(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "made.py").write_text(PLUGINS)
+    words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
+    changes = [
+        "tasks=[made_pair, made_choice, made_several]",
+        "train={examples: 160, validation_examples: 8, test_examples: 40, epochs: 2, lr: 1.0e-2}",
+    ]
+    done = bench_long("run", tiny, *words, *[w for c in changes for w in ("--set", c)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {(r["cell"]["task"], r["cell"]["method"]): r for r in cells(tmp_path / "out").values()}
+    assert len(found) == 6
+    for (task, method), result in found.items():
+        scores = result["scores"]
+        assert scores["metric"] == ("micro_f1" if task == "made_several" else "accuracy")
+        # all three are told by one word: the linear model sees it, and so does the trained one
+        assert scores["score"] > 0.75, (task, method, scores)
+        assert len(result["predictions"]["predicted"]) == 40
