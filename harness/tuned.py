@@ -90,7 +90,7 @@ def choose(results: list[dict[str, Any]]) -> Study:
             f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
         )
         raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
-    entries = [_entry(arms[key], tries[key]) for key in arms]
+    entries = [_entry(arms[key], tries[key]) for key in sorted(arms)]
     first = next(r for r in results if r["kind"] == "train")["cell"]
     lengths = sorted({r["cell"]["length"] for r in results})
     seeds = sorted({r["cell"]["seed"] for r in results})
@@ -101,7 +101,7 @@ def choose(results: list[dict[str, Any]]) -> Study:
 
 
 def write(study: Study, path: Path) -> None:
-    """Write a study as YAML, sorted so that a diff shows what changed."""
+    """Write a study as YAML."""
     head = (
         "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
         "# from a study such as sweeps/tune.yaml. Every arm had the same number of tries.\n"
