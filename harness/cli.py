@@ -98,7 +98,7 @@ def run(
         page = folder / "report" / "index.html"
         if outcome.ran or not page.exists():
             _report([folder], folder / "report")
-    print_outcome(outcome, planned.cells, console)
+    print_outcome(outcome, folder, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return 1 if outcome.failed else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -73,11 +74,17 @@ def print_plan(cells: list[Cell], console: Console) -> None:
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
 
 
-def print_outcome(outcome: Outcome, cells: list[Cell], console: Console) -> None:
-    """Accuracy by arm and length for each task, then where the time went."""
-    tasks = dict.fromkeys(cell.task for cell in cells if cell.task)
-    for task in tasks:
-        console.print(_accuracy_table(task, [c for c in cells if c.task == task], outcome.results))
+def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
+    """The outcome of each task as a small table, then where the time went and what failed."""
+    from reports import summary_table
+
+    for caption, rows in summary_table(folder):
+        table = Table(title=escape(caption), title_justify="left", pad_edge=False)
+        for heading in rows[0]:
+            table.add_column(escape(heading), justify="left" if heading == "Arm" else "right")
+        for row in rows:
+            table.add_row(*map(escape, row.values()))
+        console.print(table)
     share = outcome.manifest.get("overhead_share")
     if share is not None:
         console.print(
@@ -90,30 +97,6 @@ def print_outcome(outcome: Outcome, cells: list[Cell], console: Console) -> None
             f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
         )
         console.print(f"[red]{outcome.failed} failed:[/red] {escape(names)}", highlight=False)
-
-
-def _accuracy_table(task: str, cells: list[Cell], results: dict[str, dict[str, Any]]) -> Table:
-    lengths = sorted({cell.length for cell in cells})
-    table = Table(title=f"{task}: test accuracy (mean over seeds)", title_justify="left")
-    table.add_column("arm")
-    for length in lengths:
-        table.add_column(f"{length} tokens", justify="right")
-    for arm in dict.fromkeys(cell.arm for cell in cells):
-        row = []
-        for length in lengths:
-            found = [results.get(c.id) for c in cells if c.arm == arm and c.length == length]
-            row.append(_entry([r for r in found if r is not None]))
-        table.add_row(escape(arm), *row)
-    return table
-
-
-def _entry(results: list[dict[str, Any]]) -> str:
-    scores = [r["scores"] or {} for r in results if r["status"] == "ok"]
-    values = [s.get("accuracy", s.get("validation_accuracy")) for s in scores]
-    numbers = [v for v in values if v is not None]
-    if numbers:
-        return f"{sum(numbers) / len(numbers):.3f}"
-    return results[0]["status"] if results else "-"
 
 
 def _line(result: dict[str, Any]) -> str:

@@ -17,6 +17,9 @@ from harness.meter import MemoryMeter, Rate, Stopwatch, synchronize
 from harness.scores import validation_scores
 from tasks import TaskMetadata
 
+_LEAST_SECONDS = 1.0
+"""A probe measures for at least this long: a few very short steps say little."""
+
 
 class Diverged(Exception):
     """The loss or an output stopped being a finite number."""
@@ -204,9 +207,10 @@ def _optimizer(trainable: list[torch.nn.Parameter], cell: Cell) -> torch.optim.O
 
 
 def _measured(step: Callable[[], Any], tokens: int, cell: Cell) -> Rate:
+    """A warm step, then `steps` of them; more where they are short, until a second is full."""
     rate = Rate()
     step()
-    for _ in range(cell.steps or 1):
+    while len(rate.seconds) < (cell.steps or 1) or sum(rate.seconds) < _LEAST_SECONDS:
         synchronize(cell.device)
         start = time.perf_counter()
         step()

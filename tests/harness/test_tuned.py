@@ -1,0 +1,69 @@
+"""Choosing learning rates: on validation, with equal tries, failures counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import tuned
+from harness.cells import BASELINE
+from harness.errors import BadInput
+from tests.harness.test_plan import BASE
+
+
+def result(lr: float, value: float | None, status: str = "ok", **changes: Any) -> dict[str, Any]:
+    cell = BASE.model_dump() | {"lr": lr} | changes
+    scores = None if value is None else {"validation_score": value, "validation_loss": 1 - value}
+    return {"kind": "train", "status": status, "cell": cell, "scores": scores}
+
+
+def test_the_best_mean_over_seeds_is_chosen() -> None:
+    tries = [
+        result(1e-3, 0.9, seed=0), result(1e-3, 0.5, seed=1),
+        result(2e-3, 0.8, seed=0), result(2e-3, 0.8, seed=1),
+    ]  # fmt: skip
+    (entry,) = tuned.choose(tries).entries
+    assert entry.lr == 2e-3
+    assert [(t.lr, t.validation_score, t.cells) for t in entry.tries] == [
+        (1e-3, 0.7, 2), (2e-3, 0.8, 2),
+    ]  # fmt: skip
+
+
+def test_a_failed_cell_counts_as_nothing_right() -> None:
+    tries = [
+        result(1e-3, 0.6, seed=0), result(1e-3, 0.6, seed=1),
+        result(2e-3, 0.99, seed=0), result(2e-3, 0.9, "diverged", seed=1),
+    ]  # fmt: skip
+    assert tuned.choose(tries).entries[0].lr == 1e-3
+
+
+def test_between_equals_the_lower_loss_wins() -> None:
+    first, second = result(1e-3, 0.8), result(2e-3, 0.8)
+    first["scores"]["validation_loss"] = 0.9
+    assert tuned.choose([first, second]).entries[0].lr == 2e-3
+
+
+def test_no_arm_may_be_starved() -> None:
+    tries = [result(1e-3, 0.8), result(2e-3, 0.8), result(1e-3, 0.8, method="ssmlora")]
+    with pytest.raises(BadInput, match=r"unequal numbers of tries.*no arm may be starved"):
+        tuned.choose(tries)
+
+
+def test_the_baseline_is_no_arm_and_nothing_is_nothing() -> None:
+    with pytest.raises(BadInput, match="no training cells"):
+        tuned.choose([result(1e-3, 0.8, method=BASELINE)])
+
+
+def test_a_study_survives_its_file(tmp_path: Path) -> None:
+    study = tuned.choose([result(1e-3, 0.8), result(1e-3, 0.7, method="ssmlora")])
+    tuned.write(study, tmp_path / "tuned.yaml")
+    assert tuned.read(tmp_path / "tuned.yaml") == study.entries
+
+
+def test_a_damaged_study_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.yaml"
+    path.write_text("study: {}\nentries: [{arm: {}, lr: much, tries: []}]\n")
+    with pytest.raises(BadInput, match=r"tuned\.yaml: entries\.0\.lr"):
+        tuned.read(path)
