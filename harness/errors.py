@@ -23,24 +23,47 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, which builds plain data only, made to refuse a key that stands twice."""
+    """The safe loader, made to refuse what no sweep needs and what can make a small file explode.
+
+    Refused: a key that stands twice, a tag, an alias, lists and mappings more than 16 deep.
+    """
+
+    _deep = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused(event, f"the alias *{event.anchor} is refused: write it out")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _refused(event, f"the tag {tag} is refused: only plain YAML data is read")
+        if self._deep > 16:
+            raise _refused(event, "nested too deeply")
+        self._deep += 1
+        node = super().compose_node(parent, index)
+        self._deep -= 1
+        return node  # type: ignore[no-any-return]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _refused(key_node, "a key must be one word")
             if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key_node.value}' stands twice", key_node.start_mark
-                )
-            seen.add(str(key_node.value))
+                raise _refused(key_node, f"the key '{key_node.value}' stands twice")
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+def _refused(where: Any, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)
 
 
 def parse_yaml(text: str, where: str) -> Any:
     """Parse one YAML document into plain data.
 
     Raises:
-        BadInput: not YAML, a key given twice, or a tag that asks for anything but plain data.
+        BadInput: not YAML, or something that the loader above refuses.
     """
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader, see above
@@ -48,10 +71,9 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-        if "could not determine a constructor for the tag" in problem:
-            tag = problem.split("'")[1]
-            problem = f"the tag {tag} is refused: only plain YAML data is read"
-        raise BadInput(f"{where}{line}: not readable as YAML: {problem}") from None
+    except (ValueError, ArithmeticError) as error:  # 2020-99-99; a number of 5000 digits
+        line, problem = "", str(error).splitlines()[0]
+    raise BadInput(f"{where}{line}: not readable as YAML: {problem}")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -78,22 +100,32 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> BadInput:
     """Turn pydantic's first complaint into one line that names file, key and what was expected."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    first = errors[0]
     path = [str(part) for part in first["loc"]]
-    key = ".".join(path)
     given = first.get("input")
-    more = error.error_count() - 1
+    more = len({_key(e["loc"]) for e in errors}) - 1
     if first["type"] == "extra_forbidden":
         fields = _fields_at(model, path[:-1])
-        text = f"{where}: {key}: unknown key.{nearest(path[-1], fields)}"
+        text = f"{where}: {'.'.join(path)}: unknown key.{nearest(path[-1], fields)}"
     elif first["type"] == "missing":
-        text = f"{where}: {key}: is missing"
+        text = f"{where}: {'.'.join(path)}: is missing"
     else:
         reason = first["msg"].removeprefix("Value error, ")
         reason = reason[0].lower() + reason[1:]
-        shown = "" if given is None or isinstance(given, dict | list) else f" (found {given!r})"
-        text = f"{where}: {key}: {reason}{shown}"
+        if first["type"] == "model_type":
+            reason = "expected keys and values: " + ", ".join(_fields_at(model, path))
+        plain = given is not None and not isinstance(given, dict | list)
+        shown = f" (found {_short(given)})" if plain else ""
+        text = f"{where}: {_key(first['loc'])}: {reason}{shown}"
     return BadInput(text + (f" [and {more} more]" if more else ""))
+
+
+def _key(place: tuple[int | str, ...]) -> str:
+    """A key as the file has it, without the branch of a union that pydantic names."""
+    return ".".join(
+        p for p in map(str, place) if p.isdigit() or (p.isidentifier() and p != "float")
+    )
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
@@ -104,6 +136,11 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
         options = [inner, *getattr(inner, "__args__", ())]
         current = next((o for o in options if hasattr(o, "model_fields")), None)
     return list(getattr(current, "model_fields", {}))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _kind(value: Any) -> str:

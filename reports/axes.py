@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.files import Result
-from reports.stats import Series, arms, failures
+from reports.files import FAILURES, Result
+from reports.stats import Series, failures
 from reports.style import GREY, ArmStyle, new_figure
+from reports.text import shortened
 
-_ROW = 0.13  # inches for each arm in the strip of failures
+_ROW = 0.13  # inches for each row in the strip of failures
 
 
 @dataclass(frozen=True)
@@ -31,23 +35,22 @@ def over_length(
 ) -> Canvas:
     """`count` panels over all the lengths of `results`, with failed cells marked below.
 
-    Failures have a strip of their own, a row an arm: they never hide a point, and which arm failed
-    where, and how, can be read without colour.
+    Failures have a strip of their own, a row for each arm and way of failing: they never hide a
+    point, and which arm failed where, and how, can be read without colour.
     """
-    failed = [arm for arm in styles if arm in set(arms(failures(results)))]
+    failed = _failed_rows(results, styles)
     lengths = sorted({int(r["length"]) for r in results})
     strip = _ROW * len(failed) + 0.06
     figure = new_figure(width, height + (strip if failed else 0.0))
     ratios = [height, strip] if failed else [height]
-    grid = figure.subplots(
-        len(ratios), count, sharex=True, squeeze=False, height_ratios=ratios, sharey="row"
-    )
+    grid = figure.subplots(len(ratios), count, sharex=True, squeeze=False, height_ratios=ratios)
     canvas = Canvas(figure, list(grid[0]), list(grid[1]) if failed else [])
     for axes in canvas.panels:
         length_axis(axes, lengths, named=not failed)
-    for axes in canvas.strips:
+    for place, axes in enumerate(canvas.strips):
         length_axis(axes, lengths, named=True)
-        _draw_failures(axes, failed, failures(results), styles)
+        _draw_failures(axes, failed, results, styles)
+        axes.tick_params(labelleft=place == 0)
     return canvas
 
 
@@ -66,9 +69,12 @@ def length_axis(axes: Axes, lengths: Sequence[int], named: bool = True) -> None:
         axes.set_xlabel("Length (tokens)")
 
 
-def dodge(index: int, count: int) -> float:
-    """A factor on the length that sets an arm's point beside those of other arms."""
-    step = min(0.085, 0.5 / max(1, count))
+def dodge(index: int, count: int, room: float = 1.0) -> float:
+    """A factor on the length that sets an arm's point beside those of other arms.
+
+    `room`: how far the nearest other length is, as a power of 2. Points keep to their own length.
+    """
+    step = min(0.085, 0.55 * room / max(1, count))
     return float(2 ** (step * (index - (count - 1) / 2)))
 
 
@@ -78,12 +84,20 @@ def draw_series(
     styles: dict[str, ArmStyle],
     unit: float = 1.0,
     intervals: bool = True,
+    dots: bool = False,
+    spread: float = 1.0,
 ) -> None:
-    """One line an arm with its intervals as bars; values are divided by `unit`."""
+    """One line an arm with its intervals as bars; values are divided by `unit`.
+
+    `dots`: the values behind a mean as small points beside its bar. `spread`: how far arms stand
+    apart; 1 keeps bars from each other.
+    """
     shown = [arm for arm in styles if arm in series]
+    lengths = sorted({p.length for arm in shown for p in series[arm]})
+    room = min((math.log2(b / a) for a, b in pairwise(lengths)), default=1.0)
     for index, arm in enumerate(shown):
         points, style = series[arm], styles[arm]
-        x = [p.length * dodge(index, len(shown)) for p in points]
+        x = [p.length * dodge(index, len(shown), room) ** spread for p in points]
         y = [p.value / unit for p in points]
         if intervals:
             bars = [
@@ -94,22 +108,44 @@ def draw_series(
                 x, y, bars, fmt="none", ecolor=style.colour, elinewidth=0.7, capsize=1.6, alpha=0.8
             )
         axes.plot(x, y, gid=f"arm:{arm}", **style.lines)
+        for place, point in zip(x, points, strict=True) if dots else ():
+            if len(point.seeds) > 1:
+                beside = [place * 2 ** (0.035 * min(1.0, room))] * len(point.seeds)
+                values = [seed / unit for seed in point.seeds]
+                axes.plot(beside, values, ".", color=style.colour, ms=1.6, gid=f"seeds:{arm}")
 
 
-def legend(figure: Figure, styles: Sequence[ArmStyle], more: Sequence[Line2D] = ()) -> None:
-    """One legend below all panels, off the data."""
+def legend(
+    figure: Figure,
+    styles: Sequence[ArmStyle],
+    more: Sequence[Line2D] = (),
+    lines: bool = True,
+) -> None:
+    """One legend below all panels, off the data. `lines`: the figure has lines, not markers alone.
+
+    Entries run down the columns, in the order of the arms.
+    """
     handles = [
-        Line2D([], [], color=s.colour, linestyle=s.line, label=s.label, **s.marks) for s in styles
+        Line2D(
+            [],
+            [],
+            color=s.colour,
+            linestyle=s.line if lines else "none",
+            label=shortened(s.label, 44),
+            **s.marks,
+        )
+        for s in styles
     ]
     entries = [*handles, *more]
     if not entries:
         return
     longest = max(len(str(h.get_label())) for h in entries)
-    columns = max(1, int(figure.get_figwidth() / (0.48 + 0.062 * longest)))
+    most = max(1, int(figure.get_figwidth() / (0.48 + 0.062 * longest)))
+    rows = -(-len(entries) // most)
     figure.legend(
         handles=entries,
         loc="outside lower center",
-        ncols=min(columns, len(entries)),
+        ncols=-(-len(entries) // rows),
         handlelength=3.2,
         columnspacing=1.4,
     )
@@ -126,7 +162,7 @@ def amount_axis(axes: Axes, values: Sequence[float], text: Callable[[float], str
         axes.yaxis.set_minor_locator(NullLocator())
         axes.set_ylim(min(positive) / 1.25, max(positive) * 1.25)
     else:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.set_ylim(0, 1.1 * max(positive, default=1.0))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
 
@@ -136,20 +172,27 @@ def empty_note(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
 
 
+def _failed_rows(results: Sequence[Result], styles: dict[str, ArmStyle]) -> list[tuple[str, str]]:
+    """(arm, status) of every row of the strip: one for each way in which an arm failed."""
+    found = {(str(r["arm"]), str(r["status"])) for r in failures(results)}
+    return [(arm, status) for arm in styles for status in FAILURES if (arm, status) in found]
+
+
 def _draw_failures(
-    axes: Axes, failed: Sequence[str], results: Sequence[Result], styles: dict[str, ArmStyle]
+    axes: Axes,
+    rows: Sequence[tuple[str, str]],
+    results: Sequence[Result],
+    styles: dict[str, ArmStyle],
 ) -> None:
-    axes.set_yticks(range(len(failed)), [f"{arm} failed" for arm in failed])
+    axes.set_yticks(range(len(rows)), [f"{shortened(arm, 28)}: {status}" for arm, status in rows])
     axes.tick_params(axis="y", length=0, labelsize=5.8)
-    axes.set_ylim(len(failed) - 0.4, -0.6)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_facecolor("#f4f4f4")
     axes.grid(visible=False)
-    for row, arm in enumerate(failed):
-        marks: dict[int, list[str]] = {}
-        for result in results:
-            if result["arm"] == arm:
-                marks.setdefault(int(result["length"]), []).append(str(result["status"]))
-        for length, statuses in marks.items():
+    for row, (arm, status) in enumerate(rows):
+        own = [r for r in results if r["arm"] == arm]
+        failed = Counter(int(r["length"]) for r in own if r["status"] == status)
+        for length, times in failed.items():
             axes.plot(
                 [length],
                 [row],
@@ -158,15 +201,15 @@ def _draw_failures(
                 markeredgewidth=1.3,
                 linestyle="none",
                 color=styles[arm].colour,
-                gid=f"failure:{arm}:{length}:{','.join(statuses)}",
+                gid=f"failure:{arm}:{length}:{status}",
             )
-            kinds = "/".join(dict.fromkeys(statuses))
-            times = f" ×{len(statuses)}" if len(statuses) > 1 else ""
-            axes.annotate(
-                kinds + times,
-                (length, row),
-                xytext=(3.5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=5.5,
-            )
+            cells = sum(r["length"] == length for r in own)
+            if cells > 1:
+                axes.annotate(
+                    f"{times} of {cells}",
+                    (length, row),
+                    xytext=(3.5, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=5.5,
+                )

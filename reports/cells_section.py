@@ -12,7 +12,8 @@ from reports.blocks import Entry, Link, Listing, Section, Table, Text
 from reports.files import Result, Run
 from reports.stats import failures
 from reports.study_figures import rate_text
-from reports.text import count, memory, parameters, rate, share
+from reports.text import count, memory, parameters, percent, rate, share
+from reports.values import clean, number
 
 _MACHINE = ("cpu", "cores", "memory_gib", "platform", "commit", "python", "torch")
 _SETTINGS = (
@@ -20,15 +21,14 @@ _SETTINGS = (
     ("dtype", "number format"),
     ("attention", "attention kernel"),
     ("dropout", "dropout"),
-    ("task_revision", "data revision"),
 )
 _HEAD = (
     "Cell", "Run", "Kind", "Status", "Task", "Backbone", "Arm", "Placement", "Sites", "Links",
-    "Rank", "Length", "Seed", "Learning rate", "Trainable", "Total", "Accuracy", "95 % interval",
-    "Macro-F1", "Validation", "Test texts", "Train tokens/s", "Eval tokens/s", "Train peak",
-    "Eval peak", "Wall s", "Load s", "Data s", "Train s", "Eval s", "Probe s",
+    "Rank", "Length", "Seed", "Learning rate", "Trainable", "Total", "Metric", "Score",
+    "95 % interval", "Macro-F1", "Validation", "Test texts", "Train tokens/s", "Eval tokens/s",
+    "Train peak", "Eval peak", "Wall s", "Load s", "Data s", "Train s", "Eval s", "Probe s",
 )  # fmt: skip
-_NUMERIC = frozenset(_HEAD[8:])
+_NUMERIC = frozenset(_HEAD[8:]) - {"Metric"}
 
 
 def all_cells(runs: Sequence[Run]) -> list[Section]:
@@ -65,7 +65,7 @@ def _row(result: Result) -> list[Entry]:
     def seconds(column: str) -> str:
         return "" if result[column] is None else f"{result[column]:.1f}"
 
-    low, high = result["accuracy_low"], result["accuracy_high"]
+    low, high = result["score_low"], result["score_high"]
     amounts = [
         "" if result[column] is None else told(result[column])
         for column, told in (
@@ -84,10 +84,11 @@ def _row(result: Result) -> list[Entry]:
         *(text(name) for name in ("placement", "sites", "links", "rank", "length", "seed")),
         "" if result["lr"] is None else rate_text(result["lr"]),
         *sizes,
-        share(result["accuracy"]),
+        text("metric"),
+        share(result["score"]),
         "" if low is None or high is None else f"{share(low)} to {share(high)}",
         share(result["macro_f1"]),
-        share(result["validation_accuracy"]),
+        share(result["validation_score"]),
         text("test_examples"),
         *amounts,
         *(seconds(f"{name}_s") for name in ("wall", "load", "data", "train", "eval", "probe")),
@@ -99,7 +100,7 @@ def failed_cells(runs: Sequence[Run], out: Path) -> list[Section]:
     section = Section("failures", "Failures")
     rows: list[list[Entry]] = []
     for run in runs:
-        for r in failures(run.results):
+        for r in failures([r for r in run.results if r["in_sweep"]]):
             rows.append(
                 [
                     str(r["id"]), str(r["run"]), str(r["status"]), str(r["task"] or r["kind"]),
@@ -137,24 +138,30 @@ def _log(run: Run, log: str | None, out: Path) -> Entry:
         return ""
     root = run.path.resolve()
     target = (root / log).resolve()
-    if not target.is_relative_to(root):
+    try:
+        inside = target.is_relative_to(root) and target.is_file()
+    except OSError:  # a name that no file can have
+        inside = False
+    if not inside:
         return Path(log).name
-    relative = target.relative_to(root).as_posix()
-    return Link(relative, quote(Path(os.path.relpath(target, out.resolve())).as_posix()))
+    href = quote(Path(os.path.relpath(target, out.resolve())).as_posix())
+    return Link(target.relative_to(root).as_posix(), href)
 
 
 def how_it_was_run(runs: Sequence[Run]) -> list[Section]:
     """Versions, machine, settings and the sweep of each run; warnings where they are mixed."""
     section = Section("how", "How it was run")
     for run in runs:
+        folder = clean(run.path.resolve().name)
+        name = run.name if folder == run.name else f"{run.name} (folder {folder})"
         known = [r for r in run.results if r["in_sweep"]]
         facts = _facts(known)
-        for name, values in facts.items():
+        for fact, values in facts.items():
             if len(values) > 1:
                 told = "; ".join(f"{value} ({count(n, 'cell')})" for value, n in values.items())
                 section.blocks.append(
                     Text(
-                        f"Mixed in {run.name}: {name}: {told}. Differences between cells may come "
+                        f"Mixed in {run.name}: {fact}: {told}. Differences between cells may come "
                         "from this rather than from the methods.",
                         "warning",
                     )
@@ -169,11 +176,11 @@ def how_it_was_run(runs: Sequence[Run]) -> list[Section]:
                 Text(f"{run.name}: files that could not be used: {names}.", "warning")
             )
         rows: list[list[Entry]] = [
-            [name, "; ".join(values)] for name, values in facts.items() if values
+            [fact, "; ".join(values)] for fact, values in facts.items() if values
         ]
         rows += _account(run)
         if rows:
-            section.blocks.append(Table(f"Settings and machine of {run.name}", ["", "Value"], rows))
+            section.blocks.append(Table(f"Settings and machine of {name}", ["", "Value"], rows))
         if run.sweep:
             section.blocks.append(Listing(f"The sweep file of {run.name}", run.sweep))
     if not section.blocks:
@@ -184,25 +191,27 @@ def how_it_was_run(runs: Sequence[Run]) -> list[Section]:
 def _facts(cells: Sequence[Result]) -> dict[str, Counter[str]]:
     """Each fact's distinct values with how many cells have them."""
     facts: dict[str, Counter[str]] = {}
+    # What was asked stands in for a cell that failed before it had a model: it settles nothing.
+    modelled = [r for r in cells if r["attention"] is not None] or cells
     for column, name in _SETTINGS:
-        # The data's revision differs between tasks by right.
-        tasks = (
-            dict.fromkeys(str(r["task"]) for r in cells) if column == "task_revision" else [None]
-        )
-        for task in tasks:
-            own = [r for r in cells if task is None or str(r["task"]) == task]
-            label = name if len(tasks) == 1 else f"{name} of {task}"
-            facts[label] = Counter(str(r[column]) for r in own if r[column] is not None)
+        facts[name] = Counter(str(r[column]) for r in modelled if r[column] is not None)
+    tasks = dict.fromkeys(str(r["task"]) for r in cells if r["task_revision"] is not None)
+    for task in tasks:  # revisions differ between tasks by right
+        own = [r["task_revision"] for r in cells if str(r["task"]) == task]
+        label = "data revision" if len(tasks) == 1 else f"data revision of {task}"
+        facts[label] = Counter(str(value) for value in own if value is not None)
     for kind in ("train", "probe"):
         for column in ("batch_size", "examples", "epochs", "steps"):
             values = Counter(
                 str(r[column]) for r in cells if r["kind"] == kind and r[column] is not None
             )
             facts[f"{column.replace('_', ' ')} ({kind})"] = values
+    names = {"memory_gib": "memory (GiB)", "cpu": "processor"}
     keys = dict.fromkeys([*_MACHINE, *(key for r in cells for key in r.environment)])
     for key in keys:
         if key != "started":
-            facts[key] = Counter(r.environment[key] for r in cells if key in r.environment)
+            found = Counter(r.environment[key] for r in cells if key in r.environment)
+            facts.setdefault(names.get(key, key), found)
     return {name: values for name, values in facts.items() if values}
 
 
@@ -211,12 +220,11 @@ def _account(run: Run) -> list[list[Entry]]:
     rows: list[list[Entry]] = []
     about = run.manifest
     for key, name in (("wall_s", "wall time (s)"), ("workers", "workers")):
-        if isinstance(about.get(key), int | float):
-            rows.append([name, f"{about[key]:.0f}"])
-    overhead = about.get("overhead_share")
-    if isinstance(overhead, int | float):
-        told = (
-            f"{100 * overhead:.1f} % of the workers' time was not training, evaluating or probing"
-        )
+        value = number(about.get(key))
+        if value is not None:
+            rows.append([name, f"{value:.0f}"])
+    overhead = number(about.get("overhead_share"))
+    if overhead is not None:
+        told = f"{percent(overhead)} of the workers' time was not training, evaluating or probing"
         rows.append(["overhead", told])
     return rows

@@ -8,13 +8,13 @@ from statistics import median
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.axes import amount_axis, draw_series, empty_note, legend, over_length
+from reports.axes import Canvas, amount_axis, draw_series, empty_note, legend, over_length
 from reports.files import Result
-from reports.stats import cost_cells, cost_points
-from reports.style import GREY, PAGE, arm_styles, styled
+from reports.stats import Series, cost_cells, cost_points
+from reports.style import COLUMN, GREY, PAGE, ArmStyle, arm_styles, styled
 from reports.text import GIB, MIB
 
-PHASES = (("train", "Training"), ("eval", "Evaluation"))
+_TITLES = {"train": "Training", "eval": "Evaluation"}
 
 
 @styled
@@ -22,16 +22,17 @@ def memory_by_length(results: Sequence[Result]) -> Figure:
     """Peak memory against length; the thin line is the process before the model is loaded."""
     results = cost_cells(results)
     styles = arm_styles(results)
-    canvas = over_length(2, results, styles, PAGE, 2.45)
-    series = {phase: cost_points(results, f"{phase}_peak_bytes") for phase, _ in PHASES}
+    series = _phases(results, "peak_bytes")
+    canvas = _canvas(results, styles, series)
     values = [p.value for s in series.values() for points in s.values() for p in points]
     unit, name = (GIB, "GiB") if max(values, default=0) >= 2 * GIB else (MIB, "MiB")
     bases = [float(r["base_bytes"]) for r in results if r["base_bytes"]]
     more: list[Line2D] = []
-    for axes, (phase, title) in zip(canvas.panels, PHASES, strict=True):
-        axes.set_title(title)
-        draw_series(axes, series[phase], styles, unit, intervals=False)
-        shown = [v / unit for v in values]
+    for axes, (phase, found) in zip(canvas.panels, series.items(), strict=True):
+        axes.set_title(_TITLES[phase])
+        axes.set_ylabel(f"Peak memory ({name})")
+        draw_series(axes, found, styles, unit, intervals=False, spread=0.35)
+        shown = [p.value / unit for points in found.values() for p in points]
         if bases:
             base = median(bases) / unit
             shown.append(base)
@@ -39,9 +40,8 @@ def memory_by_length(results: Sequence[Result]) -> Figure:
             line.set_label("process with imports alone")
             more = [line]
         amount_axis(axes, shown, lambda v: f"{v:,.4g}")
-        if not series[phase]:
+        if not found:
             empty_note(axes, "no peak was measured")
-    canvas.panels[0].set_ylabel(f"Peak memory ({name})")
     measured = {arm for s in series.values() for arm in s}
     legend(canvas.figure, [styles[arm] for arm in styles if arm in measured], more)
     return canvas.figure
@@ -52,18 +52,29 @@ def throughput_by_length(results: Sequence[Result]) -> Figure:
     """Tokens per second against length; bars are the quartiles over steps."""
     results = cost_cells(results)
     styles = arm_styles(results)
-    canvas = over_length(2, results, styles, PAGE, 2.45)
-    series = {phase: cost_points(results, f"{phase}_tokens_per_s") for phase, _ in PHASES}
-    values = [
-        v for s in series.values() for points in s.values() for p in points for v in (p.low, p.high)
-    ]
-    for axes, (phase, title) in zip(canvas.panels, PHASES, strict=True):
-        axes.set_title(title)
-        draw_series(axes, series[phase], styles)
+    series = _phases(results, "tokens_per_s")
+    canvas = _canvas(results, styles, series)
+    for axes, (phase, found) in zip(canvas.panels, series.items(), strict=True):
+        axes.set_title(_TITLES[phase])
+        axes.set_ylabel("Throughput (tokens/s)")
+        draw_series(axes, found, styles, spread=0.6)
+        values = [v for points in found.values() for p in points for v in (p.low, p.value, p.high)]
         amount_axis(axes, values, lambda v: f"{v:,.4g}")
-        if not series[phase]:
+        if not found:
             empty_note(axes, "no throughput was measured")
-    canvas.panels[0].set_ylabel("Throughput (tokens/s)")
     measured = {arm for s in series.values() for arm in s}
     legend(canvas.figure, [styles[arm] for arm in styles if arm in measured])
     return canvas.figure
+
+
+def _phases(results: Sequence[Result], column: str) -> dict[str, Series]:
+    """Training and evaluation, each where it was measured; training if neither was."""
+    found = {phase: cost_points(results, f"{phase}_{column}") for phase in _TITLES}
+    return {phase: s for phase, s in found.items() if s} or {"train": {}}
+
+
+def _canvas(
+    results: Sequence[Result], styles: dict[str, ArmStyle], series: dict[str, Series]
+) -> Canvas:
+    width = PAGE if len(series) > 1 else COLUMN * 1.25
+    return over_length(len(series), results, styles, width, 2.45)

@@ -1,12 +1,11 @@
 """A run folder as read from disk: cells as typed results, what could not be read, the manifest.
 
-Result files may come from elsewhere: nothing in them is trusted beyond its type.
+Result files may come from elsewhere: nothing in them is trusted beyond its type and range.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -14,78 +13,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from reports.columns import EXTRAS, HOUSE
+from reports.values import Malformed, clean, column, number
+
 FAILURES = ("oom", "diverged", "timeout", "error")
 STATUSES = ("ok", *FAILURES)
 KINDS = ("train", "probe")
 BASELINE = "tfidf"
-
-# Where each column comes from: name, section of the cell file ("" is the top), key, type.
-_Source = tuple[str, str, str, type]
-HOUSE: tuple[_Source, ...] = (
-    ("id", "", "id", str),
-    ("kind", "", "kind", str),
-    ("status", "", "status", str),
-    ("task", "cell", "task", str),
-    ("backbone", "cell", "backbone", str),
-    ("method", "cell", "method", str),
-    ("density", "cell", "density", float),
-    ("placement", "cell", "placement", str),
-    ("sites", "model", "sites", int),
-    ("links", "model", "links", int),
-    ("rank", "cell", "rank", int),
-    ("length", "cell", "length", int),
-    ("seed", "cell", "seed", int),
-    ("lr", "cell", "lr", float),
-    ("trainable_params", "model", "trainable_params", int),
-    ("total_params", "model", "total_params", int),
-    ("accuracy", "scores", "accuracy", float),
-    ("accuracy_low", "scores", "accuracy_low", float),
-    ("accuracy_high", "scores", "accuracy_high", float),
-    ("train_tokens_per_s", "cost", "train_tokens_per_s", float),
-    ("eval_tokens_per_s", "cost", "eval_tokens_per_s", float),
-    ("train_peak_bytes", "cost", "train_peak_bytes", int),
-    ("eval_peak_bytes", "cost", "eval_peak_bytes", int),
-    ("wall_s", "seconds", "wall", float),
-    ("dtype", "model", "dtype", str),
-    ("attention", "model", "attention", str),
-    ("device", "model", "device", str),
-)
-EXTRAS: tuple[_Source, ...] = (
-    ("arm", "", "arm", str),
-    ("macro_f1", "scores", "macro_f1", float),
-    ("validation_accuracy", "scores", "validation_accuracy", float),
-    ("validation_loss", "scores", "validation_loss", float),
-    ("test_examples", "scores", "test_examples", int),
-    ("train_tokens_per_s_low", "cost", "train_tokens_per_s_low", float),
-    ("train_tokens_per_s_high", "cost", "train_tokens_per_s_high", float),
-    ("eval_tokens_per_s_low", "cost", "eval_tokens_per_s_low", float),
-    ("eval_tokens_per_s_high", "cost", "eval_tokens_per_s_high", float),
-    ("base_bytes", "cost", "base_bytes", int),
-    *((f"{name}_s", "seconds", name, float) for name in ("load", "data", "train", "eval", "probe")),
-    ("dropout", "model", "dropout", str),
-    ("majority", "data", "majority", float),
-    ("truncated", "data", "truncated", float),
-    ("tokens_median", "data", "tokens_median", float),
-    ("task_revision", "data", "task_revision", str),
-    ("examples", "cell", "examples", int),
-    ("epochs", "cell", "epochs", int),
-    ("batch_size", "cell", "batch_size", int),
-    ("steps", "cell", "steps", int),
-    ("started", "environment", "started", str),
-    *((name, "environment", name, str) for name in ("python", "torch", "transformers", "peft")),
-    *((name, "environment", name, str) for name in ("platform", "cpu", "commit")),
-    ("cores", "environment", "cores", int),
-    ("memory_gib", "environment", "memory_gib", float),
-)
-ADDED: tuple[tuple[str, type], ...] = (
-    ("options", str),
-    ("error", str),
-    ("log", str),
-    ("attempt", int),
-    ("in_sweep", bool),
-    ("run", str),
-)
-"""Columns made here. `in_sweep`: the run's manifest still lists this cell."""
+ACCURACY = "accuracy"
+CHAINED = "ssmlora"
+"""The method whose sites pass a state on: the links of others are none."""
 
 _NAME = re.compile(r"^(?P<id>[^.]+)(?:\.retry(?P<attempt>\d+))?\.json$")
 _METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASELINE: 9}
@@ -144,10 +81,6 @@ class Run:
         return sum(cell_id not in done for cell_id in self.ids or [])
 
 
-class _Malformed(Exception):
-    """What is wrong with a cell file, in a few words."""
-
-
 def load_run(run_dir: Path) -> Run:
     """Read a run folder; a cell file that cannot be used is named and left out.
 
@@ -155,19 +88,21 @@ def load_run(run_dir: Path) -> Run:
     """
     manifest = _read_manifest(run_dir)
     ids = [str(i) for i in manifest["ids"]] if isinstance(manifest.get("ids"), list) else None
-    name = str(manifest.get("name") or run_dir.resolve().name)
+    wanted = None if ids is None else frozenset(ids)
+    name = clean(manifest.get("name") or run_dir.resolve().name)
     unreadable: list[tuple[str, str]] = []
     last: dict[str, tuple[int, Result]] = {}
     for path in sorted((run_dir / "cells").glob("*.json")):
         match = _NAME.match(path.name)
         try:
             if not match:
-                raise _Malformed("its name is not <id>.json or <id>.retry<n>.json")
+                raise Malformed("its name is not <id>.json or <id>.retry<n>.json")
             attempt = int(match["attempt"] or 0)
-            result = _parse(path, attempt, ids, name)
-        except (_Malformed, OSError, ValueError, RecursionError) as error:
-            reason = "not valid JSON" if isinstance(error, ValueError) else str(error)
-            unreadable.append((path.name, reason))
+            result = _parse(path, attempt, wanted, name)
+            if result["id"] != match["id"]:
+                raise Malformed(f"its id is {result['id']}, which its name does not say")
+        except (Malformed, OSError, ValueError, RecursionError) as error:
+            unreadable.append((clean(path.name), _reason(error)))
             continue
         if match["id"] not in last or last[match["id"]][0] < attempt:
             last[match["id"]] = (attempt, result)
@@ -208,76 +143,74 @@ def write_atomically(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def number(value: Any) -> float | None:
-    """A finite number as float, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "not valid JSON" if isinstance(error, ValueError) else clean(error)
 
 
 def _read_manifest(run_dir: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((run_dir / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _parse(path: Path, attempt: int, ids: list[str] | None, run: str) -> Result:
+def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Result:
     data = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict):
-        raise _Malformed("not a JSON object")
+        raise Malformed("not a JSON object")
     if data.get("format") != 1:
-        raise _Malformed(f"format {data.get('format')!r} is not known here")
+        raise Malformed(f"format {data.get('format')!r} is not known here")
     sections = {"": data}
     for name in ("cell", "model", "scores", "cost", "seconds", "data", "environment", "error"):
         section = data.get(name)
         if section is not None and not isinstance(section, dict):
-            raise _Malformed(f"{name} is not an object")
+            raise Malformed(f"{name} is not an object")
         sections[name] = section or {}
-    row = {name: _value(sections[part], key, kind) for name, part, key, kind in HOUSE + EXTRAS}
+    row = {name: column(sections[part], key, kind) for name, part, key, kind in HOUSE + EXTRAS}
     if row["status"] not in STATUSES:
-        raise _Malformed(f"status {row['status']!r} is not one of {', '.join(STATUSES)}")
+        raise Malformed(f"status {row['status']!r} is not one of {', '.join(STATUSES)}")
     if row["kind"] not in KINDS:
-        raise _Malformed(f"kind {row['kind']!r} is not one of {', '.join(KINDS)}")
+        raise Malformed(f"kind {row['kind']!r} is not one of {', '.join(KINDS)}")
     if row["id"] is None or row["method"] is None or (row["length"] or 0) < 1:
-        raise _Malformed("id, method or length is missing")
+        raise Malformed("id, method or length is missing")
     row["arm"] = row["arm"] or row["method"]
-    # A failed cell may not know its device and dtype from a model: what was asked stands in.
-    for name in ("dtype", "device"):
-        row[name] = row[name] or _value(sections["cell"], name, str)
+    if row["method"] != BASELINE:  # a failed cell may have no model to tell: what was asked
+        for name in ("dtype", "device"):
+            row[name] = row[name] or column(sections["cell"], name, str)
+    for name in ("score", "score_low", "score_high", "validation_score"):
+        if row[name] is None:  # files from before other metrics name the accuracy alone
+            row[name] = row[name.replace("score", "accuracy")]
+    if row["metric"] is None and row["validation_accuracy"] is not None:
+        row["metric"] = ACCURACY
     options = sections["cell"].get("options")
     error = sections["error"]
-    told = [str(error[key]) for key in ("type", "message") if error.get(key)]
+    told = [clean(error[key]) for key in ("type", "message") if error.get(key)]
     row |= {
-        "options": json.dumps(options, sort_keys=True) if options else None,
+        "options": clean(json.dumps(options, sort_keys=True)) if options else None,
         "error": ": ".join(told) or None,
-        "log": str(error["log"]) if error.get("log") else None,
+        "log": clean(error["log"]) if error.get("log") else None,
         "attempt": attempt,
         "in_sweep": ids is None or row["id"] in ids,
         "run": run,
     }
-    environment = {k: str(v) for k, v in sections["environment"].items() if v is not None}
-    return Result(row, _curve(data.get("curve")), _correct(data.get("predictions")), environment)
-
-
-def _value(section: dict[str, Any], key: str, kind: type) -> Any:
-    value = section.get(key)
-    if value is None:
-        return None
-    if kind is str:
-        return str(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Malformed(f"{key} is not a number")
-    if not math.isfinite(value):
-        return None
-    return int(value) if kind is int else float(value)
+    environment = {clean(k): clean(v) for k, v in sections["environment"].items() if v is not None}
+    # Being right or wrong, text by text, makes up an accuracy and no other metric.
+    right = _correct(data.get("predictions")) if row["metric"] == ACCURACY else {}
+    return Result(row, _curve(data.get("curve")), right, environment)
 
 
 def _curve(points: Any) -> list[dict[str, float | None]]:
     if not isinstance(points, list):
         return []
-    return [{k: number(v) for k, v in p.items()} for p in points if isinstance(p, dict)]
+    known = [{k: number(v) for k, v in p.items()} for p in points if isinstance(p, dict)]
+    for point in known:
+        point.setdefault("validation_score", point.get("validation_accuracy"))
+    return known
 
 
 def _correct(predictions: Any) -> dict[str, bool]:
@@ -285,6 +218,7 @@ def _correct(predictions: Any) -> dict[str, bool]:
     if not isinstance(predictions, dict):
         return {}
     parts = [predictions.get(name) for name in ("ids", "labels", "predicted")]
-    if not all(isinstance(part, list) for part in parts):
-        return {}
-    return {str(i): label == said for i, label, said in zip(*parts, strict=False)}  # type: ignore[arg-type]
+    ids, labels, predicted = (part if isinstance(part, list) else [] for part in parts)
+    found = {str(i): label == said for i, label, said in zip(ids, labels, predicted, strict=False)}
+    same = len(found) == len(ids) == len(labels) == len(predicted)
+    return found if same else {}

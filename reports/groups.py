@@ -3,60 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import NamedTuple
 
 from reports.files import BASELINE, Result, Run
 from reports.text import slug
+
+
+class Key(NamedTuple):
+    """What the cells of a group share; empty where it does not matter to them."""
+
+    run: str
+    task: str
+    backbone: str
 
 
 @dataclass(frozen=True)
 class Group:
     """Cells that stand in one figure; `title` and `suffix` are empty where there is one group."""
 
+    key: Key
     title: str
     suffix: str
     results: list[Result]
 
 
-def accuracy_groups(runs: Sequence[Run]) -> list[Group]:
-    """Training cells by run, task and backbone."""
-    return _named(_split(runs, "train", ("task", "backbone")))
+def distinct(runs: Sequence[Run]) -> list[Run]:
+    """The same runs; those that share a name get a number, so that a name means one run."""
+    names = [run.name for run in runs]
+    taken = {name for name in names if names.count(name) == 1}
+    found: list[Run] = []
+    for run in runs:
+        if run.name not in taken:
+            name = next(n for k in count(1) if (n := f"{run.name} ({k})") not in taken)
+            taken.add(name)
+            rows = [replace(result, row={**result.row, "run": name}) for result in run.results]
+            run = replace(run, name=name, results=rows)
+        found.append(run)
+    return found
+
+
+def training_groups(runs: Sequence[Run]) -> list[Group]:
+    """Training cells by run, task and backbone. Runs have names of their own (`distinct`)."""
+    return _named(_split(runs, "train"))
 
 
 def cost_groups(runs: Sequence[Run]) -> list[Group]:
-    """Probes by run and backbone; training cells of a run that has no probes."""
-    probing = [run for run in runs if any(r["kind"] == "probe" for r in _current(run))]
-    training = [run for run in runs if run not in probing]
-    groups = _split(probing, "probe", ("backbone",)) | _split(
-        training, "train", ("task", "backbone")
-    )
+    """Probes by run and backbone; training cells, by task too, of a run that has no probes."""
+    groups: dict[Key, list[Result]] = {}
+    for run in runs:
+        probing = any(r["kind"] == "probe" and r["in_sweep"] for r in run.results)
+        groups |= _split([run], "probe" if probing else "train")
     return _named(groups)
 
 
-def _current(run: Run) -> list[Result]:
+def costs_of(group: Group, costs: Sequence[Group]) -> Group | None:
+    """The cost group that belongs to an accuracy group."""
+    run, task, backbone = group.key
+    return next((c for c in costs if c.key in ((run, "", backbone), (run, task, backbone))), None)
+
+
+def _split(runs: Sequence[Run], kind: str) -> dict[Key, list[Result]]:
     """Cells that the run's sweep still lists: others may have other settings."""
-    return [result for result in run.results if result["in_sweep"]]
-
-
-def _split(
-    runs: Sequence[Run], kind: str, columns: tuple[str, ...]
-) -> dict[tuple[str, ...], list[Result]]:
-    found: dict[tuple[str, ...], list[Result]] = {}
-    for number, run in enumerate(runs):
-        name = run.name if [r.name for r in runs].count(run.name) == 1 else f"{run.name} {number}"
-        for result in _current(run):
-            if result["kind"] == kind:
-                key = (name, *(str(result[column] or "") for column in columns))
+    found: dict[Key, list[Result]] = {}
+    for run in runs:
+        for result in run.results:
+            if result["kind"] == kind and result["in_sweep"]:
+                task = "" if kind == "probe" else str(result["task"] or "")
+                key = Key(run.name, task, str(result["backbone"] or ""))
                 found.setdefault(key, []).append(result)
     return _share_baselines(found)
 
 
-def _share_baselines(
-    found: dict[tuple[str, ...], list[Result]],
-) -> dict[tuple[str, ...], list[Result]]:
+def _share_baselines(found: dict[Key, list[Result]]) -> dict[Key, list[Result]]:
     """A baseline that names no backbone stands beside every backbone of its run and task."""
-    for key in [key for key in found if not key[-1]]:
-        others = [k for k in found if k != key and k[:-1] == key[:-1]]
+    for key in [key for key in found if not key.backbone]:
+        others = [k for k in found if k != key and k[:2] == key[:2]]
         if others and all(r["method"] == BASELINE for r in found[key]):
             for other in others:
                 found[other] += found[key]
@@ -64,20 +87,18 @@ def _share_baselines(
     return found
 
 
-def _named(groups: dict[tuple[str, ...], list[Result]]) -> list[Group]:
+def _named(groups: dict[Key, list[Result]]) -> list[Group]:
     """Name each group by what tells it from the others."""
     named: list[Group] = []
     used: set[str] = set()
     for key, results in groups.items():
         telling = [
-            part
-            for place, part in enumerate(key)
-            if part and len({k[place] for k in groups if len(k) > place}) > 1
+            part for place, part in enumerate(key) if part and len({k[place] for k in groups}) > 1
         ]
         title = " · ".join(telling)
         suffix = f"-{slug(title)}" if title else ""
         while suffix in used:  # two names may differ in signs alone
             suffix += "-x"
         used.add(suffix)
-        named.append(Group(title, suffix, results))
+        named.append(Group(key, title, suffix, results))
     return named

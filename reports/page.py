@@ -8,10 +8,18 @@ from pathlib import Path
 
 import jinja2
 
-from reports import cells_section, sections, words
+from reports import (
+    captions,
+    cells_section,
+    cost_section,
+    glance,
+    sections,
+    tuning_section,
+    words,
+)
 from reports.blocks import Picture
 from reports.files import FAILURES, Run, load_run, write_atomically
-from reports.groups import accuracy_groups, cost_groups
+from reports.groups import cost_groups, distinct, training_groups
 from reports.text import listed
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -27,19 +35,21 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
     Several folders stand side by side: each run has its own curves. Nothing in the files is
     trusted: all text is escaped, and the page forbids scripts and requests.
     """
-    runs = [load_run(Path(folder)) for folder in run_dirs]
-    training, costs = accuracy_groups(runs), cost_groups(runs)
+    runs = distinct([load_run(Path(folder)) for folder in run_dirs])
+    training, costs = training_groups(runs), cost_groups(runs)
     parts = [
+        *glance.section(runs),
         *sections.accuracy(training),
-        *sections.cost(costs),
+        *tuning_section.learning_rates(training),
+        *tuning_section.curves(training),
+        *cost_section.cost(costs),
         *sections.links(runs),
-        *sections.learning_rates(training),
         *cells_section.failed_cells(runs, out),
         *cells_section.all_cells(runs),
         *cells_section.how_it_was_run(runs),
     ]
     summaries = [(group.title, words.summary(group.results)) for group in training]
-    summaries += [(group.title, words.cost_summary(group.results)) for group in costs]
+    summaries += [(group.title, captions.cost_summary(group.results)) for group in costs]
     pictures = [block for part in parts for block in part.blocks if isinstance(block, Picture)]
     html = (
         _environment()
@@ -48,7 +58,7 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
             title=listed(list(dict.fromkeys(run.name for run in runs))) or "nothing",
             date=_dates(runs),
             facts=words.coverage(runs),
-            summaries=[(title, " ".join(text)) for title, text in summaries if text],
+            summaries=[(title, text) for title, text in summaries if text],
             sections=parts,
             failures=FAILURES,
         )

@@ -1,108 +1,124 @@
-"""How the arms were trained: learning rates tried, validation accuracy on the way."""
+"""How the arms were trained: learning rates tried, validation scores on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reports.axes import legend
 from reports.files import Result
-from reports.stats import one_rate_an_arm, tries
-from reports.style import COLUMN, PAGE, arm_styles, new_figure, styled
+from reports.panels import panels
+from reports.stats import Try, best_try, measure, one_rate_an_arm, tries
+from reports.style import ArmStyle, arm_styles, styled
+from reports.text import wrapped
 
 
 @styled
 def rates_tried(results: Sequence[Result]) -> Figure:
-    """Validation accuracy against learning rate, a panel an arm: every try, the best ringed.
+    """Validation score against learning rate, a panel an arm: every try, the best ringed.
 
-    Small dots are single cells; the line is their mean, in which a failed cell counts as 0.
+    Small dots are single cells, the line is the mean of those that ended well. For the best mean a
+    failed cell counts as 0.
     """
     styles = arm_styles(results)
     tried = {arm: rates for arm, rates in tries(results).items() if rates}
     shown = [arm for arm in styles if arm in tried]
-    columns = min(4, max(1, len(shown)))
-    rows = -(-max(1, len(shown)) // columns)
-    figure = new_figure(PAGE if columns > 2 else COLUMN * 1.2, 1.45 * rows + 0.55)
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    flat = [axes for row in grid for axes in row]
-    for axes, arm in zip(flat, shown, strict=False):
-        style, rates = styles[arm], tried[arm]
-        axes.set_title(arm)
-        axes.set_xscale("log")
-        lrs = [t.lr for t in rates]
-        axes.xaxis.set_major_locator(FixedLocator(lrs))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: rate_text(value)))
-        axes.tick_params(axis="x", labelrotation=45)
-        axes.set_xlim(min(lrs) / 1.6, max(lrs) * 1.6)
-        seen = [t for t in rates if t.values]
-        for one in rates:
-            axes.plot([one.lr] * len(one.values), one.values, ".", color=style.colour, ms=2.5)
-            if one.failures:
-                axes.plot(
-                    [one.lr], [0.04], "x", color=style.colour, ms=4.5, mew=1.3, clip_on=False,
-                    transform=axes.get_xaxis_transform(), gid=f"failure:{arm}:{one.lr}",
-                )  # fmt: skip
-                axes.annotate(
-                    "/".join(dict.fromkeys(one.failures)), (one.lr, 0.04), xytext=(0, 4),
-                    xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-                    ha="center", va="bottom", fontsize=5.3,
-                )  # fmt: skip
+    titles = [wrapped(arm, 26) for arm in shown]
+    lines = max((title.count("\n") for title in titles), default=0)
+    grid = panels(len(shown), height=1.45 + 0.12 * lines, share_x=False)
+    for axes, arm, title in zip(grid.panels, shown, titles, strict=False):
+        axes.set_title(title)
+        _rate_axis(axes, [t.lr for t in tried[arm]])
+        _draw_tries(axes, arm, tried[arm], styles[arm])
+    failed = any(t.failures for rates in tried.values() for t in rates)
+    low, high = grid.panels[0].get_ylim()
+    room = high - low  # for the ring above, and for crosses below the lowest value
+    grid.panels[0].set_ylim(low - (0.2 if failed else 0.06) * room, high + 0.12 * room)
+    grid.name("Learning rate", f"Validation {measure(results)}")
+    ring = Line2D([], [], ls="none", marker="o", mfc="none", mec="black", ms=7)
+    ring.set_label("best mean over cells")
+    dot = Line2D([], [], ls="none", marker=".", color="black", ms=3, label="one cell")
+    several = any(len(t.values) > 1 for rates in tried.values() for t in rates)
+    legend(grid.figure, [], [ring, dot] if several else [ring])
+    return grid.figure
+
+
+def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:
+    """A logarithmic axis whose ticks are the rates that were tried."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(list(rates)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: rate_text(value)))
+    axes.tick_params(axis="x", labelrotation=45)
+    axes.set_xlim(min(rates) / 1.6, max(rates) * 1.6)
+
+
+def _draw_tries(axes: Axes, arm: str, rates: Sequence[Try], style: ArmStyle) -> None:
+    seen = [t for t in rates if t.values]
+    axes.plot(
+        [t.lr for t in seen], [fmean(t.values) for t in seen], gid=f"arm:{arm}", **style.lines
+    )
+    for one in rates:
+        if len(one.values) > 1:
+            dots = [one.lr * 1.12] * len(one.values)
+            axes.plot(dots, one.values, ".", color=style.colour, ms=2.5, gid=f"cells:{arm}")
+        if one.failures:
+            axes.plot(
+                [one.lr], [0.05], "x", color=style.colour, ms=4.5, mew=1.3, clip_on=False,
+                transform=axes.get_xaxis_transform(), gid=f"failure:{arm}:{one.lr}",
+            )  # fmt: skip
+            axes.annotate(
+                "/".join(dict.fromkeys(one.failures)), (one.lr, 0.05), xytext=(-4, 0),
+                xycoords=axes.get_xaxis_transform(), textcoords="offset points",
+                ha="right", va="center", fontsize=5.5,
+            )  # fmt: skip
+    best = best_try(rates)
+    if best.values:
         axes.plot(
-            [t.lr for t in seen], [fmean(t.values) for t in seen], gid=f"arm:{arm}", **style.lines
+            [best.lr], [fmean(best.values)], "o", mfc="none", mec="black", ms=9, gid=f"best:{arm}"
         )
-        best = max(rates, key=lambda t: t.score)
-        if best.values:
-            ring = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 9}
-            axes.plot([best.lr], [fmean(best.values)], "o", **ring)
-    for axes in flat[len(shown) :]:
-        axes.set_visible(False)
-    figure.supxlabel("Learning rate", fontsize=7.5)
-    figure.supylabel("Validation accuracy", fontsize=7.5)
-    ring_entry = Line2D([], [], ls="none", marker="o", mfc="none", mec="black", ms=7)
-    ring_entry.set_label("best mean over cells")
-    dot_entry = Line2D([], [], ls="none", marker=".", color="black", ms=3, label="one cell")
-    legend(figure, [], [ring_entry, dot_entry])
-    return figure
 
 
 @styled
 def validation_curves(results: Sequence[Result]) -> Figure:
-    """Validation accuracy during training, a panel a length, one line an arm (mean of seeds)."""
-    cells = [r for r in one_rate_an_arm(results) if curve_of(r)]
+    """Validation score during training, a panel a length, one line an arm (mean of seeds)."""
+    cells = one_rate_an_arm([r for r in results if r["kind"] == "train"])
     styles = arm_styles(cells)
-    lengths = sorted({int(r["length"]) for r in cells})
-    columns = min(4, max(1, len(lengths)))
-    rows = -(-max(1, len(lengths)) // columns)
-    figure = new_figure(PAGE if columns > 2 else COLUMN * 1.2, 1.6 * rows + 0.55)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    flat = [axes for row in grid for axes in row]
-    for axes, length in zip(flat, lengths, strict=False):
+    lengths = sorted({int(r["length"]) for r in cells if curve_of(r)})
+    grid = panels(len(lengths), height=1.6)
+    drawn = set()
+    for axes, length in zip(grid.panels, lengths, strict=False):
         axes.set_title(f"{length} tokens")
         for arm, style in styles.items():
-            found: dict[float, list[float]] = {}
-            for cell in cells:
-                if cell["arm"] == arm and cell["length"] == length:
-                    for examples, accuracy in curve_of(cell):
-                        found.setdefault(examples, []).append(accuracy)
-            if found:
-                x = sorted(found)
-                axes.plot(x, [fmean(found[n]) for n in x], gid=f"arm:{arm}", **style.lines)
-    for axes in flat[len(lengths) :]:
-        axes.set_visible(False)
-    figure.supxlabel("Training examples seen", fontsize=7.5)
-    figure.supylabel("Validation accuracy", fontsize=7.5)
-    legend(figure, list(styles.values()))
-    return figure
+            curve = mean_curve(cells, arm, length)
+            if curve:
+                drawn.add(arm)
+                axes.plot(*zip(*curve, strict=True), gid=f"arm:{arm}", **style.lines)
+    if lengths:
+        grid.note_failures([[r for r in cells if r["length"] == n] for n in lengths])
+    grid.name("Training examples seen", f"Validation {measure(cells)}")
+    legend(grid.figure, [style for arm, style in styles.items() if arm in drawn])
+    return grid.figure
+
+
+def mean_curve(cells: Sequence[Result], arm: str, length: int) -> list[tuple[float, float]]:
+    """(examples seen, validation score) of an arm at a length, the mean over its cells."""
+    found: dict[float, list[float]] = {}
+    for cell in cells:
+        if cell["arm"] == arm and cell["length"] == length:
+            for examples, score in curve_of(cell):
+                found.setdefault(examples, []).append(score)
+    return [(examples, fmean(found[examples])) for examples in sorted(found)]
 
 
 def curve_of(result: Result) -> list[tuple[float, float]]:
-    """(examples seen, validation accuracy) where both are known."""
-    points = [(p.get("examples"), p.get("validation_accuracy")) for p in result.curve]
+    """(examples seen, validation score) where both are known."""
+    points = [(p.get("examples"), p.get("validation_score")) for p in result.curve]
     return [(x, y) for x, y in points if x is not None and y is not None]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -27,7 +28,7 @@ PAGE = 6.9
 DPI = 300
 GREY = "#6b6b6b"
 
-_PARAMETERS = {
+_PARAMETERS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
     "font.size": 7,
     "axes.titlesize": 7.5,
@@ -59,8 +60,9 @@ _PARAMETERS = {
 
 _HUES = {"full": "#222222", "lora": "#0072B2", "ssmlora": "#D55E00", BASELINE: GREY}
 _OTHER_HUES = ("#009E73", "#AA4499", "#7A5C00", "#117799")
-_MARKERS = {"full": "o", "lora": "sDPX", "ssmlora": "^v<>"}
-_OTHER_MARKERS = "ph8dH*"
+_MARKERS = {"full": "o", "lora": "sDP*", "ssmlora": "^v<>"}
+_OTHER_MARKERS = "ph8dH"
+_SIZES = {"D": 3.7, "d": 4.8, "P": 5.0, "*": 6.4}  # of markers, so that all look equally large
 _LINES: tuple[Any, ...] = ("-", (0, (4.5, 1.5)), (0, (4.5, 1.3, 1, 1.3)), (0, (1, 1.2)))
 
 
@@ -82,6 +84,7 @@ class ArmStyle:
             "markerfacecolor": "white" if self.hollow else self.colour,
             "markeredgecolor": self.colour if self.hollow else "white",
             "markeredgewidth": 0.9 if self.hollow else 0.4,
+            "markersize": _SIZES.get(self.marker, 4.2),
         }
 
     @property
@@ -127,6 +130,18 @@ def arm_styles(results: Iterable[Result]) -> dict[str, ArmStyle]:
     return styles
 
 
+def ink_on(colour: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever stands out more on a colour (contrast as WCAG 2 defines it)."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    light = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "black"
+
+
+def is_baseline(arm: str, results: Sequence[Result]) -> bool:
+    """Whether an arm is the linear model on words."""
+    return any(r["arm"] == arm and r["method"] == BASELINE for r in results)
+
+
 def _shade(hue: str, level: int) -> tuple[float, float, float]:
     """Dense arms darker, sparse ones lighter; the lightest still has 3:1 contrast on white."""
     black, white = ((0.38, 0.0), (0.0, 0.0), (0.0, 0.17), (0.0, 0.3))[level]
@@ -160,6 +175,10 @@ def new_figure(width: float, height: float) -> Figure:
 def as_png(figure: Figure) -> bytes:
     """The figure as a PNG at print resolution; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_PARAMETERS):
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_PARAMETERS)
+        with warnings.catch_warnings():  # a name in a script that the font lacks: boxes, no noise
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()

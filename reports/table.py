@@ -1,4 +1,4 @@
-"""Result files as one table: a pandas DataFrame, results.csv, and a short one for the console."""
+"""Result files as tables: a pandas DataFrame, results.csv, short ones for console and README."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.files import ADDED, BASELINE, EXTRAS, HOUSE, Result, load_run, write_atomically
-from reports.stats import accuracy_points, cost_points
+from reports.columns import ADDED, EXTRAS, HOUSE
+from reports.files import Result, load_run, write_atomically
+from reports.glance import as_markdown, main_tables
 
 COLUMNS = tuple(source[0] for source in HOUSE)
 """What scripts may rely on, in this order; further columns follow."""
@@ -32,7 +33,7 @@ def as_frame(results: Sequence[Result]) -> pd.DataFrame:
     """Results as rows, with every column present and typed even where there are no rows."""
     kinds = {name: kind for name, _, _, kind in HOUSE + EXTRAS} | dict(ADDED)
     columns = {
-        name: pd.Series([result[name] for result in results], dtype=_DTYPES[kind])  # type: ignore[call-overload]
+        name: pd.Series([result[name] for result in results], dtype=_DTYPES[kind])
         for name, kind in kinds.items()
     }
     return pd.DataFrame(columns)
@@ -46,37 +47,26 @@ def write_csv(run_dir: Path) -> Path:
     return path
 
 
-def summary_table(run_dir: Path) -> list[dict[str, str]]:
-    """One row an arm for the console: accuracy by length, then cost at its longest length.
+def summary_table(run_dir: Path) -> list[tuple[str, list[dict[str, str]]]]:
+    """For the console: for each task and backbone a caption and one row an arm.
 
-    Accuracy is the mean over seeds. A cell that failed shows its status. Keys are the headings,
-    the same in every row.
+    A row holds the accuracy by length (mean over seeds, of several learning rates the best on the
+    validation split), then what training costs, at the length that its heading names. A cell that
+    failed shows how. Keys are the headings, the same in every row of a table.
     """
-    results = [r for r in load_run(run_dir).results if r["in_sweep"]]
-    trained = [r for r in results if r["kind"] == "train"]
-    lengths = sorted({r["length"] for r in trained})
-    points = accuracy_points(trained)
-    table = []
-    for arm in dict.fromkeys(r["arm"] for r in results):
-        row = {"arm": str(arm)}
-        for length in lengths:
-            cells = [r for r in trained if r["arm"] == arm and r["length"] == length]
-            scores = {p.length: f"{p.value:.3f}" for p in points.get(arm, [])}
-            failed = next((str(r["status"]) for r in cells if not r.ok), "")
-            row[f"{length} tokens"] = scores.get(length) or failed or "-"
-        row |= _cost(results, arm)
-        table.append(row)
-    return table
+    sizes = ("Trainable", "Sites", "Links")
+    return [
+        (
+            table.caption,
+            [
+                {k: v for k, v in zip(table.head, row, strict=True) if k not in sizes}
+                for row in table.rows
+            ],
+        )
+        for table in main_tables([load_run(run_dir)], intervals=False)
+    ]
 
 
-def _cost(results: list[Result], arm: str) -> dict[str, str]:
-    row = {"measured at": "", "train tokens/s": "", "train peak GiB": ""}
-    own = [r for r in results if r["arm"] == arm and r["method"] != BASELINE]
-    rates = cost_points(own, "train_tokens_per_s").get(arm)
-    peaks = cost_points(own, "train_peak_bytes").get(arm)
-    if rates:
-        row["measured at"] = f"{rates[-1].length} tokens"
-        row["train tokens/s"] = f"{rates[-1].value:,.0f}"
-    if peaks:
-        row["train peak GiB"] = f"{peaks[-1].value / 2**30:.2f}"
-    return row
+def readme_table(run_dir: Path) -> str:
+    """The report's main table in Markdown, with intervals; one for each task and backbone."""
+    return "\n\n".join(as_markdown(table) for table in main_tables([load_run(run_dir)])) + "\n"

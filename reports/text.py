@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 GIB = 2**30
@@ -21,7 +22,7 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def share(value: float | None) -> str:
-    """An accuracy, three decimals; empty for None."""
+    """A score, three decimals; empty for None."""
     return "" if value is None else f"{value:.3f}"
 
 
@@ -61,6 +62,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, cut with an ellipsis where it is longer than a figure has room for."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """The text on several lines, for titles of narrow panels."""
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder="…"))
+
+
 def slug(text: str) -> str:
-    """A piece of a file name: lower-case letters, digits and hyphens only."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+    """A piece of a file name: lower-case letters, digits and hyphens only, 60 at most."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "x"

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
+from typing import Any
 
-from reports.files import BASELINE, Result, Run
+from reports.compare import Difference, Growth, difference, growth
+from reports.files import BASELINE, CHAINED, Result, Run
 from reports.stats import (
-    Growth,
     Point,
     Series,
-    accuracy_points,
     arms,
-    cost_cells,
-    cost_points,
-    difference,
+    at_edge,
     failures,
-    growth,
+    longest_common,
+    measure,
     one_rate_an_arm,
+    score_points,
     scored_cells,
     tries,
 )
-from reports.text import count, duration, listed, memory, percent, rate, share, signed
+from reports.text import capital, count, duration, listed, percent, share, signed
+from reports.values import number
 
 
 def coverage(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -36,24 +36,20 @@ def coverage(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("failed", f"{failed.total()}" + (f" ({kinds})" if kinds else "")),
         ("not run", str(left) if any(run.ids is not None for run in runs) else "unknown"),
     ]
-    walls = [run.manifest.get("wall_s") for run in runs]
-    known = [float(wall) for wall in walls if isinstance(wall, int | float)]
-    if known:
-        facts.append(("wall time", duration(sum(known))))
-    shares = [
-        percent(value)
-        for run in runs
-        if isinstance(value := run.manifest.get("overhead_share"), int | float)
-    ]
-    if shares:
-        facts.append(("overhead", ", ".join(shares)))
+    walls = [wall for run in runs if (wall := number(run.manifest.get("wall_s"))) is not None]
+    if walls:
+        facts.append(("wall time", duration(sum(walls))))
+    shares = [number(run.manifest.get("overhead_share")) for run in runs]
+    told = [percent(value) for value in shares if value is not None]
+    if told:
+        facts.append(("overhead", ", ".join(told)))
     return facts
 
 
 def summary(group: Sequence[Result]) -> list[str]:
     """What the training cells of one group show, in a few sentences."""
     cells = one_rate_an_arm(list(group))
-    points = accuracy_points(cells)
+    points = score_points(cells)
     own = [arm for arm in arms(cells) if not _baseline(cells, arm)]
     lengths = sorted({int(r["length"]) for r in cells})
     seeds = len({r["seed"] for r in cells})
@@ -64,7 +60,8 @@ def summary(group: Sequence[Result]) -> list[str]:
         f"{_texts(cells)}."
     ]
     sentences += _ranking(cells, points, own)
-    sentences += _growth_sentence([g for g in growth(cells) if g.arm in own])
+    sentences += _same_sites(cells, points)
+    sentences += _growth_sentence([g for g in growth(cells) if g.arm in own], measure(cells))
     if points and seeds == 1:
         sentences.append(
             "With one seed an interval covers the choice of test texts only; what another seed "
@@ -76,9 +73,9 @@ def summary(group: Sequence[Result]) -> list[str]:
 def _texts(cells: Sequence[Result]) -> str:
     tested = sorted({int(r["test_examples"]) for r in cells if r.ok and r["test_examples"]})
     if not tested:
-        return "; no test accuracy was measured"
+        return "; no test text was read"
     small = tested[0] if len(tested) == 1 else f"{tested[0]} to {tested[-1]}"
-    return f"; each accuracy rests on {small} test texts"
+    return f"; each {measure(cells)} rests on {small} test texts"
 
 
 def _baseline(cells: Sequence[Result], arm: str) -> bool:
@@ -91,11 +88,9 @@ def _at(series: Series, arm: str, length: int) -> Point | None:
 
 def _ranking(cells: Sequence[Result], points: Series, own: Sequence[str]) -> list[str]:
     """Who is ahead at the longest length that most arms finished, and how sure that is."""
-    reached = Counter(p.length for arm in own for p in points.get(arm, []))
-    if not reached:
+    length = longest_common({arm: points[arm] for arm in own if arm in points})
+    if length is None:
         return []
-    most = max(reached.values())
-    length = max(n for n, times in reached.items() if times == most)
     here = {arm: p for arm in own if (p := _at(points, arm, length))}
     best = max(here, key=lambda arm: here[arm].value)
     top, scored = here[best], scored_cells(cells)
@@ -103,18 +98,24 @@ def _ranking(cells: Sequence[Result], points: Series, own: Sequence[str]) -> lis
     if len(here) == 1:
         sentences = [f"{best} reaches {told} at {length} tokens."]
     else:
-        behind, unclear = [], []
-        for arm, point in here.items():
-            if arm == best:
-                continue
-            gap = difference(scored[arm][length], scored[best][length], point, top)
-            (behind if gap.verdict == "lower" else unclear).append((arm, gap))
-        sentence = f"At {length} tokens {best} is highest with {told}"
+        gaps = {
+            arm: difference(scored[arm][length], scored[best][length], point, top)
+            for arm, point in here.items()
+            if arm != best
+        }
+        unclear = [arm for arm, gap in gaps.items() if gap.verdict != "lower"]
+        behind = [
+            f"{arm} ({signed(gap.value)})" for arm, gap in gaps.items() if gap.verdict == "lower"
+        ]
+        all_lengths = {int(r["length"]) for r in cells if r["arm"] in own}
+        who = "every arm" if len(here) == len(own) else f"{len(here)} of {len(own)} arms"
+        place = f"{length} tokens"
+        place += f", the longest that {who} finished," if length < max(all_lengths) else ""
+        sentence = f"At {place} {best} is highest with {told}"
         if unclear:
-            sentence += f"; {listed([arm for arm, _ in unclear])} cannot be told from it"
+            sentence += f"; {listed(unclear)} cannot be told from it"
         if behind:
-            clear = listed([f"{arm} ({signed(gap.value)})" for arm, gap in behind])
-            sentence += f"; clearly lower: {clear}"
+            sentence += f"; clearly lower: {listed(behind)}"
         sentences = [sentence + "."]
     base = next((arm for arm in points if _baseline(cells, arm)), None)
     linear = _at(points, base, length) if base else None
@@ -124,128 +125,94 @@ def _ranking(cells: Sequence[Result], points: Series, own: Sequence[str]) -> lis
             for arm, p in here.items()
             if difference(scored[arm][length], scored[base][length], p, linear).verdict == "higher"
         ]
-        which = "every arm is" if len(above) == len(here) else f"{listed(above)} are"
-        which = f"{above[0]} is" if len(above) == 1 < len(here) else which
+        who = "every arm" if len(above) == len(here) > 1 else listed(above)
+        verb = "is" if who == "every arm" or len(above) == 1 else "are"
         sentences.append(
             f"The linear baseline {base} reaches {share(linear.value)} there; "
-            + (f"{which} clearly above it." if above else "no arm is clearly above it.")
+            + (f"{who} {verb} clearly above it." if above else "no arm is clearly above it.")
         )
     return sentences
 
 
-def _growth_sentence(found: Sequence[Growth]) -> list[str]:
+def _same_sites(cells: Sequence[Result], points: Series) -> list[str]:
+    """SSMLoRA beside LoRA where both have the same sites: what passing the state on is worth."""
+    sites: dict[str, dict[tuple[Any, ...], list[str]]] = {"lora": {}, CHAINED: {}}
+    for result in cells:
+        key: tuple[Any, ...] = (
+            result["density"],
+            result["placement"],
+            result["sites"],
+            result["rank"],
+        )
+        if result["method"] in sites and result["sites"] and result["arm"] in points:
+            found = sites[result["method"]].setdefault(key, [])
+            if result["arm"] not in found:
+                found.append(str(result["arm"]))
+    scored, parts, verdicts = scored_cells(cells), [], set()
+    for shared, own in sites[CHAINED].items():
+        for other in sites["lora"].get(shared, [])[:1]:
+            for arm in own:
+                length = longest_common({name: points[name] for name in (arm, other)}) or 0
+                a, b = _at(points, arm, length), _at(points, other, length)
+                if arm == other or not a or not b:
+                    continue
+                gap = difference(scored[arm][length], scored[other][length], a, b)
+                verdicts.add(gap.verdict)
+                parts.append(f"{arm} minus {other} is {_gap(gap)} at {length} tokens")
+    if not parts:
+        return []
+    ending = (
+        "; none of these differences is clear" if verdicts == {"unclear"} and len(parts) > 1 else ""
+    )
+    ending = (
+        "; the difference is not clear" if verdicts == {"unclear"} and len(parts) == 1 else ending
+    )
+    return [f"On the same sites: {listed(parts)}{ending}."]
+
+
+def _gap(gap: Difference) -> str:
+    return f"{signed(gap.value)} ({signed(gap.low)} to {signed(gap.high)})"
+
+
+def _growth_sentence(found: Sequence[Growth], what: str) -> list[str]:
     if not found:
         return []
-    rising = [g for g in found if any(step.verdict == "higher" for *_, step in g.steps)]
-    if not rising:
-        return ["No arm's accuracy clearly rises from one length to the next."]
+    if not any(g.rises for g in found):
+        return [f"No arm's {what} clearly rises with length."]
     parts = []
-    for length in sorted({g.plateau for g in found}):
-        names = [g.arm for g in found if g.plateau == length]
-        last = all(g.steps[-1][1] == length for g in found if g.arm in names)
-        who = "every arm" if len(names) == len(found) else listed(names)
-        parts.append(
-            f"{who} still {'gains' if who == 'every arm' or len(names) == 1 else 'gain'} at its "
-            f"longest length, {length}"
-            if last
-            else f"beyond {length} tokens no clear gain is left for {who}"
-        )
-    return ["Accuracy rises with length at first: " + "; ".join(parts) + "."]
+    for length, last in sorted({(g.plateau, g.to_the_end) for g in found}):
+        names = [g.arm for g in found if (g.plateau, g.to_the_end) == (length, last)]
+        everyone = len(names) == len(found)
+        if last and everyone:
+            parts.append(f"every arm still gains at the longest length, {length} tokens")
+        elif last:
+            gain, they = ("gains", "it") if len(names) == 1 else ("gain", "they")
+            parts.append(
+                f"{listed(names)} still {gain} at {length} tokens, the longest that {they} finished"
+            )
+        else:
+            who = "any arm" if everyone else listed(names)
+            parts.append(f"beyond {length} tokens no clear gain is left for {who}")
+    return [f"{capital(what)} rises with length at first: " + "; ".join(parts) + "."]
 
 
 def _tuning(group: Sequence[Result]) -> list[str]:
-    tried = {arm: len(rates) for arm, rates in tries(group).items()}
-    if max(tried.values(), default=0) < 2:
+    tried = tries(group)
+    numbers = {arm: len(rates) for arm, rates in tried.items()}
+    if max(numbers.values(), default=0) < 2:
         return []
-    if len(set(tried.values())) == 1:
-        return [f"Every arm had the same number of tries: {max(tried.values())} learning rates."]
-    told = listed([f"{arm} {number}" for arm, number in tried.items()])
-    return [f"The arms had unequal numbers of learning rates: {told}. Compare them with care."]
-
-
-def cost_summary(group: Sequence[Result]) -> list[str]:
-    """What the cost figures rest on, and the range over arms where all of them finished."""
-    cells = cost_cells(list(group))
-    if not cells:
-        return []
-    sizes = listed(
-        [str(n) for n in sorted({int(r["batch_size"]) for r in cells if r["batch_size"]})]
-    )
-    if cells[0]["kind"] == "probe":
-        steps = listed([str(n) for n in sorted({int(r["steps"]) for r in cells if r["steps"]})])
-        source = (
-            f"Costs come from probes: full-length batches of {sizes or '?'}, {steps or '?'} steps "
-            f"of forward, backward and update after a warm one, apart from the training runs."
-        )
+    if len(set(numbers.values())) == 1:
+        most = max(numbers.values())
+        sentences = [f"Every arm had the same number of tries: {most} learning rates."]
     else:
-        source = (
-            f"There are no probes here: costs come from the training runs (batches of "
-            f"{sizes or '?'}, texts shorter than the length padded to the longest of their batch)."
+        told = listed([f"{arm} {number}" for arm, number in numbers.items()])
+        sentences = [
+            f"The arms had unequal numbers of learning rates: {told}. Compare them with care."
+        ]
+    edge = [arm for arm, rates in tried.items() if at_edge(rates)]
+    if edge:
+        sentences.append(
+            f"The best rate of {listed(edge)} is the lowest or highest tried: a better one may "
+            "lie beyond."
         )
-    return [source, *_cost_range(cells)]
-
-
-def _cost_range(cells: Sequence[Result]) -> list[str]:
-    peaks = cost_points(cells, "train_peak_bytes")
-    rates = cost_points(cells, "train_tokens_per_s")
-    every = {*peaks} | {*rates}
-    common = [
-        n
-        for n in sorted({p.length for s in rates.values() for p in s})
-        if all(_at(rates, arm, n) for arm in every)
-    ]
-    if not common or len(every) < 2:
-        return []
-    length, parts = common[-1], []
-    for series, what, told in ((peaks, "peak memory", memory), (rates, "tokens/s", rate)):
-        here = sorted((p.value, arm) for arm in every if (p := _at(series, arm, length)))
-        if here:
-            parts.append(
-                f"{what} from {told(here[0][0])} ({here[0][1]}) to {told(here[-1][0])} "
-                f"({here[-1][1]})"
-            )
-    return [f"Training at {length} tokens, the longest that every arm finished: {listed(parts)}."]
-
-
-def interval_note(cells: Sequence[Result]) -> str:
-    """How to read the intervals of the accuracy figures."""
-    if any(len(p.seeds) > 1 for s in accuracy_points(cells).values() for p in s):
-        return (
-            "Points are means over seeds, small dots single seeds. Bars are 95 % intervals of the "
-            "mean: the Wilson interval for the choice of test texts, which all seeds share, "
-            "combined with the spread between seeds (pooled over an arm's lengths, Student's t)."
-        )
-    return "Bars are 95 % Wilson intervals for the choice of test texts; one seed."
-
-
-def alt_of(series: Series, told: str, group: Sequence[Result], what: str) -> str:
-    """A figure over length in words: every value, then every failure."""
-    texts = {"share": share, "memory": memory, "rate": rate}
-    parts = [
-        f"{arm}: " + ", ".join(f"{texts[told](p.value)} at {p.length}" for p in points)
-        for arm, points in series.items()
-    ]
-    failed = [f"{r['arm']} at {r['length']} ({r['status']})" for r in failures(group)]
-    ending = f" Failed: {'; '.join(failed)}." if failed else ""
-    return f"{what} {'; '.join(parts) or 'Nothing was measured'}.{ending}"
-
-
-def links_sentence(cells: Sequence[Result]) -> str:
-    """What the number of links of one SSMLoRA arm means for reading its results."""
-    links = sorted({int(r["links"]) for r in cells if r["links"] is not None})
-    if not links:
-        return "Not recorded: none of its cells got as far as a model."
-    if links[-1] == 0:
-        return (
-            "No links: no site receives another's state, so no state travels between layers. "
-            "Its results say nothing about the chain."
-        )
-    if links[-1] == 1:
-        return "One link: hardly a chain. Its results say little about passing a state on."
-    return f"{links[-1]} sites receive another's state."
-
-
-def majority(cells: Sequence[Result]) -> float | None:
-    """Share of the most frequent class in the training texts."""
-    shares = [float(r["majority"]) for r in cells if r["majority"] is not None]
-    return median(shares) if shares else None
+    return sentences

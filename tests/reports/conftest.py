@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from reports.files import Result, load_run
 
 NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", "tfidf": "TF-IDF"}
 LINKS = {1.0: 10, 0.5: 4, 0.25: 1, 0.125: 0}
@@ -20,6 +23,7 @@ TOTAL = 22_714_756
 
 
 def wilson(accuracy: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval, as the runner writes it."""
     z2 = 1.96**2
     middle = (accuracy + z2 / 2 / n) / (1 + z2 / n)
     half = 1.96 / (1 + z2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + z2 / 4 / n**2)
@@ -75,7 +79,7 @@ def make_cell(
             "batch_size": 2 if probe else 8,
             "examples": None if probe else 512,
             "validation_examples": None if probe else 100,
-            "test_examples": None if probe else test_examples,
+            "test_examples": None if probe else test_examples if accuracy is not None else 0,
             "epochs": None if probe else 1,
             "steps": 5 if probe else None,
             "dtype": "bfloat16",
@@ -85,7 +89,7 @@ def make_cell(
         if baseline
         else {
             "sites": sites,
-            "links": LINKS[density] if method == "ssmlora" and density else None,
+            "links": (LINKS[density] if method == "ssmlora" else 0) if density else None,
             "trainable_params": trainable,
             "total_params": TOTAL if method == "full" else TOTAL + trainable,
             "attention": "scaled_dot_product_flash_attention_for_cpu",
@@ -131,12 +135,18 @@ def make_cell(
         if not baseline:
             data["cost"] |= _cost(rate, length, method, noise)
         if not probe:
-            data["scores"] = {"validation_accuracy": 0.79, "validation_loss": 0.6}
+            data["scores"] = {
+                "validation_score": 0.79, "validation_accuracy": 0.79, "validation_loss": 0.6,
+            }  # fmt: skip
         if not probe and accuracy is not None:
             right = list(correct) if correct is not None else _right(accuracy, test_examples, noise)
             value = sum(right) / len(right)
             low, high = wilson(value, len(right))
             data["scores"] |= {
+                "metric": "accuracy",
+                "score": value,
+                "score_low": low,
+                "score_high": high,
                 "accuracy": value,
                 "accuracy_low": low,
                 "accuracy_high": high,
@@ -152,12 +162,12 @@ def make_cell(
             top = accuracy or 0.79
             data["curve"] = [
                 {"step": s, "examples": 8 * s, "train_loss": 1.2 / s, "validation_loss": 0.9,
-                 "validation_accuracy": top - 0.4 * 0.5**k - 0.02 * noise.random()}
+                 "validation_score": top - 0.4 * 0.5**k - 0.02 * noise.random()}
                 for k, s in enumerate((22, 43, 64))
             ]  # fmt: skip
     else:
         data["error"] = {
-            "type": "OutOfMemory" if status == "oom" else "TimeLimit",
+            "type": {"oom": "OutOfMemory", "timeout": "TimeLimit"}.get(status, "Diverged"),
             "message": f"the cell ended with {status}",
             "log": f"logs/{cell_id}.log",
         }
@@ -167,6 +177,15 @@ def make_cell(
         else:
             data[key] = value
     return data
+
+
+def set_validation(cell: dict[str, Any], value: float, loss: float = 0.6) -> None:
+    """Give a cell that ended well this score on the validation split."""
+    cell["scores"] |= {
+        "validation_score": value,
+        "validation_accuracy": value,
+        "validation_loss": loss,
+    }
 
 
 def _cost(rate: float, length: int, method: str, noise: random.Random) -> dict[str, Any]:
@@ -205,6 +224,8 @@ def write_run(
     cells = list(cells)
     for cell in cells:
         (folder / "cells" / f"{cell['id']}.json").write_text(json.dumps(cell), encoding="utf-8")
+        if cell["status"] != "ok":
+            (folder / "logs" / f"{cell['id']}.log").write_text("Traceback\n", encoding="utf-8")
     ids = [cell["id"] for cell in cells] + [f"missing{i:05d}" for i in range(missing)]
     about = {"name": name, "ids": ids, "wall_s": 1400.0, "overhead_share": 0.061, "workers": 2}
     (folder / "manifest.json").write_text(
@@ -249,7 +270,7 @@ def tuning_cells() -> list[dict[str, Any]]:
                 cell = make_cell(method, density, lr=lr, seed=seed, accuracy=None, status=status)
                 if status == "ok":
                     top = 0.88 - 0.02 * (k - 2.6) ** 2 + 0.01 * seed
-                    cell["scores"]["validation_accuracy"] = top
+                    set_validation(cell, top)
                 cells.append(cell)
     return cells
 
@@ -258,3 +279,25 @@ def tuning_cells() -> list[dict[str, Any]]:
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with failures; treat it as read-only."""
     return write_run(tmp_path_factory.mktemp("runs") / "laptop", laptop_cells(), name="laptop")
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., list[Result]]:
+    """Write cells into a run folder and read them back: the way every result comes."""
+    counter = itertools.count()
+
+    def read(cells: Iterable[dict[str, Any]]) -> list[Result]:
+        return load_run(write_run(tmp_path / f"run{next(counter)}", cells)).results
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
+    """A run like the laptop's, one with three seeds, a study of learning rates."""
+    root = tmp_path_factory.mktemp("figures")
+    runs = {"laptop": laptop_cells(), "seeds": laptop_cells(3), "tune": tuning_cells()}
+    found = {name: load_run(write_run(root / name, cells)).results for name, cells in runs.items()}
+    for kind in ("train", "probe"):
+        found[kind] = [r for r in found["laptop"] if r["kind"] == kind]
+    return found

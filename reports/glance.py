@@ -1,0 +1,167 @@
+"""The one table of a run: an arm a row, score by length, sizes, and what training costs.
+
+The report, the terminal and the README show the same table: it is made here once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from reports.blocks import Section, Table, Text
+from reports.files import CHAINED, Result, Run, arm_order
+from reports.groups import Group, cost_groups, costs_of, training_groups
+from reports.stats import (
+    arms,
+    cost_cells,
+    cost_points,
+    failures,
+    longest_common,
+    measure,
+    one_rate_an_arm,
+    score_points,
+)
+from reports.text import count, listed, memory, parameters, rate, share
+
+_SIZES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("trainable_params", "Trainable", parameters),
+    ("sites", "Sites", "{:.0f}".format),
+    ("links", "Links", "{:.0f}".format),
+)
+
+
+@dataclass(frozen=True)
+class MainTable:
+    """Rows of text under headings; the caption says what is measured where.
+
+    `title` tells it from the report's other tables, where there are any.
+    """
+
+    title: str
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def main_tables(runs: Sequence[Run], intervals: bool = True) -> list[MainTable]:
+    """A table for each run, task and backbone; probes without training stand in one of their own.
+
+    The cost columns hold one length for all arms: the longest that most of them finished.
+    """
+    training, costs = training_groups(runs), cost_groups(runs)
+    pairs: list[tuple[Group, Group | None]] = [(g, costs_of(g, costs)) for g in training]
+    used = [cost for _, cost in pairs if cost]
+    pairs += [(cost, cost) for cost in costs if cost not in used]
+    return [_table(group, cost, intervals) for group, cost in pairs]
+
+
+def section(runs: Sequence[Run]) -> list[Section]:
+    """The report's first section."""
+    found = Section("glance", "Results at a glance")
+    for table in main_tables(runs):
+        where = f"{table.title}. " if table.title else ""
+        numeric = frozenset(table.head[1:])
+        found.blocks.append(Table(f"{where}{table.caption}", table.head, table.rows, numeric))
+    if found.blocks:
+        found.blocks.append(
+            Text(
+                "A word in place of a number says how that cell failed; an empty place, that there "
+                "is no such cell. Sites are the layers that carry an adapter, links the sites that "
+                "receive another's state.",
+                "note",
+            )
+        )
+    return [found] if found.blocks else []
+
+
+def as_markdown(table: MainTable) -> str:
+    """The table in GitHub's Markdown, its caption above it."""
+    lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)]]
+    lines += [[_markdown(entry) for entry in row] for row in table.rows]
+    return "\n".join(
+        [f"{_markdown(table.caption)}.", "", *("| " + " | ".join(line) + " |" for line in lines)]
+    )
+
+
+def _markdown(text: str) -> str:
+    for sign in "\\`*_[]|~":
+        text = text.replace(sign, "\\" + sign)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _table(group: Group, cost: Group | None, intervals: bool) -> MainTable:
+    trained = [r for r in one_rate_an_arm(group.results) if r["kind"] == "train"]
+    costly = cost_cells(cost.results) if cost else []
+    rates, peaks = (cost_points(costly, f"train_{n}") for n in ("tokens_per_s", "peak_bytes"))
+    at = longest_common(rates or peaks)
+    what, scores = _scores(trained, intervals)
+    lengths = sorted({int(r["length"]) for r in trained}) if scores or failures(trained) else []
+    rows = []
+    for arm in arms(sorted([*trained, *costly], key=arm_order)):
+        own = [r for r in trained if r["arm"] == arm]
+        costs = [r for r in costly if r["arm"] == arm]
+        row = [arm, *(_range(own or costs, *column) for column in _SIZES)]
+        for length in lengths:
+            failed = _failed([r for r in own if r["length"] == length])
+            row.append("; ".join(t for t in (scores.get((arm, length), ""), failed) if t))
+        for series, told in ((rates, rate), (peaks, memory)) if at is not None else ():
+            value = next((p.value for p in series.get(arm, []) if p.length == at), None)
+            failed = _failed([r for r in costs if r["length"] == at])
+            row.append(failed if value is None else told(value))
+        rows.append(row)
+    head = ["Arm", *(name for _, name, _ in _SIZES), *(f"{n} tokens" for n in lengths)]
+    head += [] if at is None else [f"Train tokens/s at {at}", f"Train peak at {at}"]
+    shown = [what] if scores else []
+    if at is not None:
+        source = "probes" if costly[0]["kind"] == "probe" else "the training runs"
+        shown.append(f"cost of training at {at} tokens (from {source})")
+    caption = f"{_about(trained or costly)}: {listed(shown) or 'nothing was measured'}"
+    return MainTable(group.title, caption, head, rows)
+
+
+def _about(cells: Sequence[Result]) -> str:
+    names = [dict.fromkeys(str(r[c]) for r in cells if r[c]) for c in ("task", "backbone")]
+    return ", ".join(listed(list(found)) for found in names if found) or "No task"
+
+
+def _scores(cells: Sequence[Result], intervals: bool) -> tuple[str, dict[tuple[str, int], str]]:
+    """What is measured, and each arm's value at each length; validation where no test was read."""
+    points = score_points(cells)
+    if points:
+        seeds = max(len(p.seeds) for series in points.values() for p in series)
+        notes = ["95 % intervals"] if intervals else []
+        notes += [f"means of up to {count(seeds, 'seed')}"] if seeds > 1 else []
+        told = f"test {measure(cells)} by length" + (f" ({', '.join(notes)})" if notes else "")
+        return told, {
+            (arm, p.length): share(p.value)
+            + (f" ({share(p.low)} to {share(p.high)})" if intervals else "")
+            for arm, series in points.items()
+            for p in series
+        }
+    found: dict[tuple[str, int], list[float]] = {}
+    for r in cells:
+        if r.ok and r["validation_score"] is not None:
+            found.setdefault((str(r["arm"]), int(r["length"])), []).append(r["validation_score"])
+    return f"validation {measure(cells)} by length (no test text was read)", {
+        place: share(fmean(values)) for place, values in found.items()
+    }
+
+
+def _range(cells: Sequence[Result], column: str, _: str, told: Callable[[float], str]) -> str:
+    """The values of a column, smallest to largest; of cells at several lengths they may differ."""
+    values = sorted(
+        {
+            float(r[column])
+            for r in cells
+            if r[column] is not None and (column != "links" or r["method"] == CHAINED)
+        }
+    )
+    return " to ".join(dict.fromkeys(told(v) for v in values[:1] + values[-1:]))
+
+
+def _failed(cells: Sequence[Result]) -> str:
+    """How the cells of one place failed: `oom`, `diverged ×3`."""
+    statuses = Counter(str(r["status"]) for r in cells if not r.ok)
+    return listed([s + (f" ×{n}" if n > 1 else "") for s, n in statuses.items()])
