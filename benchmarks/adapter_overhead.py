@@ -1,104 +1,121 @@
 """What the state costs: the head alone, PEFT LoRA and SSMLoRA on the same sites, side by side.
 
     python benchmarks/adapter_overhead.py                     # SmolLM2 and MiniLM shapes, CPU
-    python benchmarks/adapter_overhead.py --device cuda --compile --shapes llama2
+    python benchmarks/adapter_overhead.py --shapes minilm --turns 60 --densities 1 0.5
+    python benchmarks/adapter_overhead.py --device cuda --compile --shapes llama2 --tokens 1024 4096
 
 Weights are random: shapes alone decide the cost. The arms take turns within one process, so that a
-busy machine slows all of them alike; times are medians, and ratios are medians of the ratios of
-neighbouring turns.
+busy machine slows all of them alike. Times are medians: of this process's CPU time on one core, of
+the clock on a GPU. Ratios to LoRA are medians of the ratios of neighbouring turns, with their
+standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import statistics
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
+import peft
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    BertConfig,
-    LlamaConfig,
-)
+from torch.profiler import ProfilerActivity, profile
 
 from ssmlora import SSMLoraConfig, candidate_sites, select_sites
 
-ARMS = ("head", "LoRA", "SSMLoRA", "SSMLoRA, no link")
+ARMS = ("head", "LoRA", "SSMLoRA")
 
-
-def smollm2(layers: int) -> Any:
-    """SmolLM2-135M shapes at 1024 tokens."""
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=layers,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=8192,
-        tie_word_embeddings=True,
-    )
-    return AutoModelForCausalLM.from_config(config)
-
-
-def minilm(layers: int) -> Any:
-    """all-MiniLM-L6-v2 shapes at 512 tokens, four classes, attention dropout off."""
-    config = BertConfig(
-        vocab_size=30522,
-        hidden_size=384,
-        intermediate_size=1536,
-        num_hidden_layers=layers,
-        num_attention_heads=12,
-        num_labels=4,
-        attention_probs_dropout_prob=0.0,
-    )
-    return AutoModelForSequenceClassification.from_config(config)
-
-
-def llama2(layers: int) -> Any:
-    """LLaMA-2-7B shapes at 1024 tokens, for a GPU."""
-    return AutoModelForCausalLM.from_config(LlamaConfig(num_hidden_layers=layers))
-
-
-SHAPES: dict[str, tuple[Callable[[int], Any], int, str]] = {
-    "smollm2": (smollm2, 1024, "model.norm."),
-    "minilm": (minilm, 512, "classifier."),
-    "llama2": (llama2, 1024, "model.norm."),
+SHAPES: dict[str, tuple[int, dict[str, Any]]] = {
+    "smollm2": (  # SmolLM2-135M; it has 30 layers
+        1024,
+        {
+            "model_type": "llama",
+            "vocab_size": 49152,
+            "hidden_size": 576,
+            "intermediate_size": 1536,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "minilm": (  # all-MiniLM-L6-v2 with four classes; attention dropout off, for the fused kernel
+        512,
+        {
+            "model_type": "bert",
+            "hidden_size": 384,
+            "intermediate_size": 1536,
+            "num_attention_heads": 12,
+            "num_labels": 4,
+            "attention_probs_dropout_prob": 0.0,
+        },
+    ),
+    "llama2": (1024, {"model_type": "llama"}),  # the defaults are LLaMA-2-7B's; it has 32 layers
 }
-"""Builder, usual number of tokens, and what is trainable in the arm without adapters."""
+"""Tokens where none are asked for, and the model's configuration."""
+
+NO_WORK = {
+    "as_strided",
+    "view",
+    "_unsafe_view",
+    "_reshape_alias",
+    "expand",
+    "transpose",
+    "slice",
+    "select",
+    "unsqueeze",
+    "squeeze",
+    "permute",
+    "detach",
+    "alias",
+    "empty",
+    "empty_strided",
+    "empty_like",
+    "result_type",
+    "resize_",
+    "set_",
+    "lift_fresh",
+}
+"""Operators that only allocate, or look at memory in another way."""
 
 
 def main() -> None:
-    """Measure and print one table a shape."""
+    """Measure and print one table for every shape, number of tokens and density."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shapes", nargs="+", default=["smollm2", "minilm"], choices=list(SHAPES))
     parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--tokens", type=int, help="left out: what is usual for the shape")
+    parser.add_argument("--tokens", nargs="+", type=int, help="left out: what is usual")
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--density", type=float, default=1.0)
+    parser.add_argument("--densities", nargs="+", type=float, default=[1.0])
     parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="bfloat16")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--weights", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     if options.device == "cpu":
         torch.set_num_threads(1)
+    print(
+        f"{machine(options.device)}; Python {platform.python_version()}, torch "
+        f"{torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"
+    )
     for shape in options.shapes:
-        measure(shape, options)
+        for tokens in options.tokens or [SHAPES[shape][0]]:
+            for density in options.densities:
+                measure(shape, tokens, density, options)
 
 
-def measure(shape: str, options: argparse.Namespace) -> None:
+def measure(shape: str, tokens: int, density: float, options: argparse.Namespace) -> None:
     """Build the arms, let them take turns, print the table."""
-    models = {arm: build(shape, arm, options) for arm in ARMS}
-    tokens = options.tokens or SHAPES[shape][1]
-    vocabulary = models["head"].config.vocab_size
-    ids = torch.randint(0, vocabulary, (options.batch, tokens), device=options.device)
-    labels = ids if shape != "minilm" else torch.zeros_like(ids[:, 0])
+    models = {arm: build(shape, arm, density, options) for arm in ARMS}
+    config = models["head"].config
+    ids = torch.randint(0, config.vocab_size, (options.batch, tokens), device=options.device)
+    labels = torch.zeros_like(ids[:, 0]) if shape == "minilm" else ids
     inputs = {"input_ids": ids, "labels": labels}
     if options.compile:
         for model in models.values():
@@ -107,47 +124,56 @@ def measure(shape: str, options: argparse.Namespace) -> None:
     forwards: dict[str, list[float]] = {arm: [] for arm in ARMS}
     optimizers = {arm: torch.optim.AdamW(trainable(m), lr=1e-4) for arm, m in models.items()}
     for turn in range(options.turns + 1):
-        order = ARMS if turn % 2 else ARMS[::-1]
-        for arm in order:
+        for arm in ARMS if turn % 2 else ARMS[::-1]:
             seconds = timed(step, models[arm], inputs, optimizers[arm], options)
             passed = timed(forward, models[arm], inputs, options)
             if turn:  # the first turn warms up
                 steps[arm].append(seconds)
                 forwards[arm].append(passed)
+    saved = {arm: saved_bytes(models[arm], inputs, options) for arm in ARMS}
+    profiles = {arm: profiled(models[arm], inputs, options) for arm in ARMS}
+    sites = len(select_sites(candidate_sites(models["head"]), density))
     print(
         f"\n{shape}: {options.layers} layers, {options.batch} x {tokens} tokens, density "
-        f"{options.density}, {options.dtype} autocast, {device_name(options.device)}, "
-        f"{'compiled' if options.compile else 'eager'}, attention "
-        f"{models['head'].config._attn_implementation}, torch {torch.__version__}, "
-        f"{torch.get_num_threads()} thread(s), {options.turns} turns\n"
+        f"{density:g} ({sites} sites), {options.weights} weights, {options.dtype} "
+        f"{'autocast, ' if options.dtype != 'float32' else ''}"
+        f"{'compiled' if options.compile else 'eager'}, attention {config._attn_implementation} "
+        f"({profiles['LoRA'][2]}), {options.turns} turns\n"
     )
-    print("| arm | step ms | / LoRA | forward ms | / LoRA | saved MB | / LoRA | operators |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    saved = {arm: saved_bytes(models[arm], inputs, options) for arm in ARMS}
+    print(
+        "| arm | step ms | / LoRA | forward ms | / LoRA | saved MB | / LoRA | peak MB | kernels |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for arm in ARMS:
+        peak, kernels, _ = profiles[arm]
         print(
-            f"| {arm} | {1e3 * statistics.median(steps[arm]):.1f} | {ratio(steps, arm):.3f} "
-            f"| {1e3 * statistics.median(forwards[arm]):.1f} | {ratio(forwards, arm):.3f} "
+            f"| {arm} | {1e3 * statistics.median(steps[arm]):.1f} | {ratio(steps, arm)} "
+            f"| {1e3 * statistics.median(forwards[arm]):.1f} | {ratio(forwards, arm)} "
             f"| {saved[arm] / 1e6:.2f} | {saved[arm] / saved['LoRA']:.3f} "
-            f"| {operators(models[arm], inputs, options)} |"
+            f"| {peak / 1e6:.1f} | {kernels} |",
+            flush=True,
         )
 
 
-def build(shape: str, arm: str, options: argparse.Namespace) -> Any:
+def build(shape: str, arm: str, density: float, options: argparse.Namespace) -> Any:
     """The arm's model; LoRA and SSMLoRA on the same sites."""
     torch.manual_seed(0)
-    model = SHAPES[shape][0](options.layers)
-    sites = [site.name for site in select_sites(candidate_sites(model), options.density)]
+    settings = SHAPES[shape][1]
+    config = transformers.AutoConfig.for_model(**settings, num_hidden_layers=options.layers)
+    of = "SequenceClassification" if "num_labels" in settings else "CausalLM"
+    with torch.device(options.device):
+        model = getattr(transformers, f"AutoModelFor{of}").from_config(config)
+    model = model.to(getattr(torch, options.weights))
+    sites = [site.name for site in select_sites(candidate_sites(model), density)]
     common: dict[str, Any] = {"r": 8, "lora_alpha": 16}
     if arm == "head":
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(SHAPES[shape][2] in name)
+        model.requires_grad_(False)
+        (model.get_output_embeddings() or model.classifier).requires_grad_(True)
     elif arm == "LoRA":
         model = get_peft_model(model, LoraConfig(target_modules=sites, **common))
     else:
-        linked = arm == "SSMLoRA"
-        model = get_peft_model(model, SSMLoraConfig(placement=sites, link_state=linked, **common))
-    return model.to(options.device).train()
+        model = get_peft_model(model, SSMLoraConfig(placement=sites, **common))
+    return model.train()
 
 
 def trainable(model: Any) -> list[torch.nn.Parameter]:
@@ -195,9 +221,15 @@ def timed(run: Callable[..., None], *arguments: Any) -> float:
     return clock() - start
 
 
-def ratio(times: dict[str, list[float]], arm: str) -> float:
-    """Median over the turns of the arm's time by LoRA's in the same turn."""
-    return statistics.median(a / b for a, b in zip(times[arm], times["LoRA"], strict=True))
+def ratio(times: dict[str, list[float]], arm: str) -> str:
+    """Median over the turns of the arm's time by LoRA's in the same turn, and its error."""
+    if arm == "LoRA":
+        return "1"
+    ratios = sorted(a / b for a, b in zip(times[arm], times["LoRA"], strict=True))
+    # The median's standard error from the middle half of the ratios, as for a normal spread.
+    middle = ratios[len(ratios) * 3 // 4] - ratios[len(ratios) // 4]
+    error = 1.253 * middle / 1.349 / len(ratios) ** 0.5
+    return f"{statistics.median(ratios):.3f} ± {error:.3f}"
 
 
 def saved_bytes(model: Any, inputs: dict[str, Any], options: argparse.Namespace) -> int:
@@ -222,20 +254,51 @@ def saved_bytes(model: Any, inputs: dict[str, Any], options: argparse.Namespace)
     return total
 
 
-def operators(model: Any, inputs: dict[str, Any], options: argparse.Namespace) -> int:
-    """Operators run in one forward pass and backward pass."""
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    if options.device.startswith("cuda"):
-        activities = [torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=activities) as profile, autocast(options):
+def profiled(
+    model: Any, inputs: dict[str, Any], options: argparse.Namespace
+) -> tuple[int, int, str]:
+    """Of one forward and backward pass: peak bytes above the start, kernels, attention kernel.
+
+    On a CPU kernels are the operators that call no other and compute something, and memory is what
+    torch's allocator hands out (not the scratch space of its matrix libraries).
+    """
+    cuda = options.device.startswith("cuda")
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    model.train()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    with profile(activities=activities, profile_memory=not cuda) as profiler, autocast(options):
         model(**inputs).loss.backward()
+        synchronize(options.device)
     model.zero_grad()
-    return sum(event.count for event in profile.key_averages())
+    events = profiler.events() or []
+    attention = {
+        e.name for e in events if "_scaled_dot_product" in e.name and "backward" not in e.name
+    }
+    name = ", ".join(sorted(attention - {"aten::scaled_dot_product_attention"}))
+    if cuda:
+        kernels = sum(event.device_type == torch.autograd.DeviceType.CUDA for event in events)
+        return torch.cuda.max_memory_allocated() - before, kernels, name
+    kernels = sum(e.name.startswith("aten::") and not e.cpu_children for e in events)
+    kernels -= sum(e.name.removeprefix("aten::") in NO_WORK for e in events if not e.cpu_children)
+    total = peak = 0
+    recorded: Any = profiler.profiler
+    for event in sorted(recorded.kineto_results.events(), key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            total += event.nbytes()
+            peak = max(peak, total)
+    return peak, kernels, name
 
 
-def device_name(device: str) -> str:
+def machine(device: str) -> str:
     """The device in words."""
-    return torch.cuda.get_device_name() if device.startswith("cuda") else "CPU"
+    if device.startswith("cuda"):
+        return str(torch.cuda.get_device_name())
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    return f"CPU, {name or platform.processor()}, {torch.get_num_threads()} thread(s)"
 
 
 if __name__ == "__main__":

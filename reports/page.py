@@ -49,7 +49,11 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         *cells_section.how_it_was_run(runs),
     ]
     summaries = [(group.title, words.summary(group.results)) for group in training]
-    summaries += [(group.title, captions.cost_summary(group.results)) for group in costs]
+    summaries += [
+        (group.title, captions.cost_summary(group.results))
+        for group in costs
+        if any(r.ok for r in group.results)
+    ]
     pictures = [block for part in parts for block in part.blocks if isinstance(block, Picture)]
     html = (
         _environment()

@@ -73,8 +73,9 @@ def shortened(text: str, longest: int) -> str:
 
 
 def wrapped(text: str, width: int, lines: int = 3) -> str:
-    """The text on several lines, for titles of narrow panels."""
-    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder="…"))
+    """The text on several lines, for titles of narrow panels; what is too much is cut."""
+    found = textwrap.wrap(text, width)
+    return "\n".join(found) if len(found) <= lines else "\n".join(found[:lines]) + "…"
 
 
 def slug(text: str) -> str:

@@ -21,4 +21,4 @@ __all__ = [
     "select_sites",
 ]
 
-register()
+register(SSMLoraConfig, SSMLoraModel)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from peft.config import PeftConfig
 
@@ -133,18 +131,3 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
     def scaling(self) -> float:
         """Factor of the update: alpha / r, or alpha / sqrt(r) with rsLoRA."""
         return self.lora_alpha / (self.r**0.5 if self.use_rslora else self.r)
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str, subfolder: str | None = None, **kwargs: Any
-    ) -> Any:
-        """Read `adapter_config.json`; refuse a local folder whose weights are pickled.
-
-        Raises:
-            ValueError: no configuration, weights that are not safetensors, or another format.
-        """
-        folder = Path(pretrained_model_name_or_path, subfolder or "")
-        pickled = folder / "adapter_model.bin"
-        if pickled.exists() and not (folder / "adapter_model.safetensors").exists():
-            raise ValueError(f"{pickled}: only safetensors are read, and this is a pickle")
-        return super().from_pretrained(pretrained_model_name_or_path, subfolder=subfolder, **kwargs)

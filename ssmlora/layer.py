@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ssmlora.config import SSMLoraConfig
-from ssmlora.state import ForwardPass, current_pass
+from ssmlora.state import ForwardPass, Passes
 
 MERGE_REFUSED = (
     "SSMLoRA cannot be merged: its update depends on the input through the min-max of a state, so "
@@ -40,6 +40,11 @@ class Settings:
     reads: tuple[str, ...] = ()
     writes: str | None = None
 
+    @property
+    def linked(self) -> bool:
+        """Whether the layer reads another's state or another reads its own."""
+        return bool(self.reads) or self.writes is not None
+
 
 class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
     """The adapter weights of a linear layer, by adapter name.
@@ -56,13 +61,14 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
     adapter_layer_names = ("ssmlora_A", "ssmlora_B", "ssmlora_C", "ssmlora_D")
     other_param_names = ("settings",)
 
-    def __init__(self, base_layer: nn.Module, adapter_name: str, config: SSMLoraConfig) -> None:
+    def __init__(self, base_layer: nn.Module, adapter_name: str) -> None:
         self.base_layer = base_layer
         self.ssmlora_A = nn.ParameterDict()
         self.ssmlora_B = nn.ParameterDict()
         self.ssmlora_C = nn.ParameterDict()
         self.ssmlora_D = nn.ParameterDict()
         self.settings: dict[str, Settings] = {}
+        self.passes: Passes | None = None
         self.cast_input_dtype_enabled = True
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
@@ -150,8 +156,8 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         # At least float32: in half precision an epsilon of 1e-8 is zero, and the min-max 0 / 0.
         dtype = torch.promote_types(u.dtype, torch.float32)
         c, d = self.ssmlora_C[adapter_name].to(dtype), self.ssmlora_D[adapter_name].to(dtype)
-        here = current_pass() if settings.reads or settings.writes else None
-        h = _read(settings, here, u)
+        here = self._pass() if settings.linked else None
+        h = None if here is None else _read(settings, here, u)
         flat = u.to(dtype).reshape(-1, u.shape[-1])
         if h is None and c.requires_grad and torch.is_grad_enabled():
             # W_c gets a gradient of exactly zero: optimizers and distributed training can live
@@ -165,25 +171,27 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         low, high = torch.aminmax(z, dim=-1, keepdim=True)
         s = ((z - low) / (high - low + settings.epsilon)).view(u.shape)
         if settings.writes is not None:
-            assert here is not None
+            assert here is not None  # it is linked
             here.states[settings.writes] = s.detach() if settings.detach else s
         return (u + F.dropout(s, settings.state_dropout, self.training)).to(u.dtype)
 
-
-def _autocast_is_on(device: str) -> bool:
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-
-
-def _read(settings: Settings, here: ForwardPass | None, u: torch.Tensor) -> torch.Tensor | None:
-    if here is None:
-        if settings.reads or settings.writes:
+    def _pass(self) -> ForwardPass:
+        here = self.passes.current() if self.passes is not None else None
+        if here is None:
             raise RuntimeError(
                 "An SSMLoRA layer that is linked to others ran outside a forward pass of the model "
                 "that holds it: call the whole model or its encoder or decoder, not one block. "
                 "Gradient checkpointing works through the model's own "
                 "gradient_checkpointing_enable(), not through torch.utils.checkpoint on a block."
             )
-        return None
+        return here
+
+
+def _autocast_is_on(device: str) -> bool:
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def _read(settings: Settings, here: ForwardPass, u: torch.Tensor) -> torch.Tensor | None:
     if not settings.detach and here.in_checkpoint and not torch.is_grad_enabled():
         raise RuntimeError(
             "detach_state=False needs gradient checkpointing with use_reentrant=False: the "
@@ -210,7 +218,7 @@ class Linear(nn.Module, SSMLoraLayer):
         self, base_layer: nn.Module, adapter_name: str, config: SSMLoraConfig, stateful: bool
     ) -> None:
         super().__init__()
-        SSMLoraLayer.__init__(self, base_layer, adapter_name, config)
+        SSMLoraLayer.__init__(self, base_layer, adapter_name)
         self.update_layer(adapter_name, config, stateful)
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -16,16 +16,17 @@ from peft.tuners.tuners_utils import (
 )
 from torch import nn
 
+from ssmlora.checkpoint import check_fit
 from ssmlora.config import SSMLoraConfig
 from ssmlora.layer import MERGE_REFUSED, Linear, SSMLoraLayer
 from ssmlora.placement import (
     Site,
     candidate_sites,
     in_depth_order,
-    is_projection,
+    projections,
     select_sites,
 )
-from ssmlora.state import watch
+from ssmlora.state import Passes
 
 _serial = itertools.count()
 
@@ -61,6 +62,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         )
         if self.peft_config[adapter_name].link_state:
             self._link(model, adapter_name)
+            _watch(model)
 
     def _prepare_adapter_config(
         self, peft_config: SSMLoraConfig, model_config: dict[str, Any]
@@ -88,11 +90,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         return peft_config
 
     def _matches(self, config: SSMLoraConfig) -> list[str]:
-        return [
-            name
-            for name, module in self.model.named_modules()
-            if is_projection(name, module) and check_target_module_exists(config, name)
-        ]
+        return [n for n in projections(self.model) if check_target_module_exists(config, n)]
 
     @staticmethod
     def _check_target_module_exists(peft_config: SSMLoraConfig, key: str) -> Any:
@@ -122,47 +120,35 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         self._replace_module(parent, target_name, layer, target)
 
     def _link(self, model: nn.Module, adapter_name: str) -> None:
-        """Chain the layers of each axis in depth order and watch the modules that run them."""
-        layers = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, SSMLoraLayer)
-            and adapter_name in module.settings
-            and module.settings[adapter_name].stateful
-        }
+        """Chain the layers of each axis in depth order."""
+        layers = _layers(model)
+        # A model has one, also where PEFT injected its adapters through several tuners.
+        passes = next((at.passes for at in layers.values() if at.passes is not None), Passes())
+        stateful = [
+            name
+            for name, layer in layers.items()
+            if adapter_name in layer.settings and layer.settings[adapter_name].stateful
+        ]
         axes: dict[tuple[str, str], list[Site]] = {}
-        for site in in_depth_order(list(layers)):
+        for site in in_depth_order(stateful):
             axes.setdefault(site.axis, []).append(site)
-        serial = next(_serial)  # no two models share a key, whatever their modules are called
+        serial = next(_serial)  # no two adapters share a key, whatever their modules are called
         for sites in axes.values():
             keys = [f"{serial}.{adapter_name}.{site.name}" for site in sites]
             for i, site in enumerate(sites):
                 last = i + 1 == len(sites)
-                layers[site.name].link(
-                    adapter_name, tuple(reversed(keys[:i])), None if last else keys[i]
-                )
-        self._watch(model, [site for sites in axes.values() if len(sites) > 1 for site in sites])
+                layer = layers[site.name]
+                layer.passes = passes
+                layer.link(adapter_name, tuple(reversed(keys[:i])), None if last else keys[i])
 
-    def _watch(self, model: nn.Module, sites: list[Site]) -> None:
-        """Make calls of whatever runs a chain forward passes: its stack's module and those above.
+    def delete_adapter(self, adapter_name: str) -> None:
+        """Delete an adapter, and stop watching what only its chains needed.
 
-        Those above too, because a stack can be a bare list that its owner's owner walks through.
+        Raises:
+            ValueError: there is no such adapter.
         """
-        if not hasattr(self, "_handles"):
-            self._handles: dict[str, list[Any]] = {}
-        runners: dict[str, dict[str, nn.Module]] = {}
-        for site in sites:
-            blocks = {
-                name: model.get_submodule(name)
-                for name in _above(site.name)
-                if hasattr(model.get_submodule(name), "gradient_checkpointing")
-            }
-            for name in (site.stack, *_above(site.stack)):
-                runners.setdefault(name, {}).update(blocks)
-        for name, blocks in runners.items():
-            for handle in self._handles.pop(name, []):
-                handle.remove()
-            self._handles[name] = watch(model.get_submodule(name), list(blocks.values()))
+        super().delete_adapter(adapter_name)
+        _watch(self.model)
 
     @contextmanager
     def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
@@ -181,47 +167,46 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         raise NotImplementedError(MERGE_REFUSED)
 
     def _unload_and_optionally_merge(self, *args: Any, merge: bool = True, **kwargs: Any) -> Any:
+        watching = [layer.passes for layer in _layers(self.model).values() if layer.passes]
         model = super()._unload_and_optionally_merge(*args, merge=merge, **kwargs)
-        for handles in getattr(self, "_handles", {}).values():
-            for handle in handles:
-                handle.remove()
+        for passes in watching:
+            passes.watch({})
         return model
 
     @classmethod
     def _remap_adapter_state_dict_for_load(
         cls, model: nn.Module, config: SSMLoraConfig, adapter_name: str, state_dict: dict[str, Any]
     ) -> dict[str, Any]:
-        """Refuse a checkpoint that does not fit, by the names of its tensors.
-
-        Raises:
-            ValueError: tensors that are missing, not known or of another shape.
-        """
+        """PEFT's, and a refusal of what does not fit: see `checkpoint.check_fit`."""
         mapped: dict[str, Any] = super()._remap_adapter_state_dict_for_load(
             model=model, config=config, adapter_name=adapter_name, state_dict=state_dict
         )
-        wanted = {
-            f"{name}.{kind}.{adapter_name}": parameters[adapter_name].shape
-            for name, module in model.named_modules()
-            if isinstance(module, SSMLoraLayer)
-            for kind in module.adapter_layer_names
-            if adapter_name in (parameters := getattr(module, kind))
-        }
-        found = {name: tensor for name, tensor in mapped.items() if f".{cls.prefix}" in name}
-        if not any(name in wanted for name in found):  # injected into a model without PeftModel
-            found = {name.removeprefix("base_model.model."): t for name, t in found.items()}
-        problems = [f"missing: {name}" for name in wanted if name not in found]
-        problems += [f"not known: {name}" for name in found if name not in wanted]
-        problems += [
-            f"wrong shape: {name} is {tuple(tensor.shape)}, not {tuple(wanted[name])}"
-            for name, tensor in found.items()
-            if name in wanted and tensor.shape != wanted[name]
-        ]
-        if problems:
-            more = f" and {len(problems) - 8} more" * (len(problems) > 8)
-            raise ValueError(
-                "the checkpoint does not fit the adapter: " + "; ".join(problems[:8]) + more
-            )
+        biases = cls._get_learnable_bias_state_dict(model, model.state_dict(), config)
+        check_fit(model, adapter_name, mapped, biases)
         return mapped
+
+
+def _layers(model: nn.Module) -> dict[str, SSMLoraLayer]:
+    return {n: module for n, module in model.named_modules() if isinstance(module, SSMLoraLayer)}
+
+
+def _watch(model: nn.Module) -> None:
+    """Make calls of whatever runs a chain forward passes: its stack's module and those above.
+
+    Those above too, because a stack can be a bare list that its owner's owner walks through.
+    """
+    layers = _layers(model)
+    runners: dict[str, dict[str, nn.Module]] = {}
+    for name, layer in layers.items():
+        if any(settings.linked for settings in layer.settings.values()):
+            above = {at: model.get_submodule(at) for at in _above(name)}
+            blocks = {at: m for at, m in above.items() if hasattr(m, "gradient_checkpointing")}
+            stack = Site.of(name).stack
+            for at in (stack, *_above(stack)):
+                runners.setdefault(at, {}).update(blocks)
+    watched = {model.get_submodule(at): list(blocks.values()) for at, blocks in runners.items()}
+    for passes in dict.fromkeys(layer.passes for layer in layers.values() if layer.passes):
+        passes.watch(watched)
 
 
 def _above(name: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Which linear layers are adapted: the rule that turns density and placement into module names.
 
-It knows names only, so LoRA can be given the same sites:
+It deals in names, so LoRA can be given the same sites:
 `LoraConfig(target_modules=[site.name for site in select_sites(candidate_sites(model), 0.5)])`.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from peft.utils import AuxiliaryTrainingWrapper
 from torch import nn
 
 PLACEMENTS = ("alternate", "even", "first", "last", "random")
@@ -87,7 +88,7 @@ def candidate_sites(model: nn.Module, target_modules: list[str] | None = None) -
     Raises:
         ValueError: an architecture without a default (says what to pass), or no match.
     """
-    names = [name for name, module in model.named_modules() if is_projection(name, module)]
+    names = projections(model)
     targets = target_modules if target_modules is not None else default_targets(names)
     if targets is None:
         raise ValueError(
@@ -107,12 +108,22 @@ def default_targets(names: Iterable[str]) -> tuple[str, ...] | None:
     return next((known for known in DEFAULT_TARGETS if kinds.issuperset(known)), None)
 
 
-def is_projection(name: str, module: nn.Module) -> bool:
-    """Whether a module maps `in_features` to `out_features` and is not inside an adapter."""
-    linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
-    adapted = hasattr(module, "base_layer")
-    inside = ".base_layer" in name or "lora_" in name or "modules_to_save" in name
-    return (linear or adapted) and not inside
+def projections(model: nn.Module) -> list[str]:
+    """Names of the modules that map `in_features` to `out_features`, in the model's order.
+
+    What lies inside an adapted layer, or inside PEFT's copies of modules trained in full, is none.
+    """
+    names: list[str] = []
+    wrapped: list[str] = []
+    for name, module in model.named_modules():
+        if name.startswith(tuple(wrapped)):
+            continue
+        adapted = hasattr(module, "base_layer")
+        if adapted or isinstance(module, AuxiliaryTrainingWrapper):
+            wrapped.append(f"{name}.")
+        if adapted or isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
+            names.append(name)
+    return names
 
 
 def in_depth_order(names: Sequence[str]) -> list[Site]:

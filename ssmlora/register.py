@@ -1,27 +1,34 @@
-"""Adds SSMLORA to PEFT's closed list of methods, unless a PEFT that knows it comes along."""
+"""Puts the method into PEFT: the name SSMLORA, its classes, and safetensors as the only weights."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from peft import PeftConfig, PeftModel
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils import PeftType, register_peft_method
 
+from ssmlora.checkpoint import refuse_pickle
 
-def register() -> None:
-    """Register the method; a second call does nothing."""
-    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+NAME = "SSMLORA"
 
-    from ssmlora.config import SSMLoraConfig
-    from ssmlora.model import SSMLoraModel
 
+def register(config_cls: Any, model_cls: Any) -> None:
+    """Register the method; a second call does nothing.
+
+    Raises:
+        ImportError: this PEFT has a method of the same name.
+    """
     known = peft_type()
     if known in PEFT_TYPE_TO_CONFIG_MAPPING:
-        if PEFT_TYPE_TO_CONFIG_MAPPING[known] is not SSMLoraConfig:
+        if PEFT_TYPE_TO_CONFIG_MAPPING[known] is not config_cls:
             raise ImportError(
                 "this PEFT release brings its own SSMLORA: use that one, or an older PEFT"
             )
         return
-    register_peft_method(name="ssmlora", config_cls=SSMLoraConfig, model_cls=SSMLoraModel)
+    register_peft_method(name="ssmlora", config_cls=config_cls, model_cls=model_cls)
+    _guard_load_adapter()
 
 
 def peft_type() -> Any:
@@ -30,14 +37,29 @@ def peft_type() -> Any:
     `PeftType` is closed and `register_peft_method` refuses names that are not in it, so the
     member goes into the class and into its three look-up maps by hand.
     """
-    name = "SSMLORA"
-    member: Any = PeftType.__members__.get(name)
+    member: Any = PeftType.__members__.get(NAME)
     if member is None:
-        member = str.__new__(PeftType, name)
-        member._name_ = name
-        member._value_ = name
-        PeftType._member_names_.append(name)
-        PeftType._member_map_[name] = member
-        PeftType._value2member_map_[name] = member
-        type.__setattr__(PeftType, name, member)
+        member = str.__new__(PeftType, NAME)
+        member._name_ = member._value_ = NAME
+        PeftType._member_names_.append(NAME)
+        PeftType._member_map_[NAME] = PeftType._value2member_map_[NAME] = member
+        type.__setattr__(PeftType, NAME, member)
     return member
+
+
+def _guard_load_adapter() -> None:
+    """Have `PeftModel.load_adapter` refuse a pickle where the adapter is ours.
+
+    PEFT reads the weights itself, and takes a pickle where it finds no safetensors.
+    """
+    load = PeftModel.load_adapter
+
+    @functools.wraps(load)
+    def load_adapter(self: Any, model_id: Any, adapter_name: str, *args: Any, **kwargs: Any) -> Any:
+        hub, _ = self._split_kwargs(kwargs)
+        config = self.peft_config.get(adapter_name)
+        if (config.peft_type if config else PeftConfig._get_peft_type(model_id, **hub)) == NAME:
+            refuse_pickle(model_id, **hub)
+        return load(self, model_id, adapter_name, *args, **kwargs)
+
+    PeftModel.load_adapter = load_adapter

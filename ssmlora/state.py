@@ -1,16 +1,17 @@
 """The state of one forward pass: born empty when it starts, gone when it ends.
 
 Time is depth: a layer leaves its state in the current pass, and the next layer on the same axis
-reads it there. The current pass is a thread-local (a ContextVar breaks `torch.compile` with
-fullgraph=True), opened and closed by hooks on the modules that run a stack of blocks. Every call
-of such a module is a pass of its own, so that nested calls, two calls of one encoder, an exception
-in the middle or a second thread never see each other's states.
+reads it there. The passes of a thread are a stack in a thread-local (a ContextVar breaks
+`torch.compile` with fullgraph=True), opened and closed by hooks on the modules that run a stack of
+blocks. Every call of such a module is a pass of its own, so that nested calls, two calls of one
+encoder, an exception in the middle or a second thread never see each other's states; and a layer
+reads in passes of its own model only.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,10 +25,12 @@ class ForwardPass:
 
     def __init__(
         self,
+        passes: Passes,
         module: nn.Module | None = None,
         outer: ForwardPass | None = None,
         states: dict[str, torch.Tensor] | None = None,
     ) -> None:
+        self.passes = passes
         self.module = module
         self.outer = outer
         self.states: dict[str, torch.Tensor] = {} if states is None else states
@@ -35,36 +38,52 @@ class ForwardPass:
 
 
 def current_pass() -> ForwardPass | None:
-    """The innermost pass that this thread is in."""
+    """The innermost pass that this thread is in, of whatever model."""
     return getattr(_thread, "current", None)
 
 
-def watch(module: nn.Module, blocks: Sequence[nn.Module]) -> list[Any]:
-    """Make every call of `module` a forward pass; returns the handles that undo it.
+class Passes:
+    """The forward passes of one model; a copy of the model (deepcopy, pickle) gets its own."""
 
-    Args:
-        module: runs the blocks of a stack, directly or through its children.
-        blocks: modules in it that transformers may run under gradient checkpointing.
-    """
-    opening = _Open(tuple(blocks))
-    return [
-        module.register_forward_pre_hook(opening, prepend=True),
-        module.register_forward_hook(_close, always_call=True),
-    ]
+    def __init__(self) -> None:
+        self._handles: list[Any] = []
+
+    def current(self) -> ForwardPass | None:
+        """The innermost pass of this model that the thread is in."""
+        here = current_pass()
+        while here is not None and here.passes is not self:
+            here = here.outer
+        return here
+
+    def watch(self, runners: Mapping[nn.Module, Sequence[nn.Module]]) -> None:
+        """Make every call of these modules a forward pass, and of no others.
+
+        Args:
+            runners: each runs the blocks of a stack, directly or through its children; with it
+                the modules that transformers may run under gradient checkpointing.
+        """
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        for module, blocks in runners.items():
+            opening = _Open(self, tuple(blocks))
+            self._handles.append(module.register_forward_pre_hook(opening, prepend=True))
+            self._handles.append(module.register_forward_hook(_close, always_call=True))
 
 
 class _Open:
     """Forward pre-hook. A class, not a closure, so that models can be copied and pickled."""
 
-    def __init__(self, blocks: tuple[nn.Module, ...]) -> None:
+    def __init__(self, passes: Passes, blocks: tuple[nn.Module, ...]) -> None:
+        self.passes = passes
         self.blocks = blocks
 
     def __call__(self, module: nn.Module, args: Any) -> None:
         if module.training:
             for block in self.blocks:
                 if getattr(block, "gradient_checkpointing", False):
-                    _carry_state(block)
-        _thread.current = ForwardPass(module, current_pass())
+                    _carry_state(block, self.passes)
+        _thread.current = ForwardPass(self.passes, module, current_pass())
 
 
 def _close(module: nn.Module, args: Any, output: Any) -> None:
@@ -76,10 +95,14 @@ def _close(module: nn.Module, args: Any, output: Any) -> None:
         _thread.current = entered.outer
 
 
-def _carry_state(block: nn.Module) -> None:
+def _carry_state(block: nn.Module, passes: Passes) -> None:
     function = getattr(block, "_gradient_checkpointing_func", None)
-    if function is not None and not isinstance(function, _Carried):
-        setattr(block, "_gradient_checkpointing_func", _Carried(function))  # noqa: B010
+    if isinstance(function, _Carried):
+        if function.passes is passes:
+            return
+        function = function.checkpoint  # of an adapter that was unloaded
+    if function is not None:
+        setattr(block, "_gradient_checkpointing_func", _Carried(passes, function))  # noqa: B010
 
 
 class _Carried:
@@ -90,11 +113,12 @@ class _Carried:
     the block's entry, so nothing that ran later, and no other forward pass, can be seen in it.
     """
 
-    def __init__(self, checkpoint: Callable[..., Any]) -> None:
+    def __init__(self, passes: Passes, checkpoint: Callable[..., Any]) -> None:
+        self.passes = passes
         self.checkpoint = checkpoint
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        live = current_pass()
+        live = self.passes.current()
         if live is None:
             return self.checkpoint(function, *args, **kwargs)
         at_entry = dict(live.states)
@@ -107,7 +131,7 @@ class _Carried:
                 first = False
                 here = live
             else:
-                here = ForwardPass(None, before, dict(at_entry))
+                here = ForwardPass(self.passes, None, before, dict(at_entry))
             _thread.current, nested, here.in_checkpoint = here, here.in_checkpoint, True
             try:
                 return function(*args, **kwargs)

@@ -49,6 +49,7 @@ def test_failures_alone_make_a_report(tmp_path: Path) -> None:
     root = report(tmp_path, cells, missing=2)
     assert root.all("dl")[0].text.startswith("cells ok0 failed4 (4 oom) not run2")
     assert "no test text was read" in section(root, "summary").text
+    assert "costs come from" not in section(root, "summary").text  # there are none
     assert [r[4:] for r in rows(section(root, "glance").all("table")[0])[1:]] == [["oom"] * 2] * 2
     assert "Full at 64 (oom)" in section(root, "accuracy").all("img")[0].attributes["alt"]
 

@@ -10,7 +10,18 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from tests.ssmlora.tiny import adapted, bert, furthest, gradients, layers_of, llama, t5, tokens
+from ssmlora import SSMLoraConfig
+from tests.ssmlora.tiny import (
+    adapted,
+    bert,
+    furthest,
+    gradients,
+    layers_of,
+    llama,
+    randomise,
+    t5,
+    tokens,
+)
 
 MODELS = {"bert": bert, "llama": llama}
 
@@ -141,6 +152,27 @@ def test_a_foreign_checkpoint_is_refused() -> None:
     value = loss(model)
     with pytest.raises(RuntimeError, match="outside a forward pass"):
         value.backward()
+
+
+def test_two_adapters_on_other_blocks() -> None:
+    """The adapter that came last has sites in two blocks; the first still runs in all four."""
+    model = quiet(adapted(bert()))
+    model.add_adapter("sparse", SSMLoraConfig(r=3, density=0.25, state_dropout=0.0))
+    randomise(model.double())
+    expected = gradients_of(model, 0)
+    enable(model, reentrant=False)
+    assert furthest(gradients_of(model, 0), expected) < 1e-12
+    model.set_adapter("sparse")
+    assert any("sparse" in name for name in gradients_of(model, 0))
+
+
+def test_a_new_adapter_after_one_that_was_unloaded() -> None:
+    model = quiet(adapted(bert()))
+    enable(model, reentrant=False)
+    gradients_of(model, 0)
+    again = quiet(adapted(model.unload()))
+    enable(again, reentrant=False)
+    assert furthest(gradients_of(again, 0), gradients_of(quiet(adapted(bert())).train(), 0)) < 1e-12
 
 
 def test_state_dropout_draws_the_same_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import threading
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ssmlora import state
+from ssmlora import SSMLoraConfig, state
 from ssmlora.state import current_pass
 from tests.ssmlora.tiny import (
     adapted,
@@ -144,20 +145,15 @@ def test_an_encoder_called_within_itself(model: Any) -> None:
     assert torch.equal(seen[1], inner)
 
 
-def test_a_block_of_another_model_within_a_pass(model: Any) -> None:
-    """It has no pass of its own; what it must not do is read the states of this one."""
-    other = adapted(bert())
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_block_of_another_model_within_a_pass_is_refused(model: Any, copied: bool) -> None:
+    """It has no pass of its own, and must not take this one for it: not in a copy either."""
+    other = copy.deepcopy(model) if copied else adapted(bert())
     block = other.base_model.model.bert.encoder.layer[2]
     hidden = torch.randn(2, 5, 16, dtype=torch.float64)
-    results: list[torch.Tensor] = []
-
-    def call(*_: Any) -> None:
-        results.append(block(hidden)[0])
-
-    list(layers_of(model).values())[5].register_forward_pre_hook(call)
-    for seed in (0, 1):
-        logits(model, tokens(seed=seed))
-    assert torch.equal(*results)
+    list(layers_of(model).values())[5].register_forward_pre_hook(lambda *_: block(hidden) and None)
+    with pytest.raises(RuntimeError, match="outside a forward pass"):
+        logits(model, tokens())
 
 
 class Walker(nn.Module):
@@ -239,13 +235,33 @@ def test_two_threads(model: Any) -> None:
     assert torch.equal(results[1], expected[1])
 
 
-def test_copies_are_models_of_their_own(model: Any) -> None:
-    twin = copy.deepcopy(model)
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_are_models_of_their_own(model: Any, how: Any) -> None:
+    twin = how(model)
     expected = logits(model, tokens())
     assert torch.equal(logits(twin, tokens()), expected)
     randomise(twin, seed=3)
     assert distance(logits(twin, tokens()), expected) > 1e-6
     assert torch.equal(logits(model, tokens()), expected)
+    assert hooks(twin) == hooks(model) > 0
+    base = twin.unload()
+    assert hooks(base) == 0
+    assert distance(logits(base, tokens()), expected) > 1e-6
+    assert torch.equal(logits(model, tokens()), expected)
+
+
+def hooks(model: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def test_a_deleted_adapter_leaves_no_hooks(model: Any) -> None:
+    before = hooks(model)
+    model.add_adapter("second", SSMLoraConfig(r=2, target_modules=["query"]))
+    assert hooks(model) == before  # the same modules run both chains, and are watched once
+    model.delete_adapter("second")
+    assert hooks(model) == before
+    model.delete_adapter("default")
+    assert hooks(model) == 0
 
 
 def test_encoder_decoder_and_cross_attention_have_their_own_axes() -> None:
