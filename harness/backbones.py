@@ -45,6 +45,9 @@ EMBEDDED = {
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
 """Architectures whose models carry a first-token pooler, which nothing here uses."""
 
+_TABLES = {"wpe", "embed_positions", "position_embeddings"}
+"""What learned position tables are called where they are not those that can be extended."""
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -64,7 +67,7 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
     """
     if name in EMBEDDED:
         return _find_embedded(name, EMBEDDED[name], where)
-    if Path(name).is_dir():
+    if _is_folder(name):
         return _find_folder(name, Path(name), where)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return _find_cached(name, where)
@@ -75,12 +78,22 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
 
 
 def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
-    """Load the fast tokenizer; one without a padding token pads with its end-of-text token."""
+    """Load the fast tokenizer; one without a padding token pads with its end-of-text token.
+
+    Raises:
+        ValueError: there is none, or it is not a fast one.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
         backbone.folder, trust_remote_code=False, local_files_only=True
     )
+    files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if not any((backbone.folder / name).is_file() for name in files):
+        # transformers would make one with an empty vocabulary, and every word would be unknown
+        raise ValueError(f"there is none in {backbone.folder}: expected tokenizer.json")
+    if not tokenizer.is_fast:
+        raise ValueError(f"{type(tokenizer).__name__} is not a fast one: it gives no offsets")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -99,10 +112,54 @@ def load_classifier(
     Attention dropout is off in every arm because it takes the fused attention kernel away on a
     CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
     A learned position table shorter than `length` is extended by repeating it.
+
+    Raises:
+        ValueError: weights that lack tensors of the model, or too few positions.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
     from harness.heads import Classifier
+
+    config = _config(backbone, dropout, pad_token_id)
+    encoder, info = AutoModel.from_pretrained(
+        backbone.folder,
+        config=config,
+        attn_implementation="sdpa",
+        dtype="float32",
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+        **_without_pooler(config),
+    )
+    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if missing:  # transformers would give them random values and go on
+        raise ValueError(
+            f"{backbone.folder}: the weights lack {len(missing)} tensors of the model, such as "
+            f"{missing[0]}"
+        )
+    _extend_positions(encoder, length)
+    return Classifier(encoder, outputs, family)
+
+
+def load_skeleton(backbone: Backbone, length: int) -> Classifier:
+    """The model as `load_classifier` makes it, without weights: on torch's `meta` device."""
+    import torch
+    from transformers import AutoModel
+
+    from harness.heads import Classifier
+
+    config = _config(backbone, 0.0, None)
+    with torch.device("meta"):
+        encoder = AutoModel.from_config(
+            config, attn_implementation="sdpa", trust_remote_code=False, **_without_pooler(config)
+        )
+        _extend_positions(encoder, length)
+        return Classifier(encoder, 2)
+
+
+def _config(backbone: Backbone, dropout: float, pad_token_id: int | None) -> Any:
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(
         backbone.folder, trust_remote_code=False, local_files_only=True
@@ -114,18 +171,11 @@ def load_classifier(
         if hasattr(config, field):
             setattr(config, field, dropout)
     config.pad_token_id = pad_token_id
-    encoder = AutoModel.from_pretrained(
-        backbone.folder,
-        config=config,
-        attn_implementation="sdpa",
-        dtype="float32",
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        **({"add_pooling_layer": False} if config.model_type in _POOLED else {}),
-    )
-    _extend_positions(encoder, length)
-    return Classifier(encoder, outputs, family)
+    return config
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    return {"add_pooling_layer": False} if config.model_type in _POOLED else {}
 
 
 def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
@@ -133,23 +183,43 @@ def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
 
     The repeated rows were never trained at those places: they serve for cost, and accuracy beyond
     the original table is the method's to earn.
+
+    Raises:
+        ValueError: a learned table that is too short, of an architecture that is not known here.
     """
     import torch
 
     embeddings = getattr(encoder, "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
-    if not isinstance(table, torch.nn.Embedding) or table.num_embeddings >= length:
+    if not isinstance(table, torch.nn.Embedding):
+        return _check_positions(encoder, length)
+    # RoBERTa keeps rows up to its padding's number free, and counts from there.
+    first = 0 if table.padding_idx is None else table.padding_idx + 1
+    known = table.num_embeddings - first
+    if known >= length:
         return
-    rows = torch.arange(length) % table.num_embeddings
-    longer = torch.nn.Embedding(length, table.embedding_dim)
+    rows = torch.cat([torch.arange(first), first + torch.arange(length) % known])
+    longer = torch.nn.Embedding(len(rows), table.embedding_dim, table.padding_idx)
     longer.weight = torch.nn.Parameter(table.weight.detach()[rows].clone())
     assert embeddings is not None
     embeddings.position_embeddings = longer
-    embeddings.register_buffer("position_ids", torch.arange(length)[None], persistent=False)
+    embeddings.register_buffer("position_ids", torch.arange(len(rows))[None], persistent=False)
     if hasattr(embeddings, "token_type_ids"):
-        zeros = torch.zeros(1, length, dtype=torch.long)
+        zeros = torch.zeros(1, len(rows), dtype=torch.long)
         embeddings.register_buffer("token_type_ids", zeros, persistent=False)
-    encoder.config.max_position_embeddings = length
+    encoder.config.max_position_embeddings = len(rows)
+
+
+def _check_positions(encoder: PreTrainedModel, length: int) -> None:
+    from torch import nn
+
+    for name, module in encoder.named_modules():
+        table = isinstance(module, nn.Embedding) and name.split(".")[-1] in _TABLES
+        if table and module.num_embeddings < length:
+            raise ValueError(
+                f"{encoder.config.model_type} knows {module.num_embeddings} positions, and "
+                f"{length} tokens are asked for"
+            )
 
 
 def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
@@ -172,12 +242,19 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
     return Backbone(name, folder, f"sha256:{found}")
 
 
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # too long, or nobody may look
+        return False
+
+
 def _find_folder(name: str, folder: Path, where: str) -> Backbone:
     if not (folder / "config.json").is_file():
         raise BadInput(
             f"{where}: the folder {folder} has no config.json: not a model in hub format"
         )
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
     if not weights:
         raise BadInput(f"{where}: the folder {folder} has no *.safetensors, and no other is read")
     digest = hashlib.sha256("".join(_sha256(w) for w in weights).encode()).hexdigest()

@@ -113,8 +113,11 @@ def encode(
     return Encoded(
         ids=coded["input_ids"],
         types=coded.get("token_type_ids") if second else None,
-        targets=[e.labels if family == "multilabel" else e.label for e in examples],
-        names=[e.id for e in examples],
+        # Plug-ins may hand on numpy's numbers, which JSON does not know.
+        targets=[
+            tuple(map(int, e.labels)) if family == "multilabel" else int(e.label) for e in examples
+        ],
+        names=[str(e.id) for e in examples],
         kept=kept,
         truncated=sum(any(lost[i : i + rows]) for i in range(0, len(lost), rows)),
         rows=rows,

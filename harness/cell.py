@@ -24,6 +24,7 @@ from harness.backbones import (
 from harness.batches import Encoded, Target, encode
 from harness.cell_result import new_result
 from harness.cells import BASELINE, Cell
+from harness.errors import told
 from harness.heads import outputs_of
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
@@ -60,10 +61,9 @@ def run_cell(
     except Exception as error:
         traceback.print_exc()
         result["status"] = _status_of(error)
-        text = str(error).strip().splitlines() or [""]
         result["error"] = {
             "type": type(error).__name__,
-            "message": text[0][:300],
+            "message": told(error),
             "log": f"logs/{cell.id}.log",
         }
     result["seconds"] = {**watch.seconds, "wall": time.perf_counter() - start}
@@ -196,7 +196,8 @@ def _seed(seed: int) -> None:
 def _status_of(error: Exception) -> str:
     if isinstance(error, Diverged):
         return "diverged"
-    allocator = "can't allocate memory" in str(error) or "std::bad_alloc" in str(error)
+    told_by = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc")
+    allocator = any(words in str(error) for words in told_by)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or allocator:
         return "oom"
     return "error"

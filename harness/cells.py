@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from fractions import Fraction
-from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -56,7 +55,7 @@ class Cell(BaseModel):
     device: Literal["cpu", "cuda"]
     revisions: dict[str, str] = {}
 
-    @cached_property
+    @property  # not cached: `model_copy` would carry it to a cell that it is wrong for
     def id(self) -> str:
         """12 hexadecimal digits of the SHA-256 of every field and of RECIPE."""
         text = json.dumps([RECIPE, self.model_dump()], sort_keys=True, separators=(",", ":"))
@@ -67,11 +66,14 @@ class Cell(BaseModel):
         """The label of the curve this cell belongs to, for example `SSMLoRA 1/2`."""
         label = _NAMES.get(self.method, self.method)
         if self.density is not None:
-            label += f" {Fraction(self.density).limit_denominator(64)}"
+            near = Fraction(self.density).limit_denominator(64)
+            label += f" {near}" if abs(near - self.density) < 1e-3 else f" {self.density:g}"
         if self.placement not in (None, "alternate"):
             label += f" {self.placement}"
         if self.rank is not None and self.rank != 8:
             label += f" r{self.rank}"
+        if not self._usual_alpha:
+            label += f" alpha={self.alpha:g}"
         for key, value in sorted(self.options.items()):
             label += f" {key}={value}"
         return label
@@ -80,7 +82,12 @@ class Cell(BaseModel):
     def arm_key(self) -> dict[str, Any]:
         """What a tuned learning rate belongs to: the arm, whatever the length and the seed."""
         fields = ("backbone", "task", "method", "density", "placement", "rank", "options")
-        return {name: getattr(self, name) for name in fields}
+        key = {name: getattr(self, name) for name in fields}
+        return key if self._usual_alpha else {**key, "alpha": self.alpha}
+
+    @property
+    def _usual_alpha(self) -> bool:
+        return self.alpha is None or self.rank is None or self.alpha == 2 * self.rank
 
     @property
     def title(self) -> str:

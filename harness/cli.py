@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+try:
+    import click
 
-from harness.errors import BadInput
+    from harness.errors import BadInput, printable
+except KeyboardInterrupt:  # Ctrl-C while this is imported
+    raise SystemExit(130) from None
+except ModuleNotFoundError as missing:  # ssmlora may be installed alone, the command comes with it
+    print(
+        f"bench-long: the package {missing.name} is not installed: pip install 'bench-long[bench]'",
+        file=sys.stderr,
+    )
+    raise SystemExit(2) from None
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.plan import Plan
 
 _SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
@@ -41,11 +55,9 @@ def cli() -> None:
 @_TASKS_DIR
 def plan(sweep: Path, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
     """List the cells of SWEEP after checking all of it."""
-    from rich.console import Console
-
     from harness.display import print_plan
 
-    print_plan(_plan(sweep, overrides, tasks_dir).cells, Console())
+    print_plan(_plan(sweep, overrides, tasks_dir).cells, _console())
 
 
 @cli.command()
@@ -71,13 +83,11 @@ def run(
     tasks_dir: Path | None,
 ) -> int:
     """Run the cells of SWEEP that have no result yet, then write the table and the report."""
-    from rich.console import Console
-
     from harness.display import RunDisplay, print_outcome
     from harness.runner import default_folder, default_workers, run_plan
     from harness.store import RunFolder
 
-    console = Console()
+    console = _console()
     again = _statuses(retry)
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
@@ -164,19 +174,40 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; the user sees one line, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows `?`
     try:
         code = cli.main(args=arguments, prog_name="bench-long", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        code = code if isinstance(code, int) else 0
+        if code == 130:  # a further Ctrl-C ends what is left to do without words
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return code
     except (BadInput, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"bench-long: {message}", err=True)
+        click.echo(f"bench-long: {printable(message)}", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         click.echo("bench-long: interrupted", err=True)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    except OSError as error:  # a disk that is full, a folder that nobody may write
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"bench-long: {printable(place)}{error.strerror or error}", err=True)
+        return 2
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    class Lasting(Console):
+        """A run goes on when the reader of its lines goes away, as `| head` does."""
+
+        def on_broken_pipe(self) -> None:
+            with suppress(SystemExit):
+                super().on_broken_pipe()
+
+    return Lasting()
 
 
 def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan:

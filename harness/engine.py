@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
+import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.cell_result import Failure, failed_result
+from harness.errors import BadInput, told
 from harness.worker import PRELOAD, Job, work
 
 
@@ -50,19 +56,42 @@ class LocalEngine:
         self._context.set_forkserver_preload(PRELOAD)
 
     def start(self, job: Job) -> None:
-        """Fork a process for the cell."""
+        """Fork a process for the cell.
+
+        Raises:
+            BadInput: this system starts none.
+        """
+        try:
+            running = self._fork(job)
+        except (OSError, EOFError):
+            try:
+                running = self._fork(job)  # the server died meanwhile; this starts another
+            except (OSError, EOFError) as error:
+                raise BadInput(f"the process of a cell cannot be started: {told(error)}") from None
+        self._running[job.cell.id] = running
+
+    def _fork(self, job: Job) -> _Running:
+        # A server born with Ctrl-C blocked hands that on, so that it prints nothing while it still
+        # imports; Ctrl-C is the run's own to handle.
+        resource_tracker.ensure_running()  # first: starting it lifts the block
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         receive, send = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(job, send), daemon=True)
         process.start()
         send.close()
-        self._running[job.cell.id] = _Running(job, process, receive, time.monotonic(), _oom_kills())
+        return _Running(job, process, receive, time.monotonic(), _oom_kills())
 
     def finished(self, timeout: float) -> list[dict[str, Any]]:
         """Collect results; a process that died or outran its limit yields one in its place."""
         now = time.monotonic()
         ends = [running.started + self._limit for running in self._running.values()]
         patience = max(0.0, min([now + timeout, *ends]) - now)
-        wait([running.results for running in self._running.values()], patience)
+        running = self._running.values()
+        wait([*(r.results for r in running), *(r.process.sentinel for r in running)], patience)
         return [
             result
             for cell_id in list(self._running)
@@ -80,11 +109,14 @@ class LocalEngine:
         seconds = time.monotonic() - running.started
         result: dict[str, Any] | None = None
         failure: Failure | None = None
+        dead = not running.process.is_alive()  # asked first: what it sent before can be read
         if running.results.poll():
             try:
-                result = running.results.recv()
-            except EOFError:
+                result = json.loads(running.results.recv_bytes())
+            except (EOFError, OSError):  # nothing, or half a result
                 failure = _how_it_died(running)
+        elif dead:  # without an end of the pipe: a process that it left behind holds it open
+            failure = _how_it_died(running)
         elif seconds > self._limit:
             failure = Failure("timeout", "CellTimeout", f"ended after {self._limit:g} s, its limit")
         if failure is not None:
@@ -107,8 +139,10 @@ def _how_it_died(running: _Running) -> Failure:
 
 
 def _kill(process: BaseProcess) -> None:
-    if process.is_alive():
-        process.kill()
+    # 255 is also what is told of a process whose server died before it: that one may still run.
+    if process.pid is not None and process.exitcode in (None, 255):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
         process.join(5)
 
 

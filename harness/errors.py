@@ -18,8 +18,19 @@ class BadInput(Exception):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` or the list of what there is."""
     names = sorted(str(k) for k in known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     return f" Did you mean '{close[0]}'?" if close else f" There is: {', '.join(names)}."
+
+
+def told(error: BaseException) -> str:
+    """What a library's or a plug-in's error says, in one printable line of bounded length."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return printable(lines[0][:300])
+
+
+def printable(text: str) -> str:
+    """A text without what could move a terminal's cursor or start another line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -42,7 +53,7 @@ class _StrictLoader(yaml.SafeLoader):
         self._deep += 1
         node = super().compose_node(parent, index)
         self._deep -= 1
-        return node  # type: ignore[no-any-return]
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from harness.cells import Cell
 from harness.errors import BadInput, nearest
@@ -16,10 +18,19 @@ if TYPE_CHECKING:
 TARGETS = ("attention",)
 """Which candidate sites an arm may adapt: query and value projections of every layer."""
 
+_OURS = {
+    "target_modules", "modules_to_save", "r", "lora_alpha", "density",
+    "placement", "placement_seed", "exclude_modules", "layers_to_transform", "layers_pattern",
+}  # fmt: skip
+"""Fields of PEFT configurations that say what is adapted: here density and placement do."""
+
 
 @dataclass(frozen=True)
 class Adapted:
-    """A model made trainable, the number of adapted sites, and how many receive a state."""
+    """A model made trainable, the number of adapted sites, and how many receive a state.
+
+    None where a method has no sites, or no state.
+    """
 
     model: torch.nn.Module
     sites: int | None
@@ -33,9 +44,9 @@ def check_method(method: Method, where: str) -> None:
         BadInput: naming the key and the nearest valid one.
     """
     if method.type == "full":
-        extra = method.model_dump(exclude_defaults=True, exclude={"type", "lr"})
-        if extra:
-            raise BadInput(f"{where}: {min(extra)}: full fine-tuning takes no settings but lr")
+        extra = method.model_dump(exclude_defaults=True, exclude={"type", "lr", "options"})
+        for key in [*extra, *method.options]:
+            raise BadInput(f"{where}.{key}: full fine-tuning takes no settings but lr")
         return
     if method.target not in (None, *TARGETS):
         raise BadInput(
@@ -49,11 +60,24 @@ def check_method(method: Method, where: str) -> None:
             )
     if method.type in ("lora", "ssmlora") and not method.options:
         return  # nothing to look up, and importing PEFT takes seconds
-    fields = _config_fields(method.type, where)
-    for key in method.options:
+    config_class, fields = _config_fields(method.type, where)
+    for key, value in method.options.items():
         if key not in fields:
             own = set(Method.model_fields) - {"type", "options"}
             raise BadInput(f"{where}.{key}: unknown key.{nearest(key, fields | own)}")
+        _check_option(config_class, key, value, where)
+
+
+def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
+    """Hold a value against the type that its field declares: PEFT itself takes `maybe` for true."""
+    kind: Any = TypeAdapter(get_type_hints(config_class)[key])
+    try:
+        kind.validate_python(value, strict=True)
+    except ValidationError as error:
+        reasons = [e for e in error.errors() if e["type"] != "literal_error"]
+        if len(reasons) == error.error_count():  # which words are allowed, PEFT knows better
+            reason = reasons[0]["msg"].replace("Input should be", "expected")
+            raise BadInput(f"{where}.{key}: {reason} (found {value!r})") from None
 
 
 def adapt(model: Any, cell: Cell) -> Adapted:
@@ -82,36 +106,32 @@ def adapt(model: Any, cell: Cell) -> Adapted:
         # The sites are chosen above, by the same rule for every method.
         settings["placement"] = settings.pop("target_modules")
     peft_model = get_peft_model(model, config_class(**settings))
-    linked = cell.method == "ssmlora" and cell.options.get("link_state", True)
+    if cell.method != "ssmlora":
+        return Adapted(peft_model, len(sites), None)
+    linked = cell.options.get("link_state", True)
     return Adapted(peft_model, len(sites), count_links(sites) if linked else 0)
 
 
 def _config_class(name: str) -> Any:
+    return _config_classes()[name]
+
+
+def _config_classes() -> dict[str, Any]:
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     import ssmlora  # noqa: F401  # registers its PEFT type
 
-    known = {str(getattr(k, "value", k)).lower(): v for k, v in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
-    return known[name.lower()]
+    return {str(getattr(k, "value", k)).lower(): v for k, v in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
 
 
-def _config_fields(name: str, where: str) -> set[str]:
-    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+def _config_fields(name: str, where: str) -> tuple[Any, set[str]]:
+    """The configuration of a method and the fields of it that a sweep may set."""
+    from peft import PeftConfig
 
-    known = {str(getattr(k, "value", k)).lower() for k in PEFT_TYPE_TO_CONFIG_MAPPING}
-    if name.lower() not in known | {"ssmlora"}:
-        raise BadInput(
-            f"{where}: unknown method '{name}'.{nearest(name, known | {'full', 'ssmlora'})}"
-        )
-    fields = {field.name for field in dataclasses.fields(_config_class(name))}
+    known = _config_classes()
+    if name not in known:
+        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*known, 'full'})}")
+    fields = {field.name for field in dataclasses.fields(known[name])}
     if "target_modules" not in fields:
         raise BadInput(f"{where}: '{name}' is not placed on modules, so it has no density to sweep")
-    return fields - {
-        "target_modules",
-        "task_type",
-        "modules_to_save",
-        "r",
-        "lora_alpha",
-        "placement",
-        "density",
-    }
+    return known[name], fields - _OURS - {field.name for field in dataclasses.fields(PeftConfig)}

@@ -10,9 +10,10 @@ from typing import Any
 from harness import tuned
 from harness.backbones import find_backbone
 from harness.cells import BASELINE, Cell
-from harness.errors import BadInput
+from harness.errors import BadInput, told
 from harness.machine import choose_device, choose_dtype
 from harness.methods import check_method
+from harness.preflight import check_models
 from harness.sweep import Method, Sweep
 from tasks import Task, TaskError, load_task
 
@@ -35,14 +36,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
             that the task has no examples for, an arm without a tuned learning rate.
     """
-    try:
-        tasks = {name: load_task(name, tasks_dir) for name in sweep.tasks}
-        for task in tasks.values():
-            _check_lengths(task, sweep.lengths, source)
-            task.prepare()
-            _check_sizes(task, sweep, source)
-    except TaskError as error:
-        raise BadInput(f"{source}: tasks: {error}") from None
+    tasks = {name: _prepared(name, sweep, source, tasks_dir) for name in sweep.tasks}
     backbone = find_backbone(sweep.backbone, f"{source}: backbone")
     for entry in sweep.methods:
         check_method(entry, f"{source}: methods.{entry.type}")
@@ -64,6 +58,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     cells += _probe_cells(
         sweep, {**common, "task": None, "revisions": {"backbone": backbone.revision}}
     )
+    check_models(cells, backbone, source)
     unique = {cell.id: cell for cell in cells}
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
@@ -120,6 +115,24 @@ def _arms(method: Method) -> Iterator[dict[str, Any]]:
                 }
 
 
+def _prepared(name: str, sweep: Sweep, source: Path, tasks_dir: Path | None) -> Task:
+    """The task of that name, with its data there and enough of it."""
+    try:
+        task = load_task(name, tasks_dir)
+        _check_lengths(task, sweep.lengths, source)
+        task.prepare()
+        _check_sizes(task, sweep, source)
+    except BadInput:
+        raise
+    except TaskError as error:
+        raise BadInput(f"{source}: tasks: {error}") from None
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        raise BadInput(
+            f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
+        ) from None
+    return task
+
+
 def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:
     least = task.metadata.min_length
     for length in lengths:
@@ -152,7 +165,7 @@ def _with_rate(cell: Cell, rates: list[tuned.Entry] | None, source: Path) -> Cel
     for entry in rates or []:
         if entry.arm == cell.arm_key:
             return cell.model_copy(update={"lr": entry.lr})
-    studied = sorted({f"{e.arm['method']} on {e.arm['task']}" for e in rates or []})
+    studied = sorted({f"{e.arm.get('method')} on {e.arm.get('task')}" for e in rates or []})
     raise BadInput(
         f"{source}: train.lr: tuned.yaml has no learning rate for {cell.arm} of {cell.backbone} on "
         f"{cell.task}; it has {', '.join(studied) or 'none at all'}. Give train.lr as a number, "

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from harness.errors import BadInput
 from harness.sweep import Sweep
 
 _CELL_FILE = re.compile(r"^(?P<id>[0-9a-f]{12})(?:\.retry(?P<attempt>\d+))?\.json$")
+_OURS = re.compile(r"^([0-9a-f]{12}(\.retry\d+)?\.json|manifest\.json|sweep(\.\d+)?\.yaml)\.tmp$")
 
 
 class RunFolder:
@@ -44,8 +46,10 @@ class RunFolder:
             self.cells.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
             self._lock.acquire()
-            for left_over in self.path.rglob("*.tmp"):
-                left_over.unlink()
+            # What a killed run left half written; nothing else that may lie in this folder.
+            for left_over in [*self.path.glob("*.tmp"), *self.cells.glob("*.tmp")]:
+                if _OURS.match(left_over.name) and left_over.is_file():
+                    left_over.unlink()
         except filelock.Timeout:
             raise BadInput(
                 f"{self.path}: another run is writing into this folder: wait for it to end, or "
@@ -62,7 +66,7 @@ class RunFolder:
     def results(self, ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The last attempt of every cell (or of `ids`) that has one.
 
-        A file that is not whole JSON is left out, so that its cell is run again beside it.
+        A file that is torn or no result is left out, so that its cell is run again beside it.
         """
         wanted = None if ids is None else set(ids)
         found: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -73,10 +77,9 @@ class RunFolder:
             attempt = int(match["attempt"] or 0)
             if match["id"] in found and found[match["id"]][0] > attempt:
                 continue
-            try:
-                found[match["id"]] = (attempt, json.loads(path.read_text(encoding="utf-8")))
-            except ValueError:
-                continue
+            result = _read(path)
+            if result.get("id") == match["id"] and isinstance(result.get("status"), str):
+                found[match["id"]] = (attempt, result)
         return {cell_id: result for cell_id, (_, result) in found.items()}
 
     def write_result(self, result: dict[str, Any]) -> Path:
@@ -93,7 +96,8 @@ class RunFolder:
         """Keep the sweep as run; one that differs from the last is kept beside it."""
         text = yaml.safe_dump(as_file(sweep), sort_keys=False, width=100)
         path = self.path / "sweep.yaml"
-        if path.exists() and (old := path.read_text(encoding="utf-8")) != text:
+        old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
+        if old != text:
             number = 1
             while (aside := self.path / f"sweep.{number}.yaml").exists():
                 number += 1
@@ -102,11 +106,7 @@ class RunFolder:
 
     def read_manifest(self) -> dict[str, Any]:
         """The manifest, or an empty one."""
-        try:
-            manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return manifest if isinstance(manifest, dict) else {}
+        return _read(self.path / "manifest.json")
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest."""
@@ -114,13 +114,32 @@ class RunFolder:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write beside the target, flush to disk, then rename: a reader sees all of it or none."""
+    """Write beside the target, flush to disk, then rename: a reader sees all of it or none.
+
+    Raises:
+        BadInput: the disk is full, or the folder went away or may no longer be written.
+    """
     part = path.with_name(path.name + ".tmp")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; an empty one where there is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def as_file(sweep: Sweep) -> dict[str, Any]:

@@ -5,18 +5,36 @@ Nothing here asks whether a task, a backbone or a PEFT type exists: `plan.py` do
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from harness.errors import BadInput, explain, parse_yaml, read_yaml
 
 MAX_LENGTH = 1_048_576
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):  # pydantic would read `yes` as 1
+        raise ValueError("expected a number")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
 Length = Annotated[int, Field(ge=8, le=MAX_LENGTH, strict=True)]
-Density = Annotated[float, Field(gt=0, le=1)]
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Density = Annotated[Number, Field(gt=0, le=1)]
+LearningRate = Annotated[Number, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
 
 
@@ -33,11 +51,21 @@ class Train(_Strict):
     epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
     lr: LearningRate | Literal["tuned"] = "tuned"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    clip: Annotated[float, Field(gt=0)] = 1.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.1
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.01
+    clip: Annotated[Number, Field(gt=0)] = 1.0
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def _rate(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "tuned":
+            try:
+                return float(value)  # YAML takes 1e-3 for a text
+            except ValueError:
+                raise ValueError("expected a number, or tuned") from None
+        return value
 
 
 class Probe(_Strict):
@@ -51,26 +79,40 @@ class Probe(_Strict):
 class Limits(_Strict):
     """What a cell may use before it is ended and recorded as `timeout` or `oom`."""
 
-    cell_seconds: Annotated[float, Field(gt=0)] = 3600
-    cell_gib: Annotated[float, Field(gt=0)] | None = None
+    cell_seconds: Annotated[Number, Field(gt=0)] = 3600
+    cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
+
+
+_Item = TypeVar("_Item")
+Swept = Annotated[list[_Item], Field(min_length=1)]
 
 
 class Method(_Strict):
     """One entry under `methods`: its lists are swept, `options` go to the PEFT configuration."""
 
     type: str
-    density: list[Density] = Field(default_factory=list)
-    placement: list[str] = Field(default_factory=list)
-    rank: list[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
-    alpha: Annotated[float, Field(gt=0)] | None = None
+    density: Swept[Density] = Field(default_factory=list)
+    placement: Swept[str] = Field(default_factory=list)
+    rank: Swept[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
+    alpha: Annotated[Number, Field(gt=0)] | None = None
     target: str | None = None
-    lr: list[LearningRate] = Field(default_factory=list)
+    lr: Swept[LearningRate] = Field(default_factory=list)
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("density", "placement", "rank", "lr", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return value if isinstance(value, list) else [value]
+
+    @field_validator("options")
+    @classmethod
+    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key, value in options.items():
+            try:  # they are part of a cell's id
+                json.dumps(value, sort_keys=True, allow_nan=False)
+            except (TypeError, ValueError):
+                raise ValueError(f"{key}: expected numbers, texts, lists or mappings") from None
+        return options
 
 
 class Sweep(_Strict):

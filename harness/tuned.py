@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.cells import BASELINE
+from harness.cells import BASELINE, Cell
 from harness.errors import BadInput, explain, read_yaml
+from harness.store import write_atomically
+from harness.sweep import LearningRate
 
 
 class Try(BaseModel):
@@ -29,7 +31,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     arm: dict[str, Any]
-    lr: float
+    lr: LearningRate
     tries: list[Try]
 
 
@@ -75,7 +77,7 @@ def choose(results: list[dict[str, Any]]) -> Study:
         cell = result["cell"]
         if result["kind"] != "train" or cell["method"] == BASELINE:
             continue
-        arm = {k: cell[k] for k in _ARM}
+        arm = Cell.model_construct(**cell).arm_key
         key = yaml.safe_dump(arm)
         arms[key] = arm
         scores = result["scores"] or {}
@@ -91,26 +93,28 @@ def choose(results: list[dict[str, Any]]) -> Study:
         )
         raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
     entries = [_entry(arms[key], tries[key]) for key in sorted(arms)]
-    first = next(r for r in results if r["kind"] == "train")["cell"]
-    lengths = sorted({r["cell"]["length"] for r in results})
-    seeds = sorted({r["cell"]["seed"] for r in results})
+    trained = [r["cell"] for r in results if r["kind"] == "train"]
+    lengths = sorted({cell["length"] for cell in trained})
+    seeds = sorted({cell["seed"] for cell in trained})
     study = {
-        name: first[name] for name in ("examples", "epochs", "batch_size", "validation_examples")
+        name: trained[0][name]
+        for name in ("examples", "epochs", "batch_size", "validation_examples")
     }
     return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
 
 
 def write(study: Study, path: Path) -> None:
-    """Write a study as YAML."""
+    """Write a study as YAML.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
     head = (
         "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
         "# from a study such as sweeps/tune.yaml. Every arm had the same number of tries.\n"
     )
     body = yaml.safe_dump(study.model_dump(), sort_keys=False, width=100)
-    path.write_text(head + body, encoding="utf-8")
-
-
-_ARM = ("backbone", "task", "method", "density", "placement", "rank", "options")
+    write_atomically(path, head + body)
 
 
 def _entry(arm: dict[str, Any], rates: dict[float, list[tuple[float, float]]]) -> Entry:

@@ -21,7 +21,9 @@ class Malformed(Exception):
 
 def number(value: Any) -> float | None:
     """A finite number as float, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 2**63:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int) and abs(value) >= 2**63:
         return None
     return float(value) if math.isfinite(value) else None
 
@@ -48,7 +50,7 @@ def column(section: dict[str, Any], key: str, kind: type) -> Any:
         raise Malformed(f"{key} is not a number")
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if abs(value) >= 2**63:
+    if abs(value) >= 2**63 and (kind is int or isinstance(value, int)):
         raise Malformed(f"{key} is too large")
     if value < 0 and key not in _SIGNED:
         raise Malformed(f"{key} is negative")
