@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +22,20 @@ def bench_long(*words: object, timeout: float = 240) -> subprocess.CompletedProc
 
 
 def start_bench_long(*words: object) -> subprocess.Popen[str]:
-    """Start the command in a process group of its own, as a terminal does."""
+    """Start the command in a process group of its own, as a terminal does.
+
+    What runs the tests may ignore Ctrl-C (a shell's background jobs do), and children inherit that.
+    """
     call = [sys.executable, "-m", "harness", *map(str, words)]
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        call, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, start_new_session=True
+        call,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
