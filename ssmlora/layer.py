@@ -192,7 +192,7 @@ def _autocast_is_on(device: str) -> bool:
 
 
 def _read(settings: Settings, here: ForwardPass, u: torch.Tensor) -> torch.Tensor | None:
-    if not settings.detach and here.in_checkpoint and not torch.is_grad_enabled():
+    if here.cut and not settings.detach:
         raise RuntimeError(
             "detach_state=False needs gradient checkpointing with use_reentrant=False: the "
             "reentrant kind cuts the gradient that flows through the state."

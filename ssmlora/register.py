@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import peft
 from peft import PeftConfig, PeftModel
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners.tuners_utils import BaseTuner
 from peft.utils import PeftType, register_peft_method
 
 from ssmlora.checkpoint import refuse_pickle
@@ -18,8 +20,11 @@ def register(config_cls: Any, model_cls: Any) -> None:
     """Register the method; a second call does nothing.
 
     Raises:
-        ImportError: this PEFT has a method of the same name.
+        ImportError: this PEFT is too old, or has a method of the same name.
     """
+    # Without this hook (PEFT before 0.21) checkpoints that do not fit would load without a word.
+    if not hasattr(BaseTuner, "_remap_adapter_state_dict_for_load"):
+        raise ImportError(f"ssmlora needs PEFT 0.21 or later, and this is {peft.__version__}")
     known = peft_type()
     if known in PEFT_TYPE_TO_CONFIG_MAPPING:
         if PEFT_TYPE_TO_CONFIG_MAPPING[known] is not config_cls:

@@ -21,7 +21,11 @@ _thread = threading.local()
 
 
 class ForwardPass:
-    """States of one pass, by the key of the layer that wrote them; each (..., r)."""
+    """States of one pass, by the key of the layer that wrote them; each (..., r).
+
+    `cut` is true while a part of it runs without gradients that it will get in a recomputation:
+    the first run of reentrant checkpointing.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,7 @@ class ForwardPass:
         self.module = module
         self.outer = outer
         self.states: dict[str, torch.Tensor] = {} if states is None else states
-        self.in_checkpoint = False
+        self.cut = False
 
 
 def current_pass() -> ForwardPass | None:
@@ -121,7 +125,7 @@ class _Carried:
         live = self.passes.current()
         if live is None:
             return self.checkpoint(function, *args, **kwargs)
-        at_entry = dict(live.states)
+        at_entry, with_gradients = dict(live.states), torch.is_grad_enabled()
         first = True
 
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -132,10 +136,11 @@ class _Carried:
                 here = live
             else:
                 here = ForwardPass(self.passes, None, before, dict(at_entry))
-            _thread.current, nested, here.in_checkpoint = here, here.in_checkpoint, True
+            _thread.current, was_cut = here, here.cut
+            here.cut = was_cut or (with_gradients and not torch.is_grad_enabled())
             try:
                 return function(*args, **kwargs)
             finally:
-                _thread.current, here.in_checkpoint = before, nested
+                _thread.current, here.cut = before, was_cut
 
         return self.checkpoint(run, *args, **kwargs)

@@ -142,6 +142,15 @@ def test_gradient_through_the_chain_refuses_the_reentrant_kind() -> None:
         loss(model)
 
 
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_no_gradients_at_all_are_no_reason_to_refuse(reentrant: bool) -> None:
+    model = quiet(adapted(bert(), detach_state=False))
+    expected = loss(model).detach()
+    enable(model, reentrant)
+    with torch.no_grad():
+        assert torch.equal(loss(model), expected)
+
+
 def test_a_foreign_checkpoint_is_refused() -> None:
     model = quiet(adapted(bert())).train()
     block = model.base_model.model.bert.encoder.layer[2]

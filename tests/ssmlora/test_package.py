@@ -7,10 +7,12 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peft import PeftConfig, PeftType
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.tuners.tuners_utils import BaseTuner
 
 import ssmlora
 from ssmlora import SSMLoraConfig, SSMLoraModel
@@ -75,6 +77,12 @@ def test_peft_knows_the_method() -> None:
     assert PEFT_TYPE_TO_CONFIG_MAPPING["SSMLORA"] is SSMLoraConfig
     assert isinstance(PeftConfig.from_peft_type(peft_type="SSMLORA", r=3), SSMLoraConfig)
     importlib.reload(ssmlora)  # registers once
+
+
+def test_a_peft_without_the_hook_for_checkpoints_is_refused(monkeypatch: Any) -> None:
+    monkeypatch.delattr(BaseTuner, "_remap_adapter_state_dict_for_load")
+    with pytest.raises(ImportError, match=r"needs PEFT 0\.21 or later"):
+        importlib.reload(ssmlora)
 
 
 def test_a_peft_with_a_method_of_that_name_is_refused() -> None:
