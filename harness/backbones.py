@@ -45,6 +45,12 @@ EMBEDDED = {
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
 """Architectures whose models carry a first-token pooler, which nothing here uses."""
 
+_VOCABULARIES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
+"""Files of which a folder with a tokenizer has one."""
+
 _TABLES = {"wpe", "embed_positions", "position_embeddings"}
 """What learned position tables are called where they are not those that can be extended."""
 
@@ -85,13 +91,12 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    if not any((backbone.folder / name).is_file() for name in _VOCABULARIES):
+        # transformers would make one with an empty vocabulary, and every word would be unknown
+        raise ValueError(f"there is none in {backbone.folder}: expected tokenizer.json")
     tokenizer = AutoTokenizer.from_pretrained(
         backbone.folder, trust_remote_code=False, local_files_only=True
     )
-    files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
-    if not any((backbone.folder / name).is_file() for name in files):
-        # transformers would make one with an empty vocabulary, and every word would be unknown
-        raise ValueError(f"there is none in {backbone.folder}: expected tokenizer.json")
     if not tokenizer.is_fast:
         raise ValueError(f"{type(tokenizer).__name__} is not a fast one: it gives no offsets")
     if tokenizer.pad_token is None:

@@ -196,7 +196,12 @@ def _seed(seed: int) -> None:
 def _status_of(error: Exception) -> str:
     if isinstance(error, Diverged):
         return "diverged"
-    told_by = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc")
+    told_by = (
+        "can't allocate memory",
+        "Cannot allocate memory",
+        "std::bad_alloc",
+        "error return without exception set",  # Python, with no memory left to make the exception
+    )
     allocator = any(words in str(error) for words in told_by)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or allocator:
         return "oom"

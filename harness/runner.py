@@ -72,6 +72,7 @@ def run_plan(
         done=len(plan.cells) - len(pending),
         failed=sum(r["status"] != "ok" for r in results.values())
         - sum(c.id in results for c in pending),
+        running=min(workers, len(pending)),  # being started
         work_total=sum(cell.work for cell in pending),
     )
     report(progress, None)
@@ -84,12 +85,10 @@ def run_plan(
         except KeyboardInterrupt:
             interrupted = True
     results |= ran
+    runs = _accounts(manifest.get("runs"))
     if pending:
-        manifest["runs"] = [
-            *manifest.get("runs", []),
-            _account(ran, time.monotonic() - started, workers),
-        ]
-    manifest |= _totals(manifest.get("runs", []))
+        runs.append(_account(ran, time.monotonic() - started, workers))
+    manifest |= {"runs": runs, **_totals(runs)}
     manifest["finished"] = not interrupted and len(results) == len(ids)
     folder.write_manifest(manifest)
     return Outcome(results, len(ran), interrupted, manifest)
@@ -111,14 +110,19 @@ def _run(
     # One thread a process: libraries read these when the fork server imports them.
     os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
     engine: Engine = LocalEngine(limits.cell_seconds)
+    memory = None if limits.cell_gib is None else int(limits.cell_gib * 2**30)
+
+    def fill() -> None:
+        while queue and progress.running < workers:
+            cell = queue.pop()
+            log = folder.logs.resolve() / f"{cell.id}.log"
+            engine.start(Job(cell, backbone, machine, log, memory, plan.tasks_dir, threads=1))
+            progress.running += 1
+
+    progress.running = 0
     try:
-        while queue or progress.running:
-            while queue and progress.running < workers:
-                cell = queue.pop()
-                memory = None if limits.cell_gib is None else int(limits.cell_gib * 2**30)
-                log = folder.logs.resolve() / f"{cell.id}.log"
-                engine.start(Job(cell, backbone, machine, log, memory, plan.tasks_dir, threads=1))
-                progress.running += 1
+        fill()
+        while progress.running:
             for result in engine.finished(timeout=0.5):
                 folder.write_result(result)
                 ran[result["id"]] = result
@@ -126,6 +130,7 @@ def _run(
                 progress.done += 1
                 progress.failed += result["status"] != "ok"
                 progress.work_done += next(c.work for c in pending if c.id == result["id"])
+                fill()
                 report(progress, result)
     finally:
         engine.stop()
@@ -137,6 +142,13 @@ def _account(ran: dict[str, dict[str, Any]], wall: float, workers: int) -> dict[
     phases = ("train", "eval", "probe")
     busy = sum(r["seconds"].get(name, 0.0) for r in ran.values() for name in phases)
     return {"cells": len(ran), "wall_s": wall, "busy_s": busy, "workers": workers}
+
+
+def _accounts(runs: Any) -> list[dict[str, Any]]:
+    """Earlier accounts, as far as a manifest that anyone may have edited has them."""
+    keys = {"wall_s", "busy_s", "workers"}
+    listed = runs if isinstance(runs, list) else []
+    return [run for run in listed if isinstance(run, dict) and keys <= set(run)]
 
 
 def _totals(runs: list[dict[str, Any]]) -> dict[str, Any]:

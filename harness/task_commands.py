@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from harness.errors import BadInput
+from harness.errors import BadInput, printable, told
 from tasks import TaskError, discover, load_task
 
 
 def list_tasks(tasks_dir: Path | None) -> None:
     """Print one line a task, and why the broken ones are not among them."""
     found = discover(tasks_dir)
+    width = max(map(len, [*found, *found.broken]))
     for name in sorted(found):
         metadata = found[name].metadata
-        click.echo(f"{name:<14} {metadata.family:<16} {metadata.title}")
+        click.echo(f"{name:<{width}}  {metadata.family:<14}  {metadata.title}")
     for name, reason in sorted(found.broken.items()):
-        click.echo(f"{name:<14} broken: {reason}")
+        click.echo(f"{name:<{width}}  broken: {printable(reason)}")
 
 
 def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
@@ -37,6 +38,10 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
         click.echo(render_card(task_card(task, offsets, task.metadata.lengths)))
     except TaskError as error:
         raise BadInput(f"tasks: {error}") from None
+    except (BadInput, OSError):
+        raise
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        raise BadInput(f"tasks: '{name}' fails: {type(error).__name__}: {told(error)}") from None
 
 
 def write_task(name: str, tasks_dir: Path | None) -> None:

@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaModel
+from safetensors.torch import load_file, save_file
+from transformers import (
+    GPT2Config,
+    GPT2Model,
+    LlamaConfig,
+    LlamaModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from harness.backbones import EMBEDDED, Backbone, find_backbone, load_classifier, load_tokenizer
+from harness.cli import main
 from harness.errors import BadInput
+from tests.harness.conftest import TINY
 from tests.harness.test_batches import TOKENIZER
 
 MINILM = find_backbone("minilm")
@@ -113,6 +123,70 @@ def test_what_is_no_model_is_refused(tiny_llama: Path) -> None:
     (tiny_llama / "config.json").unlink()
     with pytest.raises(BadInput, match=r"has no config\.json"):
         find_backbone(str(tiny_llama))
+
+
+def test_weights_that_lack_tensors_are_refused(tiny_llama: Path) -> None:
+    weights = tiny_llama / "model.safetensors"
+    tensors = {k: v for k, v in load_file(weights).items() if "layers.1." not in k}
+    save_file(tensors, weights, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"lack 9 tensors of the model, such as layers\.1\."):
+        load_classifier(find_backbone(str(tiny_llama)), 2, 16, 0.0, 0)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tiny_llama: Path) -> None:
+    for path in tiny_llama.glob("*token*"):
+        path.unlink()
+    with pytest.raises(ValueError, match=r"there is none in .* expected tokenizer\.json"):
+        load_tokenizer(Backbone("x", tiny_llama, ""))
+
+
+def test_positions_that_begin_behind_the_padding(tmp_path: Path) -> None:
+    config = RobertaConfig(
+        vocab_size=3000, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=66, pad_token_id=1,
+    )  # fmt: skip
+    RobertaModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    found = find_backbone(str(tmp_path))
+    short, long = (load_classifier(found, 2, n, 0.0, 1).eval() for n in (64, 150))
+    long.classifier.load_state_dict(short.classifier.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(short(**batch(64)).logits, long(**batch(64)).logits)
+        assert bool(torch.isfinite(long(**batch(150)).logits).all())
+
+
+def test_positions_that_cannot_be_extended_are_refused(tmp_path: Path) -> None:
+    config = GPT2Config(
+        vocab_size=3000, n_embd=16, n_layer=1, n_head=2, n_positions=64,
+        bos_token_id=1, eos_token_id=1,
+    )  # fmt: skip
+    GPT2Model(config).save_pretrained(tmp_path)
+    load_classifier(find_backbone(str(tmp_path)), 2, 64, 0.0, 0)
+    with pytest.raises(ValueError, match="gpt2 knows 64 positions, and 65 tokens are asked for"):
+        load_classifier(find_backbone(str(tmp_path)), 2, 65, 0.0, 0)
+
+
+def test_a_folder_is_tried_before_a_run(
+    tiny_llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(TINY.replace("minilm", str(tiny_llama)))
+    assert main(["plan", str(sweep)]) == 0
+    changes = {
+        "tokenizer.json": "tokenizer: there is none",
+        "config.json": "is not a valid JSON file",
+        "model.safetensors": "model.safetensors: Error while deserializing header",
+    }
+    for name, expected in changes.items():
+        good = (tiny_llama / name).read_bytes()
+        (tiny_llama / name).write_bytes(good[: len(good) // 2])
+        if name == "tokenizer.json":
+            (tiny_llama / name).unlink()
+        capsys.readouterr()
+        assert main(["plan", str(sweep)]) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1, lines
+        assert expected in lines[0]
+        (tiny_llama / name).write_bytes(good)
 
 
 def test_a_hub_name_is_read_from_the_cache_alone(

@@ -28,6 +28,17 @@ CHANGES = {
     "length as truth": ("probe: {lengths: [true]}", "valid integer"),
     "a method without a name": ("probe: {lengths: [64], steps: 0}", "probe.steps"),
     "python tag": ("seeds: !!python/object/apply:os.system ['echo']", "only plain YAML data"),
+    "plain tag": ("seeds: !!int abc", "only plain YAML data"),
+    "alias": ("seeds: &a [*a]", "the alias *a is refused"),
+    "a list for a key": ("? [a, b]\n: 1", "a key must be one word"),
+    "impossible date": ("seeds: 2020-99-99", "month must be in 1..12"),
+    "a number of 5000 digits": (f"seeds: [{'9' * 5000}]", "not readable as YAML"),
+    "nested deeply": (f"seeds: {'[' * 3000}", "nested too deeply"),
+    "a key with a line end": ('"a\\nb\\e[31m": 1', "a\\nb\\x1b[31m: unknown key"),
+    "a list for keys": ("limits: [1]", "limits: expected keys and values: cell_seconds, cell_gib"),
+    "truth as a number": ("limits: {cell_seconds: yes}", "cell_seconds: expected a number"),
+    "endless": ("limits: {cell_gib: .inf}", "limits.cell_gib: input should be a finite number"),
+    "more than any machine": ("limits: {cell_gib: 1.0e+300}", "less than or equal to 1048576"),
     "key twice": ("name: again", "the key 'name' stands twice"),
     "not yaml": ("seeds: [0", "not readable as YAML"),
     "seed twice": ("seeds: [1, 1]", "1 stands twice"),
@@ -53,6 +64,20 @@ REPLACED = {
     "density over one": ("density: 0.5", "density: 1.5", "less than or equal to 1"),
     "placement": ("density: 0.5", "placement: alternat", "Did you mean 'alternate'?"),
     "target": ("density: 0.5", "target: attentoin", "Did you mean 'attention'?"),
+    "density true": ("density: 0.5", "density: true", "density.0: expected a number (found True)"),
+    "no density": ("density: 0.5", "density: []", "at least 1 item"),
+    "case": ("lora: {density: 0.5}", "SSMLoRA: {}", "Did you mean 'ssmlora'?"),
+    "option of another kind": (
+        "density: 0.5", "use_rslora: maybe", "use_rslora: expected a valid boolean (found 'maybe')",
+    ),
+    "option out of range": ("density: 0.5", "lora_dropout: 7", "between 0 and 1, but got 7"),
+    "option in words": (
+        "lora: {density: 0.5}", "ssmlora: {init: nonsense}", "init must be one of ('paper'",
+    ),
+    "option of words": ("density: 0.5", "bias: nonsense", "cannot be built on minilm: Requested"),
+    "option that is no data": ("density: 0.5", "loftq_config: 2020-01-01", "expected numbers"),
+    "option that moves the sites": ("density: 0.5", "exclude_modules: [query]", "unknown key"),
+    "option that lacks": ("lora: {density: 0.5}", "adalora", "`total_step` is None"),
     "method option": ("density: 0.5", "densty: 0.5", "Did you mean 'density'?"),
     "task": ("newsgroups", "newsgroup", "Did you mean 'newsgroups'?"),
     "backbone": ("minilm", "minilmm", "Did you mean 'minilm'?"),
@@ -63,7 +88,7 @@ REPLACED = {
         "train.test_examples: 5000 are asked for, and the task 'newsgroups' has 912",
     ),
     "rate": ("lr: 1.0e-3", "lr: -1", "train.lr"),
-    "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr"),
+    "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr: expected a number, or tuned"),
     "no study": ("lr: 1.0e-3", "lr: tuned", "make tune"),
     "no lengths": ("lengths: [32]\n", "", "training cells need both"),
     "name": ("name: tiny", "name: ../up", "name"),
@@ -72,7 +97,8 @@ REPLACED = {
         "full: {density: 0.5}",
         "takes no settings but lr",
     ),
-}
+    "unknown settings of full": ("lora: {density: 0.5}", "full: {foo: 1}", "full.foo: full"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REPLACED)
@@ -102,6 +128,52 @@ def test_files(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -
     assert "cannot be written" in refused(capsys, "run", tiny, "--out", in_the_way / "out")
     assert "not a result folder" in refused(capsys, "report", tmp_path)
     assert "no results" in refused(capsys, "tuned", tmp_path)
+
+
+PLUG_INS = {
+    "prepare raises": "def prepare(self): raise KeyError('corpus')",
+    "prepare exits": "def prepare(self): raise SystemExit(0)",
+    "splits raises": "def splits(self, length, seed): raise RuntimeError('torn')",
+    "splits are none": "def splits(self, length, seed): return None",
+    "cannot be made": "def __init__(self): raise ValueError('no')",
+}
+
+
+@pytest.mark.parametrize("case", PLUG_INS)
+def test_broken_plug_ins(
+    case: str, tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "broken.py").write_text(
+        "from tasks.newsgroups import Newsgroups\n"
+        "class Broken(Newsgroups):\n"
+        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'broken'})\n"
+        f"    {PLUG_INS[case]}\n"
+    )
+    words = ["--tasks-dir", tmp_path / "plugins", "--set", "tasks=[broken]"]
+    message = refused(capsys, "run", tiny, "--out", tmp_path / "out", *words)
+    assert "tasks: the plug-in 'broken' fails: " in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_card_of_a_broken_plug_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from tasks.newsgroups import Newsgroups\n"
+        "class Broken(Newsgroups):\n"
+        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'broken'})\n"
+        "    def prepare(self): raise KeyError('corpus')\n"
+    )
+    message = refused(capsys, "tasks", "broken", "--tasks-dir", tmp_path)
+    assert "'broken' fails: KeyError: 'corpus'" in message
+
+
+def test_a_study_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: 0.1, tries: []}]\n")
+    path = tmp_path / "sweep.yaml"
+    path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned"))
+    assert "tuned.yaml has no learning rate for LoRA 1/2" in refused(capsys, "plan", path)
+    (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: .nan, tries: []}]\n")
+    assert "entries.0.lr: input should be a finite number" in refused(capsys, "plan", path)
 
 
 def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,12 +26,22 @@ def workers(run: subprocess.Popen[str], at_least: int) -> list[psutil.Process]:
     """Wait for the processes of cells: children of the fork server that the run started."""
 
     def found() -> list[psutil.Process]:
-        below = psutil.Process(run.pid).children(recursive=True)
-        servers = {p.pid for p in below if "forkserver" in " ".join(p.cmdline())}
-        return [p for p in below if p.ppid() in servers]
+        return [p for server in servers(run) for p in server.children()]
 
     wait_for(lambda: len(found()) >= at_least, 60)
     return found()
+
+
+def servers(run: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The fork server, if it runs."""
+
+    def is_one(process: psutil.Process) -> bool:
+        try:
+            return "forkserver" in " ".join(process.cmdline())
+        except psutil.Error:
+            return False  # it has just died
+
+    return [process for process in psutil.Process(run.pid).children() if is_one(process)]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

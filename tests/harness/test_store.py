@@ -48,6 +48,52 @@ def test_a_torn_file_counts_as_no_result(tmp_path: Path) -> None:
         assert folder.results()[ID]["status"] == "ok"
 
 
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", "null", '{"id": "x", "status": "ok"}', "[" * 99999]
+)
+def test_what_is_no_result_counts_as_none(content: str, tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        (folder.cells / f"{ID}.json").write_text(content)
+        (folder.cells / "ffffffffffff.json").mkdir()
+        assert folder.results() == {}
+        assert folder.write_result(result()).name == f"{ID}.retry1.json"
+
+
+def test_files_of_the_user_stay(tmp_path: Path) -> None:
+    mine = [tmp_path / "notes.tmp", tmp_path / "deep" / "draft.tmp", tmp_path / "cells" / "a.tmp"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    (tmp_path / "sweep.yaml.tmp").mkdir()
+    with RunFolder(tmp_path):
+        assert all(path.exists() for path in mine)
+
+
+def test_a_disk_that_is_full_and_a_folder_that_went_away(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run") as folder:
+        folder.cells.rename(tmp_path / "aside")
+        with pytest.raises(BadInput, match=r"cells/0123456789ab\.json: cannot be written: No such"):
+            folder.write_result(result())
+    limit = (
+        "import resource, sys; from pathlib import Path; from harness.store import *\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "path = Path(sys.argv[1])\n"
+        "try: write_atomically(path, 'x' * 10000)\n"
+        "except BadInput as error: print(error, [p.name for p in path.parent.iterdir()])"
+    )
+    path = tmp_path / "aside" / "file"
+    call = [sys.executable, "-c", limit, str(path)]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == f"{path}: cannot be written: File too large []\n", done.stderr
+
+
+def test_a_sweep_file_that_is_rubbish_is_kept_aside(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        (tmp_path / "sweep.yaml").write_bytes(b"\xff\xfe")
+        folder.write_sweep(load_sweep(SWEEPS / "smoke.yaml"))
+    assert (tmp_path / "sweep.1.yaml").exists()
+
+
 def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         half = folder.cells / f"{ID}.json.tmp"
@@ -62,6 +108,7 @@ def test_writing_fails_whole(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_atomically(path, "new \ud800")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_second_run_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""Ways for cells and for what starts them to die: each leaves a result or an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.cells import Cell
+from harness.engine import LocalEngine
+from harness.worker import Job
+from tests.harness.conftest import ROOT, cells, start_bench_long
+from tests.harness.test_failures import by_arm, servers, wait_for, workers
+from tests.harness.test_plan import BASE
+
+LONG = "train.examples=512"
+
+
+def plugin(folder: Path, body: str) -> list[object]:
+    """A task that misbehaves once it is in a cell's process; returns the options that use it."""
+    folder.mkdir()
+    (folder / "wild.py").write_text(
+        "import multiprocessing, os, re, time\n"
+        "import numpy as np\n"
+        "from tasks.newsgroups import Newsgroups\n"
+        "class Wild(Newsgroups):\n"
+        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'wild'})\n"
+        "    def splits(self, length, seed):\n"
+        "        splits = super().splits(length, seed)\n"
+        "        if multiprocessing.parent_process() is not None:\n"
+        f"            {body}\n"
+        "        return splits\n"
+    )
+    return ["--tasks-dir", folder, "--set", "tasks=[wild]"]
+
+
+def alive(processes: list[psutil.Process]) -> bool:
+    return any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def ended(run: subprocess.Popen[str]) -> str:
+    """All it printed."""
+    stdout, stderr = run.communicate(timeout=120)
+    assert "Traceback" not in stdout + stderr
+    assert "Warning" not in stderr, stderr
+    return stdout + stderr
+
+
+@pytest.mark.slow
+def test_a_cell_that_holds_the_interpreter_dies_with_the_run(tmp_path: Path, tiny: Path) -> None:
+    """A regular expression that never ends lets no other thread of its process run."""
+    words = plugin(
+        tmp_path / "plugins", "print('stuck', flush=True); re.match('(a+)+$', 'a' * 99 + 'b')"
+    )
+    out = tmp_path / "out"
+    run = start_bench_long("run", tiny, "--out", out, *words)
+    logs = out / "logs"
+    wait_for(lambda: any("stuck" in p.read_text() for p in logs.glob("*.log")), 60)
+    running = workers(run, 1)
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate()
+    wait_for(lambda: not alive(running), 2)
+
+
+@pytest.mark.slow
+def test_a_dead_cell_is_not_waited_for_because_of_what_it_left_behind(
+    tmp_path: Path, tiny: Path
+) -> None:
+    body = "os.fork() or time.sleep(40); os.kill(os.getpid(), 9)"
+    words = plugin(tmp_path / "plugins", body)
+    run = start_bench_long("run", tiny, "--out", tmp_path / "out", *words)
+    assert run.wait(timeout=35) == 1
+    assert "killed by signal 9" in by_arm(tmp_path / "out")["LoRA 1/2"]["error"]["message"]
+
+
+@pytest.mark.slow
+def test_labels_and_names_may_be_numpys(tmp_path: Path, tiny: Path) -> None:
+    body = (
+        "splits = type(splits)(*[[e._replace(id=np.int64(i), label=np.int64(e.label))"
+        " for i, e in enumerate(part)] for part in splits])"
+    )
+    run = start_bench_long("run", tiny, "--out", tmp_path / "out", *plugin(tmp_path / "p", body))
+    ended(run)
+    assert run.returncode == 0
+    assert {r["status"] for r in cells(tmp_path / "out").values()} == {"ok"}
+
+
+@pytest.mark.slow
+def test_the_server_that_starts_cells_may_die(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out"
+    run = start_bench_long("run", tiny, "--out", out, "--workers", 1, "--set", LONG)
+    wait_for(lambda: bool(servers(run)), 30)
+    time.sleep(0.5)
+    servers(run)[0].kill()  # while it imports
+    running = workers(run, 1)
+    wait_for(lambda: bool(list((out / "logs").glob("*.log"))), 30)
+    servers(run)[0].kill()  # while a cell runs
+    wait_for(lambda: not alive(running), 10)
+    ended(run)
+    assert run.returncode == 1
+    outcome = by_arm(out)
+    assert outcome["LoRA 1/2"]["error"]["type"] == "ProcessDied"
+    assert outcome["TF-IDF"]["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_server_imports(tmp_path: Path, tiny: Path) -> None:
+    run = start_bench_long("run", tiny, "--out", tmp_path / "out")
+    wait_for(lambda: bool(servers(run)), 30)
+    time.sleep(0.5)
+    os.killpg(run.pid, signal.SIGINT)
+    assert "interrupted: 0 of 2 cells" in ended(run)
+    assert run.returncode == 130
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_when_nobody_reads_its_lines(tmp_path: Path, tiny: Path) -> None:
+    run = start_bench_long("run", tiny, "--out", tmp_path / "out")
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.stderr.read() == ""
+    assert run.wait(timeout=120) == 0
+    assert (tmp_path / "out" / "report" / "index.html").exists()
+
+
+COUNTS = """
+import sys
+from pathlib import Path
+from harness.plan import make_plan
+from harness.runner import run_plan
+from harness.store import RunFolder
+from harness.sweep import load_sweep
+path = Path(sys.argv[1])
+plan = make_plan(load_sweep(path, ["seeds=[0, 1]"]), path)
+seen = []
+with RunFolder(path.parent / "out") as folder:
+    run_plan(plan, folder, 2, (), lambda now, _: seen.append((now.done, now.running)))
+print(seen)
+"""
+
+
+@pytest.mark.slow
+def test_how_many_cells_run_is_told(tiny: Path) -> None:
+    call = [sys.executable, "-c", COUNTS, str(tiny)]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "[(0, 2), (1, 2), (2, 2), (3, 1), (4, 0)]\n", done.stderr
+
+
+def test_a_terminal_that_knows_ascii_only(tiny: Path) -> None:
+    call = [sys.executable, "-m", "harness", "plan", str(tiny)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "newsgroups ? LoRA 1/2" in done.stdout
+
+
+def test_the_command_without_the_benchmarks_packages() -> None:
+    code = "import sys; sys.modules['click'] = None; import harness.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bench-long: the package click is not installed: pip install 'bench-long[bench]'\n"
+    )
+
+
+def _half_a_result(job: Job, results: object) -> None:
+    descriptor = results.fileno()  # type: ignore[attr-defined]
+    os.write(descriptor, (1000).to_bytes(4, "big") + b'{"id"')
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_half_a_result_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is killed while it sends."""
+    import harness.engine
+
+    monkeypatch.setattr(harness.engine, "work", _half_a_result)
+    monkeypatch.setattr(harness.engine, "PRELOAD", ["json"])
+    engine = LocalEngine(30)
+    cell: Cell = BASE
+    engine.start(Job(cell, tmp_path, {}, tmp_path / "log", None, None, threads=1))
+    (result,) = engine.finished(20)
+    assert result["status"] == "error"
+    assert "killed by signal 9" in result["error"]["message"]
