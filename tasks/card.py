@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tasks.base import Example, Splits, Task
-from tasks.baseline import tfidf_baseline
+from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.baseline import Target, baseline
+from tasks.conformance import targets
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""
@@ -20,22 +21,24 @@ TRAIN, TEST = 1_000, 500
 """Examples behind the baselines, and behind the lengths."""
 
 SPECIAL = 2
-"""Tokens that a model adds to a text; a length in tokens counts them."""
+"""Tokens that a model adds to a text (to two texts one more); a length in tokens counts them."""
 
 
 def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[str, Any]:
     """Describe a task; the result holds numbers, strings, lists and dictionaries only.
 
-    `examples` and `labels` are counted at the longest of `lengths`; `tokens` holds quantiles of
-    the uncut length of the test texts there, without special tokens. `rows` has for each length:
-    `truncated`, the share of test texts that are cut; `majority`, the accuracy of the training
-    texts' most frequent label; and `tfidf`, that of TF-IDF with logistic regression trained on the
-    first TRAIN texts. Both accuracies are on the first TEST test texts, cut to the length.
+    `examples` and `labels` are counted at the longest of `lengths`; several labels of an example
+    count once each, and those of a choice are the places of the right answer. `tokens` holds
+    quantiles of the uncut length of the test examples there (two texts together, the longest
+    answer of a choice), without special tokens. `rows` has for each length: `truncated`, the share
+    of test texts that are cut; `majority`, the score of the training texts' most frequent answer;
+    and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
+    in the task's metric, on the first TEST test texts, cut to the length.
     """
     metadata = task.metadata
     longest = task.splits(max(lengths), 0)
     ends = _Ends(tokenizer)
-    sizes = sorted(len(ends(example)) for example in longest.test[:TEST])
+    sizes = sorted(ends.size(example) for example in longest.test[:TEST])
     marks = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1}
     return {
         **{
@@ -45,7 +48,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
         **{field: getattr(metadata, field) for field in ("revision", "licence", "citation")},
         "examples": {name: len(part) for name, part in _parts(longest)},
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
-        "labels": {name: _count(part, metadata.labels) for name, part in _parts(longest)},
+        "labels": {name: _count(part, metadata) for name, part in _parts(longest)},
         "tokens": {mark: sizes[round(q * (len(sizes) - 1))] for mark, q in marks.items()},
         "rows": [_row(task, ends, length) for length in lengths],
     }
@@ -76,7 +79,9 @@ def render_card(card: dict[str, Any]) -> str:
             f"{row['length']:>8}{row['truncated']:>12.1%}{row['majority']:>12.3f}"
             f"{row['tfidf']:>12.3f}"
         )
-    lines.append(f"(accuracies: first {TRAIN:,} training and {TEST} test texts, cut to the length)")
+    lines.append(
+        f"({card['metric']}: first {TRAIN:,} training and {TEST} test texts, cut to the length)"
+    )
     return "\n".join(lines)
 
 
@@ -87,39 +92,95 @@ class _Ends:
         self._tokenizer = tokenizer
         self._known: dict[str, array[int]] = {}
 
-    def __call__(self, example: Example) -> array[int]:
-        if example.text not in self._known:
-            self._known[example.text] = array(
-                "l", (end for _, end in self._tokenizer(example.text))
-            )
-        return self._known[example.text]
+    def __call__(self, text: str) -> array[int]:
+        if text not in self._known:
+            self._known[text] = array("l", (end for _, end in self._tokenizer(text)))
+        return self._known[text]
+
+    def cut(self, text: str, room: int) -> str:
+        """The first `room` tokens of a text."""
+        ends = self(text)
+        return text[: ends[room - 1] if room else 0] if len(ends) > room else text
+
+    def size(self, example: Example) -> int:
+        """Tokens of an example, the longest of its choices counted."""
+        return len(self(example.text)) + max(len(self(other)) for other in _seconds(example))
+
+
+def _seconds(example: Example) -> list[str]:
+    """What stands after the text: nothing, the other text, or the question with each answer."""
+    choices = example.choices or ("",)
+    return [f"{example.second} {choice}".strip() for choice in choices]
+
+
+def _kept(example: Example, ends: _Ends, metadata: TaskMetadata, length: int) -> list[str]:
+    """The rows of an example as a model sees them: cut as the harness cuts them.
+
+    A pair loses the end of whichever text is longer, a choice the end of its text.
+    """
+    room = _room(metadata, length)
+    if metadata.family == "pair":
+        short, long = sorted((len(ends(example.text)), len(ends(example.second))))
+        most = max(room - short, room - room // 2) if short + long > room else long
+        least = min(short, room // 2) if short + long > room else short
+        swap = len(ends(example.text)) > len(ends(example.second))
+        first, second = (most, least) if swap else (least, most)
+        return [f"{ends.cut(example.text, first)}\n{ends.cut(example.second, second)}"]
+    rows = []
+    for other in _seconds(example):
+        text = ends.cut(example.text, max(0, room - len(ends(other))))
+        rows.append(f"{text}\n{other}" if other else text)
+    return rows
+
+
+def _room(metadata: TaskMetadata, length: int) -> int:
+    return max(1, length - SPECIAL - (metadata.family in ("pair", "choice")))
 
 
 def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
+    metadata = task.metadata
     splits = task.splits(length, 0)
     train, test = splits.train[:TRAIN], splits.test[:TEST]
-    room = max(1, length - SPECIAL)
+    room = _room(metadata, length)
 
-    def cut(examples: Sequence[Example]) -> list[str]:
-        kept = ((example.text, ends(example)) for example in examples)
-        return [text[: e[room - 1]] if len(e) > room else text for text, e in kept]
+    def rows(examples: Sequence[Example]) -> list[str]:
+        return [row for example in examples for row in _kept(example, ends, metadata, length)]
 
-    labels = [example.label for example in train]
-    truth = [example.label for example in test]
-    common = Counter(labels).most_common(1)[0][0]
-    predicted = tfidf_baseline(cut(train), labels, cut(test))
+    answers, truth = ([_target(metadata, e) for e in part] for part in (train, test))
+    common = Counter(answers).most_common(1)[0][0]
+    predicted = baseline(metadata, rows(train), answers, rows(test))
     return {
         "length": length,
-        "truncated": sum(len(ends(example)) > room for example in test) / len(test),
-        "majority": truth.count(common) / len(truth),
-        "tfidf": sum(p == y for p, y in zip(predicted, truth, strict=True)) / len(truth),
+        "truncated": sum(ends.size(example) > room for example in test) / len(test),
+        "majority": _score([common] * len(truth), truth),
+        "tfidf": _score(predicted, truth),
     }
+
+
+def _target(metadata: TaskMetadata, example: Example) -> Target:
+    return example.labels if metadata.family == "multilabel" else example.label
+
+
+def _score(predicted: Sequence[Target], truth: Sequence[Target]) -> float:
+    """Micro-averaged F1 over labels, which for one label each is the share of right answers."""
+    said, there = (
+        [{answer} if isinstance(answer, int) else set(answer) for answer in answers]
+        for answers in (predicted, truth)
+    )
+    total = sum(map(len, said)) + sum(map(len, there))
+    return 2 * sum(len(s & t) for s, t in zip(said, there, strict=True)) / max(1, total)
 
 
 def _parts(splits: Splits) -> list[tuple[str, Sequence[Example]]]:
     return list(zip(Splits._fields, splits, strict=True))
 
 
-def _count(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, int]:
-    counts = Counter(example.label for example in examples[:COUNTED])
-    return {name: counts[label] for label, name in enumerate(labels)}
+def _count(examples: Sequence[Example], metadata: TaskMetadata) -> dict[str, int]:
+    given = [targets(metadata, example) for example in examples[:COUNTED]]
+    counts = Counter(label for labels in given for label in labels)
+    names: Sequence[str] = metadata.labels
+    if metadata.family == "choice":
+        names = [f"answer {place + 1}" for place in range(len(examples[0].choices))]
+    named = {name: counts[label] for label, name in enumerate(names)}
+    bare = sum(not labels for labels in given)
+    return {**named, "(none)": bare} if metadata.family == "multilabel" else named

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
-from tasks.base import Example, Splits, Task
+from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.duplicates import near_duplicates
 
 MOST = 5_000
@@ -19,77 +19,145 @@ HEAD = 200
 BALANCED = 1.5
 """Most frequent over rarest label, in the training split of a task that says it is balanced."""
 
+_FIELDS = {
+    "classification": (),
+    "pair": ("second",),
+    "multilabel": ("labels",),
+    "choice": ("second", "choices"),
+}
+"""What an example of a family may hold beside its name and text; all but multilabel: a label."""
+
 
 def violations(task: Task, length: int) -> list[str]:
     """Return what is wrong with a task's examples for `length` tokens; an empty list: nothing.
 
-    Checked on the first MOST examples of each split: names and texts, labels in range and balanced
-    as stated, the same seed giving the same, the test split the same for every seed, no text nor
-    near-duplicate of it in two splits, no label given away by its own name at the beginning.
+    Checked on the first MOST examples of each split: names and texts, the fields of the family,
+    labels in range and balanced as stated (for a choice: the place of the right answer), the same
+    seed giving the same, the test split the same for every seed, no text nor near-duplicate of it
+    in two splits, no label given away by its own name at the beginning.
+
+    A pair is copied if both of its texts are, in either order: a passage may come with another
+    question. Of a choice the text alone counts.
     """
     first, again, other = (_head(task.splits(length, seed)) for seed in (0, 0, 1))
-    found = list(_shape(task, first))
+    found = list(_shape(task.metadata, first))
+    found += _labels(task.metadata, first)
     if first != again:
         found.append("two readings with one seed differ")
     if first.test != other.test or first.validation != other.validation:
         found.append("the seed changes the validation or the test split")
     if first.train == other.train and len(first.train) > 5:
         found.append("the seed does not change the order of the training split")
-    found += _shared(first)
-    found += _given_away(task, first)
+    found += _shared(task.metadata, first)
+    found += _given_away(task.metadata, first)
     return found
+
+
+def targets(metadata: TaskMetadata, example: Example) -> tuple[int, ...]:
+    """The labels of an example, one but for several labels; of a choice the right one's place."""
+    return example.labels if metadata.family == "multilabel" else (example.label,)
 
 
 def _head(splits: Splits) -> Splits:
     return Splits(*(list(part[:MOST]) for part in splits))
 
 
-def _shape(task: Task, splits: Splits) -> Iterator[str]:
-    labels = range(len(task.metadata.labels))
-    for name, part in zip(Splits._fields, splits, strict=True):
+def _named(splits: Splits) -> list[tuple[str, Sequence[Example]]]:
+    return list(zip(Splits._fields, splits, strict=True))
+
+
+def _shape(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
+    allowed = _FIELDS[metadata.family]
+    for name, part in _named(splits):
         if not part:
             yield f"{name} is empty"
         if len({example.id for example in part}) < len(part):
             yield f"{name} has two examples with one id"
         if any(not example.text.strip() for example in part):
             yield f"{name} has an empty text"
-        if any(example.label not in labels for example in part):
+        if metadata.family == "pair" and any(not example.second.strip() for example in part):
+            yield f"{name} has an empty second text"
+        for field in ("second", "labels", "choices"):
+            if field not in allowed and any(getattr(example, field) for example in part):
+                yield f"{name} fills '{field}', which the family {metadata.family} does not have"
+    if metadata.family == "choice":
+        counts = {len(example.choices) for part in splits for example in part}
+        if len(counts) > 1 or min(counts, default=2) < 2:
+            yield f"all examples need the same number of choices, two or more: {sorted(counts)}"
+        for name, part in _named(splits):
+            if any(len(set(e.choices)) < len(e.choices) for e in part):
+                yield f"{name} has an example with two equal choices"
+            if any(not choice.strip() for e in part for choice in e.choices):
+                yield f"{name} has an empty choice"
+
+
+def _labels(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
+    names: Sequence[str] = metadata.labels
+    if metadata.family == "choice":
+        most = max((len(example.choices) for part in splits for example in part), default=0)
+        names = [f"the right choice in place {place + 1}" for place in range(most)]
+    for name, part in _named(splits):
+        given = [targets(metadata, example) for example in part]
+        if any(label not in range(len(names)) for labels in given for label in labels):
             yield f"{name} has a label out of range"
-        missing = set(labels) - {example.label for example in part}
+        if any(list(labels) != sorted(set(labels)) for labels in given):
+            yield f"{name} has labels that do not rise"
+        missing = set(range(len(names))) - set(itertools.chain.from_iterable(given))
         if missing:
-            names = ", ".join(task.metadata.labels[label] for label in sorted(missing))
-            yield f"{name} has no example of {names}"
-    counts = Counter(example.label for example in splits.train)
-    balanced = max(counts.values(), default=0) <= BALANCED * min(counts.values(), default=0)
-    if balanced != task.metadata.balanced:
-        yield f"balanced is stated as {task.metadata.balanced}, and train has {dict(counts)}"
+            yield f"{name} has no example of {', '.join(names[label] for label in sorted(missing))}"
+    counts = Counter(label for example in splits.train for label in targets(metadata, example))
+    rarest = min((counts[label] for label in range(len(names))), default=0)
+    balanced = max(counts.values(), default=0) <= BALANCED * rarest
+    if balanced != metadata.balanced:
+        yield f"balanced is stated as {metadata.balanced}, and train has {dict(counts)}"
 
 
-def _shared(splits: Splits) -> Iterator[str]:
-    texts = [example.text for part in splits for example in part]
-    side = [name for name, part in zip(Splits._fields, splits, strict=True) for _ in part]
+def _shared(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
+    examples = [example for part in splits for example in part]
+    side = [name for name, part in _named(splits) for _ in part]
     tied: Counter[tuple[str, str]] = Counter()
-    for one, two in near_duplicates(texts):
+    for one, two in _near(metadata, examples):
         tied[side[one], side[two]] += 1
-    parts = dict(zip(Splits._fields, splits, strict=True))
+    parts = dict(_named(splits))
     for one_name, two_name in itertools.combinations(parts, 2):
         # A text with very many copies is a form to near_duplicates, so look for copies as well.
-        same = {e.text for e in parts[one_name]} & {e.text for e in parts[two_name]}
-        if same:
+        one_texts, two_texts = (
+            {_content(metadata, example) for example in parts[name]}
+            for name in (one_name, two_name)
+        )
+        if same := one_texts & two_texts:
             yield f"{one_name} and {two_name} share {len(same)} texts"
         if near := tied[one_name, two_name]:
             yield f"{one_name} and {two_name} share {near} near-duplicates"
 
 
-def _given_away(task: Task, splits: Splits) -> Iterator[str]:
+def _content(metadata: TaskMetadata, example: Example) -> Hashable:
+    return frozenset((example.text, example.second)) if metadata.family == "pair" else example.text
+
+
+def _near(metadata: TaskMetadata, examples: Sequence[Example]) -> list[tuple[int, int]]:
+    """Index pairs of near-duplicate examples."""
+    texts = [example.text for example in examples]
+    if metadata.family != "pair":
+        return near_duplicates(texts)
+    size = len(texts)
+    near = set(near_duplicates([*texts, *(example.second for example in examples)]))
+    straight = {(i, j) for i, j in near if j < size and (i + size, j + size) in near}
+    # The first text of one is the second of the other, and the other way round.
+    crossed = {(i, j - size) for i, j in near if i < j - size and (j - size, i + size) in near}
+    return sorted(straight | crossed)
+
+
+def _given_away(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
     examples: Sequence[Example] = [example for part in splits for example in part]
-    counts = Counter(example.label for example in examples)
-    for label, name in enumerate(task.metadata.labels):
+    counts = Counter(label for example in examples for label in targets(metadata, example))
+    for label, name in enumerate(metadata.labels):
         if len(name) < 3:  # a digit, a letter: no name to give away
             continue
         word = re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)
-        seen = Counter(e.label for e in examples if word.search(e.text[:HEAD]))
-        own = seen[label] / max(1, counts[label])
-        others = (seen.total() - seen[label]) / max(1, len(examples) - counts[label])
+        seen = [e for e in examples if word.search(f"{e.text[:HEAD]}\n{e.second[:HEAD]}")]
+        hits = sum(label in targets(metadata, example) for example in seen)
+        own = hits / max(1, counts[label])
+        others = (len(seen) - hits) / max(1, len(examples) - counts[label])
         if own > 0.02 and own > 3 * others:
             yield f"'{name}' begins {own:.0%} of its own texts and {others:.0%} of the others"

@@ -94,6 +94,119 @@ def test_a_card_says_how_much_of_the_length_is_needed() -> None:
         assert part in shown
 
 
+def _drawn(name: str, size: int) -> list[Example]:
+    """Twelve words each; the third from the end tells the label."""
+    draw = random.Random(name)
+    made = []
+    for i in range(size):
+        words = [f"w{draw.randrange(9)}" for _ in range(12)]
+        words[-3] = f"key{i % 2}"
+        made.append(Example(f"{name}{i}", " ".join(words), i % 2))
+    return made
+
+
+class Several(Growing):
+    """Two labels that the same word gives, and texts that have neither."""
+
+    metadata = Growing.metadata.model_copy(update={"family": "multilabel"})
+
+    def splits(self, length: int, seed: int) -> Splits:
+        def part(name: str, size: int) -> list[Example]:
+            return [e._replace(label=-1, labels=((0, 1), ())[e.label]) for e in _drawn(name, size)]
+
+        return Splits(part("a", 90), part("b", 20), part("c", 50))
+
+
+class Pair(Growing):
+    """The first text is of six words and tells nothing; the second tells, near its end."""
+
+    metadata = Growing.metadata.model_copy(update={"family": "pair"})
+
+    def splits(self, length: int, seed: int) -> Splits:
+        def part(name: str, size: int) -> list[Example]:
+            return [e._replace(text="a b c d e f", second=e.text) for e in _drawn(name, size)]
+
+        return Splits(part("a", 90), part("b", 20), part("c", 50))
+
+
+class Choice(Growing):
+    """The right answer is the word that is marked; it stands in the first place a third."""
+
+    metadata = Growing.metadata.model_copy(update={"family": "choice", "labels": ()})
+
+    def splits(self, length: int, seed: int) -> Splits:
+        def part(name: str, size: int) -> list[Example]:
+            return [
+                e._replace(
+                    label=int(i % 3 > 0),
+                    second="q",
+                    choices=("no", "yes yes") if i % 3 else ("yes yes", "no"),
+                )
+                for i, e in enumerate(_drawn(name, size))
+            ]
+
+        return Splits(part("a", 90), part("b", 21), part("c", 51))
+
+
+def test_the_card_of_several_labels() -> None:
+    card = task_card(Several(), words, (10, 14))  # type: ignore[arg-type]
+    assert card["metric"] == "micro_f1"
+    assert card["labels"]["test"] == {"zero": 25, "one": 25, "(none)": 25}
+    short, whole = card["rows"]
+    assert whole["tfidf"] == 1
+    assert short["tfidf"] < 0.9
+    # Every text gets both labels, half of the texts have them: precision 1/2, recall 1.
+    assert whole["majority"] == pytest.approx(2 / 3)
+    shown = render_card(card)
+    assert "(none)" in shown
+    assert "micro_f1: first" in shown
+
+
+def test_the_card_of_a_pair() -> None:
+    # 6 + 12 words and 3 special tokens: the longer loses first, until both have half.
+    card = task_card(Pair(), words, (18, 19, 21))  # type: ignore[arg-type]
+    assert card["tokens"]["median"] == 18
+    lost, kept, whole = card["rows"]
+    assert [row["truncated"] for row in card["rows"]] == [1, 1, 0]
+    assert lost["tfidf"] < 0.9
+    assert kept["tfidf"] == whole["tfidf"] == 1
+
+
+def test_the_card_of_a_choice() -> None:
+    # 12 words, a question of one and an answer of two: 15, and 3 special tokens.
+    card = task_card(Choice(), words, (17, 18))  # type: ignore[arg-type]
+    assert card["labels"]["test"] == {"answer 1": 17, "answer 2": 34}
+    assert card["tokens"]["max"] == 15
+    assert [row["truncated"] for row in card["rows"]] == [1, 0]
+    assert all(row["tfidf"] == 1 for row in card["rows"])
+    assert card["rows"][0]["majority"] == pytest.approx(2 / 3)
+
+
+def test_of_a_choice_the_text_alone_is_cut() -> None:
+    from tasks.card import _Ends, _kept
+
+    example = Example("e", "a b c d e f", 0, second="q", choices=("no", "yes yes"))
+    ends = _Ends(words)
+    assert _kept(example, ends, Choice.metadata, 8) == ["a b c\nq no", "a b\nq yes yes"]
+    assert _kept(example, ends, Choice.metadata, 6) == ["a\nq no", "\nq yes yes"]
+    assert _kept(example, ends, Choice.metadata, 12)[1] == "a b c d e f\nq yes yes"
+
+
+@pytest.mark.parametrize("length", [5, 8, 9, 12, 13, 20, 40])
+@pytest.mark.parametrize("sizes", [(3, 9), (9, 3), (5, 5), (4, 5), (12, 13)])
+def test_a_pair_is_cut_as_the_tokenizer_cuts_it(length: int, sizes: tuple[int, int]) -> None:
+    """The second implementation: drop the last token of the longer one until both fit."""
+    from tasks.card import _Ends, _kept
+
+    first, second = (["abcdefghijklm"[i] for i in range(size)] for size in sizes)
+    example = Example("e", " ".join(first), 0, second=" ".join(second))
+    kept = _kept(example, _Ends(words), Pair.metadata, length)[0].split("\n")
+    while len(first) + len(second) > length - 3:
+        (first if len(first) > len(second) else second).pop()
+    assert sum(len(text.split()) for text in kept) == len(first) + len(second)
+    assert sorted(len(text.split()) for text in kept) == sorted((len(first), len(second)))
+
+
 def test_the_card_of_a_new_task(tmp_path: Path) -> None:
     new_task("mine", tmp_path)
     task = load_task("mine", tmp_path)

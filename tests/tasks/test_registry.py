@@ -90,8 +90,8 @@ def test_a_base_class_with_an_underscore_is_no_task(folder: Path) -> None:
     [
         ("newsgroup", "Did you mean 'newsgroups'?"),
         ("list_ops", "Did you mean 'listops'?"),
-        ("zzz", "There is: listops, newsgroups, pysource."),
-        ("", "There is: listops, newsgroups, pysource."),
+        ("zzz", "There is: arxiv, automaton, "),
+        ("", "There is: arxiv, automaton, "),
     ],
 )
 def test_an_unknown_name_gets_the_nearest(name: str, message: str) -> None:

@@ -1,0 +1,83 @@
+"""A finite automaton: in which of five states does it end that a text of moves runs through?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks.base import Splits, Task, TaskMetadata
+from tasks.card import SPECIAL
+from tasks.lazy import Drawn, generated
+from tasks.pixels import spaced
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+STATES = "abcde"
+MOVES = {"x": "bcdea", "y": "bacde"}
+"""Where a move leads from a, b, c, d and e: round the circle; a and b swapped."""
+
+IDLE = "fghijklmnopqrstuvw"
+"""Letters that lead nowhere."""
+
+FEWEST, MOST = 4, 11
+"""Moves in a text, each number as likely."""
+
+
+class Automaton(Task):
+    """The state that a text such as "c k x m f y w x ..." ends in: the first letter, then moves.
+
+    The moves x (a to b to c to d to e to a) and y (a and b swapped) generate all permutations of
+    five states: the word problem of this group (Barrington, 1989) is beyond what counts of moves
+    can tell, for their order matters. Of these moves a text has 4 to 11 at any length, anywhere,
+    and the rest are letters that lead nowhere: what has to be tracked does not grow with the
+    length, only the span it is spread over. All ends are as likely, the state begun in follows.
+    An example's id ends in `@` and the number of moves.
+    """
+
+    metadata: ClassVar[TaskMetadata] = TaskMetadata(
+        name="automaton",
+        title="State of a five-state permutation automaton (S5) after a text of moves",
+        description="The last state of an automaton; a text is the first state and the moves.",
+        labels=tuple(STATES),
+        source="generated here",
+        revision="generator:1",
+        licence="Apache-2.0 (this generator)",
+        citation=(
+            "Barrington, Bounded-width polynomial-size branching programs recognize exactly those "
+            "languages in NC1, 1989; as a test of models: Merrill et al., The Illusion of State in "
+            "State-Space Models, ICML 2024"
+        ),
+        natural_length=1024,
+        lengths=(64, 128, 256, 512, 1024, 2048, 4096),
+        min_length=64,
+        balanced=True,
+    )
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts of exactly `length` tokens; the seed draws the training texts."""
+
+        def draw(random: Generator, count: int) -> list[Drawn]:
+            return texts(random, count, length - SPECIAL)
+
+        return generated(self.metadata.name, length, seed, draw)
+
+
+def texts(random: Generator, count: int, room: int) -> list[Drawn]:
+    """Draw `count` texts of `room` words, the labels as even as they can be."""
+    import numpy as np
+
+    letters = STATES + IDLE + "".join(MOVES)
+    number = random.integers(FEWEST, MOST + 1, count)
+    text = random.integers(len(STATES), len(STATES + IDLE), (count, room))
+    some = np.arange(room - 1) < number[:, None]
+    text[:, 1:][some] = random.integers(len(STATES + IDLE), len(letters), int(some.sum()))
+    text[:, 1:] = random.permuted(text[:, 1:], axis=1)
+    label = random.permutation(np.arange(count) % len(STATES))
+    # Backwards from the end: each letter has one state that it could have come from.
+    leads = [MOVES.get(letter, STATES) for letter in letters]
+    origin = np.array([[to.index(state) for state in STATES] for to in leads])
+    text[:, 0] = label
+    for column in text.T[:0:-1]:
+        text[:, 0] = origin[column, text[:, 0]]
+    rows = zip(spaced(text), label.tolist(), number.tolist(), strict=True)
+    return [Drawn(written, own, f"@{moves}") for written, own, moves in rows]

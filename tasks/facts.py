@@ -1,0 +1,169 @@
+"""Facts hidden in real text: a small story, its sentences scattered over Usenet postings."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate
+from random import Random
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks import stories
+from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.cache import cached
+from tasks.card import SPECIAL
+from tasks.lazy import Drawn, generated
+from tasks.newsgroups import Newsgroups
+from tasks.wordpiece import tokens
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+RUN = 8
+"""Words in a row that no two splits' postings may share."""
+
+_RULES = "1"
+"""Raised when what is kept of the postings, or what is made of it, changes."""
+
+
+class _Facts(Task):
+    """A story of 6 to 12 facts among the words of real postings, and a question at the end.
+
+    In the manner of BABILong: the facts stand in their order, each at a place drawn uniformly, in a
+    stretch of the newsgroups task's postings (training postings for training texts, and so on; runs
+    of eight words that two splits share are cut out of one). The stretch is as long as fills the
+    length, counted in BERT's WordPiece, but for at most a few tokens. What the stories are like and
+    why counts of words do not give the answer: `tasks/stories.py`.
+    """
+
+    story: ClassVar[Callable[[Random], stories.Story]]
+
+    def prepare(self) -> None:
+        """Check and prepare the postings, and find the vocabulary."""
+        Newsgroups().prepare()
+        tokens("word")
+        _postings()
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts of `length` tokens less a few; the seed draws the training texts."""
+        name = self.metadata.name
+
+        def part(part: str) -> Sequence[Example]:
+            made = generated(name, length, seed, partial(self._draw, part, length - SPECIAL))
+            return getattr(made, part)  # type: ignore[no-any-return]
+
+        return Splits(part("train"), part("validation"), part("test"))
+
+    def _draw(self, part: str, room: int, random: Generator, count: int) -> list[Drawn]:
+        draw = Random(int(random.integers(2**62)))
+        labels = {name: label for label, name in enumerate(self.metadata.labels)}
+        told = [type(self).story(draw) for _ in range(count)]
+        return [Drawn(_hide(draw, part, room, one), labels[one.answer]) for one in told]
+
+
+def _hide(draw: Random, part: str, room: int, story: stories.Story) -> str:
+    """Scatter a story's facts over a stretch of a split's postings."""
+    own = sum(tokens(word) for line in (*story.facts, story.question[:-2]) for word in line.split())
+    words, ends = _words(part)
+    first = draw.randrange(len(words))
+    # Tokens are counted round the end of the last posting, for the longest of texts even twice.
+    goal = (ends[first - 1] if first else 0) + room - own - 1
+    rounds, rest = divmod(goal, ends[-1])
+    stop = rounds * len(words) + bisect_right(ends, rest)
+    hay = [words[place % len(words)] for place in range(first, stop)]
+    places = sorted(draw.randint(0, len(hay)) for _ in story.facts)
+    lines = [" ".join(hay[a:b]) for a, b in zip([0, *places], [*places, len(hay)], strict=True)]
+    mixed = [lines[0], *(x for pair in zip(story.facts, lines[1:], strict=True) for x in pair)]
+    return " ".join([*filter(None, mixed), story.question])
+
+
+@lru_cache(maxsize=3)
+def _words(part: str) -> tuple[list[str], array[int]]:
+    """The words of a split's postings, and up to each of them, itself included, the tokens."""
+    words = [word for example in getattr(_postings(), part) for word in example.text.split()]
+    return words, array("l", accumulate(map(tokens, words)))
+
+
+def _postings() -> Splits:
+    return cached("facts", f"{Newsgroups.metadata.revision} {_RULES}", _build)
+
+
+def _build() -> Splits:
+    """The newsgroups' postings less every run of words that stands in another split as well."""
+    splits = Newsgroups().splits(Newsgroups.metadata.natural_length, 0)
+    seen: set[str] = set()
+    kept: dict[str, list[Example]] = {}
+    for part in ("test", "validation", "train"):
+        examples = sorted(getattr(splits, part))
+        kept[part] = [e._replace(text=_without(e.text.split(), seen)) for e in examples]
+        for example in examples:
+            seen.update(_runs(example.text.split()))
+    return Splits(**kept)
+
+
+def _runs(words: list[str]) -> list[str]:
+    return [" ".join(words[k : k + RUN]) for k in range(len(words) - RUN + 1)]
+
+
+def _without(words: list[str], seen: set[str]) -> str:
+    keep = [True] * len(words)
+    for place, run in enumerate(_runs(words)):
+        if run in seen:
+            keep[place : place + RUN] = [False] * RUN
+    return " ".join(word for word, kept in zip(words, keep, strict=True) if kept)
+
+
+def _metadata(name: str, title: str, labels: tuple[str, ...]) -> TaskMetadata:
+    return TaskMetadata(
+        name=name,
+        title=title,
+        description=(
+            "A question at the end of a Usenet text, answered by facts that are scattered over it."
+        ),
+        labels=labels,
+        source=f"generated here, in {Newsgroups.metadata.source}",
+        revision=f"generator:1,{Newsgroups.metadata.revision}",
+        licence="Apache-2.0 (this generator); " + Newsgroups.metadata.licence,
+        citation=(
+            "after Kuratov et al., BABILong, NeurIPS 2024, and Weston et al., Towards AI-Complete "
+            "Question Answering, 2015"
+        ),
+        natural_length=1024,
+        lengths=(128, 256, 512, 1024, 2048, 4096),
+        min_length=96,
+        balanced=True,
+    )
+
+
+class FactsOne(_Facts):
+    """Where is somebody? One fact tells: the last of the two places he went to."""
+
+    story = stories.one_fact
+    metadata = _metadata("facts_one", "One fact hidden in real text: where is she?", stories.PLACES)
+
+
+class FactsTwo(_Facts):
+    """Where is a thing? Two facts tell: who took or dropped it, and where that one was."""
+
+    story = stories.two_facts
+    metadata = _metadata("facts_two", "Two facts hidden in real text: where is it?", stories.PLACES)
+
+
+class FactsYesno(_Facts):
+    """Is somebody in a certain place?"""
+
+    story = stories.yes_or_no
+    metadata = _metadata("facts_yesno", "Facts hidden in real text: is she there?", ("no", "yes"))
+
+
+class FactsCount(_Facts):
+    """How many things does somebody have? All that he took and dropped must be found."""
+
+    story = stories.count
+    metadata = _metadata(
+        "facts_count",
+        "Facts hidden in real text: how many has she?",
+        ("none", "one", "two", "three"),
+    )

@@ -1,0 +1,214 @@
+"""Tasks from the Hugging Face hub: read from its local cache or from a folder, never fetched."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from abc import abstractmethod
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.rows import SCHEMA_ONLY, Rows, shuffled
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+CUT = 2_000
+"""Validation examples at most, where they are cut from train (a tenth of it, if that is less)."""
+
+_FORMATS = {"parquet": "parquet", "jsonl": "json", "json": "json", "csv": "csv"}
+"""Ending of a file -> reader of the datasets library. Loading scripts are not among them."""
+
+
+class _HubTask(Task):
+    """A repository of data files, one file or more a split, and how a row becomes an example.
+
+    The files are those of `$BENCH_LONG_HUB/<owner>/<name>`, if that folder is there, else those
+    that `hf download` put into the hub's local cache. Rows stay in a memory-mapped Arrow file and
+    become examples when they are read.
+
+    Splits are as published: a text may have a near-duplicate in another. Without a published
+    validation split one is cut from train, never from test; rows with the same first column stay
+    on one side.
+    """
+
+    repository: ClassVar[str]
+    revision: ClassVar[str | None] = None
+    """The commit; None where none could be checked, and the newest is taken."""
+    configuration: ClassVar[str] = ""
+    """The folder of the data files; empty: the repository's own or `data`."""
+    parts: ClassVar[tuple[str, str, str]] = ("train", "validation", "test")
+    """Names of the published splits; an empty one is cut from train."""
+    columns: ClassVar[tuple[str, ...]]
+    """What a row must have; the first is a text."""
+
+    @abstractmethod
+    def example(self, name: str, row: Mapping[str, Any]) -> Example:
+        """Make an example of that name from a row."""
+
+    def prepare(self) -> None:
+        """Check that every split is there and that its first and last rows can be used."""
+        for part in self.splits(self.metadata.min_length, 0):
+            for place in (0, -1):
+                part[place]
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """The same rows at every length; the seed orders train."""
+        folder = self._folder()
+        train = self._load(folder, self.parts[0])
+        test = self._load(folder, self.parts[2])
+        validation = self._load(folder, self.parts[1]) if self.parts[1] else train
+        held: Iterable[int] = range(len(validation))
+        taken: Iterable[int] = range(len(train))
+        if not self.parts[1]:
+            held, taken = self._cut(train)
+        return Splits(
+            self._rows(train, "train", shuffled(taken, seed)),
+            self._rows(validation, self.parts[1] or "train", shuffled(held, 0)),
+            self._rows(test, "test", shuffled(range(len(test)), 0)),
+        )
+
+    def label(self, value: Any) -> int:
+        """A label that is in range.
+
+        Raises:
+            ValueError: it is not; -1 stands for a label that the publishers kept to themselves.
+        """
+        label = int(value)
+        if label not in range(len(self.metadata.labels)):
+            raise ValueError(f"the label {value!r} is none of 0 to {len(self.metadata.labels) - 1}")
+        return label
+
+    def _rows(self, data: Dataset, part: str, order: array[int]) -> Rows:
+        def make(number: int) -> Example:
+            try:
+                return self.example(f"{part}-{number}", data[number])
+            except (TypeError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
+                raise TaskError(
+                    f"{self.metadata.name}: row {number} of '{part}' in {self.repository} is not "
+                    f"what was expected ({_line(error)})"
+                ) from None
+
+        return Rows(make, order)
+
+    def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:
+        """Rows for validation and for train, by the checksum of the first column."""
+        codes, key = array("q"), self.columns[0]
+        # As stored: an image is its file's bytes then, and no object with an address in its name.
+        for batch in train.with_format("arrow").select_columns([key]).iter(1000):
+            codes.extend(zlib.crc32(str(value).encode()) for value in batch[key].to_pylist())
+        most = sorted(codes)[min(CUT, max(1, len(codes) // 10)) - 1]
+        held = array("q", (number for number, code in enumerate(codes) if code <= most))
+        return held, array("q", (number for number, code in enumerate(codes) if code > most))
+
+    def _how(self) -> str:
+        """How the data is got, as one command."""
+        command = f"hf download --repo-type dataset {self.repository}"
+        if self.revision:
+            command += f" --revision {self.revision}"
+        if self.configuration:
+            command += f" --include '{self.configuration}/*'"
+        return f"run `{command}`, or name a folder that holds {self.repository} in $BENCH_LONG_HUB"
+
+    def _folder(self) -> Path:
+        given = os.environ.get("BENCH_LONG_HUB")
+        if given and (Path(given) / self.repository).is_dir():
+            return Path(given) / self.repository
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            return Path(
+                snapshot_download(
+                    self.repository,
+                    repo_type="dataset",
+                    revision=self.revision,
+                    local_files_only=True,
+                )
+            )
+        except (LocalEntryNotFoundError, OSError, ValueError):
+            raise TaskError(
+                f"{self.metadata.name}: the data is not on this machine: {self._how()}"
+            ) from None
+
+    def _load(self, folder: Path, split: str) -> Dataset:
+        """One split, in Arrow; converted once, into the cache."""
+        reader, files = self._files(folder, split)
+        from datasets import disable_progress_bars, load_dataset
+        from datasets.utils import logging
+
+        disable_progress_bars()
+        before = logging.get_verbosity()
+        # What it logs of a damaged file is the file's content; the error below says enough.
+        logging.set_verbosity(logging.CRITICAL)
+        cache = os.environ.get("BENCH_LONG_CACHE") or Path.home() / ".cache" / "bench-long"
+        try:
+            data = load_dataset(
+                reader,
+                data_files=[str(path) for path in files],
+                split="train",
+                cache_dir=str(Path(cache) / "hub"),
+            )
+        except Exception as error:  # each reader has errors of its own
+            raise TaskError(
+                f"{self.metadata.name}: {files[0]} is damaged or no {reader} file "
+                f"({_line(error.__cause__ or error)}): {self._how()}"
+            ) from None
+        finally:
+            logging.set_verbosity(before)
+        self._check(data, files[0])
+        return data
+
+    def _check(self, data: Dataset, file: Path) -> None:
+        """Columns, and the order of the labels where the file knows their names."""
+        missing = [column for column in self.columns if column not in data.column_names]
+        if missing:
+            raise TaskError(
+                f"{self.metadata.name}: {file} has no column '{missing[0]}', only "
+                f"{', '.join(data.column_names)}: another revision? {self._how()}"
+            )
+        for feature in data.features.values():
+            names = getattr(feature, "names", None) or ()
+            same = set(names) == set(self.metadata.labels)
+            if same and tuple(names) != self.metadata.labels:
+                raise TaskError(
+                    f"{self.metadata.name}: {file} numbers its labels otherwise: {', '.join(names)}"
+                )
+
+    def _files(self, folder: Path, split: str) -> tuple[str, list[Path]]:
+        """The reader for a split's files, and the files."""
+        bases = [self.configuration] if self.configuration else ["data", ""]
+        for base in bases:
+            for ending, reader in _FORMATS.items():
+                for form in (f"{split}-*.{ending}", f"{split}.{ending}", f"{split}/*.{ending}"):
+                    if found := sorted((folder / base).glob(form)):
+                        return reader, found
+        scripts = sorted(folder.glob("*.py"))
+        why = f" ({scripts[0].name}, a loading script, is not run)" if scripts else ""
+        raise TaskError(
+            f"{self.metadata.name}: {folder} has no {Path(bases[0]) / split}-*.parquet, nor "
+            f".jsonl, .json or .csv{why}: {self._how()}"
+        )
+
+
+def hub_metadata(**fields: Any) -> TaskMetadata:
+    """Metadata of a hub task: `repository` and `commit` say where its data comes from."""
+    repository, commit = fields.pop("repository"), fields.pop("commit")
+    return TaskMetadata(
+        **{
+            **fields,
+            "description": f"{fields['description']} {SCHEMA_ONLY}",
+            "source": f"the hub's {repository}",
+            "revision": commit or "not pinned",
+            "needs_network": True,
+        }
+    )
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error, short: what a file holds is not to be trusted in a log."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(char if char.isprintable() else "?" for char in lines[0][:120])

@@ -1,0 +1,71 @@
+"""ListOps of the Long Range Arena, the released examples."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.release import REVISION, Lines, find
+from tasks.rows import SCHEMA_ONLY, Rows, shuffled
+
+WORDS = {"[MIN": "min", "[MAX": "max", "[MED": "med", "[SM": "sum", "]": "]"} | {
+    str(digit): str(digit) for digit in range(10)
+}
+"""Symbol of the release -> word, the same words as those of the task `listops`."""
+
+
+class LraListOps(Task):
+    """96,000 / 2,000 / 2,000 expressions, as released; a symbol is a word, parentheses go."""
+
+    metadata: ClassVar[TaskMetadata] = TaskMetadata(
+        name="lra_listops",
+        title="ListOps (Long Range Arena, released examples)",
+        description=(
+            "Value of a nested expression of min, max, median and sum modulo 10 on digits. "
+            f"{SCHEMA_ONLY}"
+        ),
+        labels=tuple("0123456789"),
+        source="the official release: basic_train.tsv, basic_val.tsv, basic_test.tsv",
+        revision=REVISION,
+        licence="Apache-2.0",
+        citation="Tay et al., Long Range Arena, ICLR 2021; Nangia and Bowman, ListOps, 2018",
+        natural_length=951,
+        lengths=(2000,),
+        min_length=2000,
+        balanced=False,
+        needs_network=True,
+    )
+
+    def prepare(self) -> None:
+        """Check that the three files are there and that their first and last rows can be read."""
+        for part in self.splits(2000, 0):
+            for place in (0, -1):
+                part[place]
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """The same expressions at every length; the seed orders train."""
+        train, validation, test = (_lines(part) for part in ("train", "val", "test"))
+        return Splits(
+            _rows(train, "train", seed), _rows(validation, "validation", 0), _rows(test, "test", 0)
+        )
+
+
+def _lines(part: str) -> Lines:
+    name = f"basic_{part}.tsv"
+    lines = Lines(find("lra_listops", f"listops-1000/{name}", f"listops/{name}", name), skip=1)
+    head = Lines(lines.path)
+    if not len(lines) or head[0].split("\t") != ["Source", "Target"]:
+        raise TaskError(f"lra_listops: {lines.path} does not begin with the columns Source, Target")
+    return lines
+
+
+def _rows(lines: Lines, part: str, seed: int) -> Rows:
+    def make(number: int) -> Example:
+        source, _, target = lines[number].partition("\t")
+        symbols = source.replace("(", " ").replace(")", " ").split()
+        unknown = next((symbol for symbol in symbols if symbol not in WORDS), None)
+        if unknown is not None or not symbols or target not in set("0123456789"):
+            raise TaskError(f"lra_listops: {lines.where(number)}: not an expression with its value")
+        return Example(f"{part}-{number}", " ".join(WORDS[s] for s in symbols), int(target))
+
+    return Rows(make, shuffled(range(len(lines)), seed))

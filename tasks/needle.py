@@ -1,0 +1,88 @@
+"""A needle in a haystack: one statement among fillers and other statements tells the colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks.base import Splits, Task, TaskMetadata
+from tasks.card import SPECIAL
+from tasks.lazy import Drawn, generated
+from tasks.words import COLOURS, FILLER, NOUNS, join
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+_WORDS = (*FILLER, *NOUNS, *COLOURS, "the", "is", ".", "which", "colour", "?")
+
+
+class Needle(Task):
+    """The colour of the thing that the question at the end asks for.
+
+    "... the lion is blue . ... the harbor is red . ... which colour is the lion ?" Eight different
+    things have one statement each, eight colours are used once each, and words drawn at random
+    fill the length to the token (counted in BERT's WordPiece, two special tokens included). So
+    every text holds the same words of interest but for the things' names, and no count of words
+    tells the label. Statements stand where a uniform draw puts them, and which of them is asked for
+    does not depend on it: the place of the needle is uniform. An example's id ends in `@` and that
+    place, in percent of the text.
+    """
+
+    metadata: ClassVar[TaskMetadata] = TaskMetadata(
+        name="needle",
+        title="Needle: one of eight statements in a random text answers the question",
+        description=(
+            "Colour of the thing asked for at the end; eight things have a colour each, stated "
+            "once, anywhere in a text of random words."
+        ),
+        labels=COLOURS,
+        source="generated here",
+        revision="generator:1",
+        licence="Apache-2.0 (this generator)",
+        citation=(
+            "after the key-value needles of Hsieh et al., RULER: What's the Real Context Size of "
+            "Your Long-Context Language Models?, COLM 2024"
+        ),
+        natural_length=1024,
+        lengths=(64, 128, 256, 512, 1024, 2048, 4096),
+        min_length=64,
+        balanced=True,
+    )
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts of exactly `length` tokens; the seed draws the training texts."""
+
+        def draw(random: Generator, count: int) -> list[Drawn]:
+            return texts(random, count, length - SPECIAL)
+
+        return generated(self.metadata.name, length, seed, draw)
+
+
+def texts(random: Generator, count: int, room: int) -> list[Drawn]:
+    """Draw `count` texts of `room` words, the labels as even as they can be."""
+    import numpy as np
+
+    def codes(words: str) -> list[int]:
+        return [_WORDS.index(word) for word in words.split()]
+
+    kinds, row = len(COLOURS), np.arange(count)
+    nouns = np.tile(codes(" ".join(NOUNS)), (count, 1))
+    things = random.permuted(nouns, axis=1)[:, :kinds]
+    colours = random.permuted(np.tile(codes(" ".join(COLOURS)), (count, 1)), axis=1)
+    label = random.permutation(row % kinds)
+    asked = (colours == label[:, None] + _WORDS.index(COLOURS[0])).argmax(axis=1)
+    said = np.tile(codes("the ? is ? ."), (count, kinds, 1))
+    said[..., 1], said[..., 3] = things, colours
+    question = np.tile(codes("which colour is the ? ?"), (count, 1))
+    question[:, 4] = things[row, asked]
+    width = said.shape[2]
+    body = room - question.shape[1]
+    filler = body - kinds * width
+    # Where a statement is put among the fillers, and so where its first word comes to stand.
+    gaps = np.sort(random.integers(0, filler + 1, (count, kinds)), axis=1)
+    begin = gaps + width * np.arange(kinds)
+    words = random.integers(0, len(FILLER), (count, room))
+    words[row[:, None, None], begin[..., None] + np.arange(width)] = said
+    words[:, body:] = question
+    place = 100 * begin[row, asked] // body
+    written = zip(join(_WORDS, words), label.tolist(), place.tolist(), strict=True)
+    return [Drawn(text, own, f"@{percent}") for text, own, percent in written]

@@ -1,0 +1,87 @@
+"""Associative recall: the text is a long list of pairs, and the last words ask for one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks.base import Splits, Task, TaskMetadata
+from tasks.card import SPECIAL
+from tasks.lazy import Drawn, generated
+from tasks.words import ADJECTIVES, COLOURS, NOUNS, join
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, "?")
+KEYS = len(ADJECTIVES) * len(NOUNS)
+"""Different keys; as many pairs, 21,600 tokens of them, are in the longest texts."""
+
+
+class Recall(Task):
+    """The value of the key asked for: "cold river red quiet lamp blue ... quiet lamp ?" is blue.
+
+    The text is nothing but pairs, as many as fit: a key is an adjective and a noun and comes once,
+    a value is one of eight colours. In multi-query associative recall (Arora et al.) a text is
+    followed by many queries, each of them scored. A classification has one answer a text, so the
+    query is one, drawn uniformly over the pairs and after all of them were read: the model must
+    still keep every pair, of which there are more the longer the text is. That is what sets it
+    apart from `needle`, where what must be kept does not grow.
+
+    The label is drawn first, and then one of the pairs that have it: how often a colour occurs
+    tells nothing. An example's id ends in `@` and the place of the pair, in percent of the text.
+    """
+
+    metadata: ClassVar[TaskMetadata] = TaskMetadata(
+        name="recall",
+        title="Associative recall: the value of one of very many keys",
+        description=(
+            "The colour that follows a key of two words; the text is a list of such pairs, and "
+            "ends in the key asked for."
+        ),
+        labels=COLOURS,
+        source="generated here",
+        revision="generator:1",
+        licence="Apache-2.0 (this generator)",
+        citation=(
+            "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "
+            "Models, ICLR 2024"
+        ),
+        natural_length=1024,
+        lengths=(64, 128, 256, 512, 1024, 2048, 4096),
+        min_length=64,
+        balanced=True,
+    )
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts of `length` tokens less 0 to 2; the seed draws the training texts."""
+        pairs = min(KEYS, (length - SPECIAL - 3) // 3)
+
+        def draw(random: Generator, count: int) -> list[Drawn]:
+            return texts(random, count, pairs)
+
+        return generated(self.metadata.name, length, seed, draw)
+
+
+def texts(random: Generator, count: int, pairs: int) -> list[Drawn]:
+    """Draw `count` texts of so many pairs (8 or more), the labels as even as they can be."""
+    import numpy as np
+
+    kinds, nouns, colours = len(COLOURS), len(ADJECTIVES), len(ADJECTIVES) + len(NOUNS)
+    keys = np.stack([random.choice(KEYS, pairs, replace=False) for _ in range(count)])
+    values = random.integers(0, kinds, (count, pairs))
+    values[:, :kinds] = np.arange(kinds)
+    values = random.permuted(values, axis=1)
+    label = random.permutation(np.arange(count) % kinds)
+    # Of the pairs that have the label as their value, each is as likely to be asked for.
+    lots = np.where(values == label[:, None], random.random((count, pairs)), -1)
+    asked = lots.argmax(axis=1)
+    words = np.full((count, 3 * pairs + 3), len(_WORDS) - 1)
+    words[:, : 3 * pairs : 3] = keys // len(NOUNS)
+    words[:, 1 : 3 * pairs : 3] = keys % len(NOUNS) + nouns
+    words[:, 2 : 3 * pairs : 3] = values + colours
+    row = np.arange(count)
+    words[:, -3] = words[row, 3 * asked]
+    words[:, -2] = words[row, 3 * asked + 1]
+    place = 100 * asked // pairs
+    written = zip(join(_WORDS, words), label.tolist(), place.tolist(), strict=True)
+    return [Drawn(text, own, f"@{percent}") for text, own, percent in written]

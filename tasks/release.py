@@ -1,0 +1,111 @@
+"""The official release of the Long Range Arena, a folder that the user names in $LRA_DATA."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from tasks.base import TaskError
+
+REVISION = "the official release, read as it is"
+
+_TOPS = ("", "lra_release", "lra_release/lra_release")
+"""Where the release's folders begin, by how it was unpacked."""
+
+_HOW = (
+    "name in $LRA_DATA the folder into which lra_release.gz was unpacked (its address stands in "
+    "the README of github.com/google-research/long-range-arena)"
+)
+
+
+def find(task: str, *places: str) -> Path:
+    """Return the first of `places` that is there, each relative to the release.
+
+    Raises:
+        TaskError: there is none, or no $LRA_DATA.
+    """
+    given = os.environ.get("LRA_DATA")
+    if not given:
+        raise TaskError(f"{task}: the data is not on this machine: {_HOW}")
+    for top in _TOPS:
+        for place in places:
+            if (path := Path(given) / top / place).exists():
+                return path
+    raise TaskError(f"{task}: {given} (from $LRA_DATA) has no {places[0]}: {_HOW}")
+
+
+class Lines(Sequence[str]):
+    """The lines of a file, read one by one; only where each begins is in memory, and cached."""
+
+    def __init__(self, path: Path, skip: int = 0) -> None:
+        self.path, self._skip = path, skip
+        self._starts = _starts(path)
+        self._file = path.open("rb")
+
+    def __len__(self) -> int:
+        """How many lines there are after those skipped."""
+        return max(0, len(self._starts) - 1 - self._skip)
+
+    def __getitem__(self, index: int) -> str:  # type: ignore[override]  # one line at a time
+        """The line, without its end.
+
+        Raises:
+            TaskError: it is no UTF-8.
+        """
+        place = range(len(self))[index] + self._skip
+        start, end = self._starts[place], self._starts[place + 1]
+        try:
+            # Not seek and read: two readers share one file.
+            return os.pread(self._file.fileno(), end - start, start).decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise TaskError(f"{self.path}, line {place + 1}: not UTF-8 text") from None
+
+    def where(self, index: int) -> str:
+        """The file and the number of a line, for messages."""
+        return f"{self.path}, line {index + self._skip + 1}"
+
+
+def _starts(path: Path) -> array[int]:
+    """Where each line begins, and where the last one ends."""
+    stat = path.stat()
+    key = sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
+    folder = Path(os.environ.get("BENCH_LONG_CACHE") or Path.home() / ".cache" / "bench-long")
+    cache = folder / f"lines-{key}.bin"
+    starts = array("q")
+    try:
+        starts.frombytes(cache.read_bytes())
+        if starts and starts[-1] == stat.st_size:
+            return starts
+    except (OSError, ValueError):
+        pass
+    starts, place = array("q", [0]), 0
+    with path.open("rb") as file:
+        for line in file:
+            place += len(line)
+            starts.append(place)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = cache.with_name(f"{cache.name}.{os.getpid()}.tmp")
+        part.write_bytes(starts.tobytes())
+        part.replace(cache)
+    except OSError:
+        pass  # it is made again the next time
+    return starts
+
+
+_SIGNS = [
+    "_" if byte in b" \t\r\n\v\f" else chr(byte) if 32 < byte < 127 else "?" for byte in range(256)
+]
+
+
+def byte_words(text: str, most: int) -> str:
+    """Write a text as its bytes, one word a byte, `most` of them, as the Long Range Arena reads it.
+
+    White space is "_" and what is not printable ASCII is "?": in BERT's WordPiece each word is one
+    token (which also lower-cases letters), so a backbone made for text sees one token a byte.
+    """
+    data = text[:most].encode("utf-8", "surrogatepass")[:most]
+    return " ".join([_SIGNS[byte] for byte in data])

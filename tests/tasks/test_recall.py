@@ -1,0 +1,96 @@
+"""The value of the key asked for, by a dictionary; keys come once, and counts tell nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.random import default_rng
+
+from tasks import load_task
+from tasks.baseline import tfidf_baseline
+from tasks.conformance import violations
+from tasks.recall import KEYS, texts
+from tasks.words import ADJECTIVES, COLOURS, NOUNS
+
+from .tokens import lengths
+
+
+def look_up(text: str) -> tuple[int, int, int]:
+    """(label, place of the pair, pairs) of a text, read as a list of pairs and a key."""
+    *body, first, second, mark = text.split()
+    assert mark == "?"
+    assert len(body) % 3 == 0
+    known: dict[tuple[str, str], int] = {}
+    for adjective, noun, value in zip(body[::3], body[1::3], body[2::3], strict=True):
+        assert (adjective, noun) not in known
+        known[adjective, noun] = COLOURS.index(value)
+    return known[first, second], list(known).index((first, second)), len(known)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(8, 400), st.integers(0, 10**9))
+def test_every_answer_is_that_of_a_dictionary(pairs: int, seed: int) -> None:
+    for text, label, note in texts(default_rng(seed), 8, pairs):
+        found, place, count = look_up(text)
+        assert found == label
+        assert note == f"@{100 * place // pairs}"
+        assert count == pairs
+
+
+def test_pairs_are_as_many_as_fit() -> None:
+    task = load_task("recall")
+    for length, pairs in ((64, 19), (66, 20), (4096, 1363)):
+        assert look_up(task.splits(length, 0).test[0].text)[2] == pairs
+    assert lengths(e.text for e in task.splits(64, 0).test[:100]) == {62}
+    assert lengths(e.text for e in task.splits(509, 0).test[:100]) == {509}
+    assert len(ADJECTIVES) * len(NOUNS) == KEYS == len({*ADJECTIVES}) * len({*NOUNS})
+    assert look_up(texts(default_rng(0), 1, KEYS)[0].text)[2] == KEYS
+
+
+def test_what_is_asked_for_lies_anywhere_and_counts_do_not_tell_it() -> None:
+    from scipy.stats import chisquare, kstest
+
+    train = load_task("recall").splits(256, 0).train[:4000]
+    places = [int(example.id.partition("@")[2]) / 100 for example in train]
+    assert kstest(places, "uniform").statistic < 0.04
+    # The label's colour is among the most frequent ones as often as any other colour.
+    most, expected = 0, 0.0
+    for example in train:
+        counts = Counter(word for word in example.text.split() if word in COLOURS)
+        top = {colour for colour, n in counts.items() if n == max(counts.values())}
+        most += COLOURS[example.label] in top
+        expected += len(top) / len(COLOURS)
+    assert chisquare([most, 4000 - most], [expected, 4000 - expected]).pvalue > 0.01
+
+
+@pytest.mark.parametrize("length", [64, 256])
+def test_words_alone_do_not_tell_the_label(length: int) -> None:
+    splits = load_task("recall").splits(length, 0)
+    train, test = splits.train[:1000], splits.test[:1000]
+    said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
+    right = sum(label == example.label for label, example in zip(said, test, strict=True))
+    assert 0.08 < right / 1000 < 0.17  # chance is .125, four standard deviations .042
+
+
+@pytest.mark.parametrize("length", [64, 128])
+def test_conforms(length: int) -> None:
+    assert violations(load_task("recall"), length) == []
+
+
+def test_seeds() -> None:
+    one, same, two = (load_task("recall").splits(256, seed) for seed in (3, 3, 4))
+    assert one.train[:50] == same.train[:50] != two.train[:50]
+    assert one.test[:50] == two.test[:50]
+    assert Counter(e.label for e in one.train[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
+
+
+def test_the_same_everywhere() -> None:
+    """The texts are pinned: a change of them must raise the revision in the metadata."""
+    task = load_task("recall")
+    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
+    assert task.metadata.revision == "generator:1"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "f0aaeb30cc006afd"
