@@ -8,15 +8,11 @@ from typing import Any
 import torch
 import transformers as hf
 
-SHAPE: dict[str, Any] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-    "vocab_size": 40,
-}
+from tests.ssmlora import tiny
+from tests.ssmlora.tiny import ENDLESS
+
+SHAPE: dict[str, Any] = {**tiny.SHAPE, "num_hidden_layers": 4}
 GROUPED = {**SHAPE, "num_key_value_heads": 1, "head_dim": 8}
-ENDLESS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": None}
 
 FAMILIES: dict[str, Callable[[], Any]] = {
     "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**GROUPED, **ENDLESS)),
@@ -34,20 +30,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "modernbert": lambda: hf.ModernBertForSequenceClassification(
         hf.ModernBertConfig(**SHAPE, **ENDLESS)
     ),
-    "t5": lambda: hf.T5ForConditionalGeneration(
-        hf.T5Config(
-            vocab_size=40,
-            d_model=16,
-            d_kv=8,
-            d_ff=24,
-            num_layers=4,
-            num_heads=2,
-            dropout_rate=0.0,
-            decoder_start_token_id=0,
-            pad_token_id=0,
-            eos_token_id=None,
-        )
-    ),
+    "t5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(**tiny.T5_SHAPE, num_layers=4)),
     "vit": lambda: hf.ViTForImageClassification(
         hf.ViTConfig(
             **{name: size for name, size in SHAPE.items() if name != "vocab_size"},

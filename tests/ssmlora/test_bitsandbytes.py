@@ -14,7 +14,16 @@ from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM
 
 from ssmlora import SSMLoraConfig
-from tests.ssmlora.tiny import distance, furthest, gradients, layers_of, randomise, tokens
+from tests.ssmlora.tiny import (
+    ENDLESS,
+    SHAPE,
+    distance,
+    furthest,
+    gradients,
+    layers_of,
+    randomise,
+    tokens,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama with matrices large enough for a block of 4-bit weights."""
     where = tmp_path_factory.mktemp("base")
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=40,
-        hidden_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        intermediate_size=128,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=None,
-    )
+    shape = {**SHAPE, **ENDLESS, "hidden_size": 64, "intermediate_size": 128}
+    config = LlamaConfig(**shape, num_hidden_layers=4, num_key_value_heads=1)
     LlamaForCausalLM(config).save_pretrained(where)
     return where
 

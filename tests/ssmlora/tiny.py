@@ -22,54 +22,47 @@ torch.set_num_threads(1)
 VOCABULARY = 40
 
 
-def bert(layers: int = 4, **settings: Any) -> Any:
+SHAPE: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "vocab_size": VOCABULARY,
+}
+ENDLESS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": None}
+T5_SHAPE: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 24,
+    "num_heads": 2,
+    "dropout_rate": 0.0,
+    "decoder_start_token_id": 0,
+    "pad_token_id": 0,
+    "eos_token_id": None,
+}
+
+
+def bert(layers: int = 4) -> Any:
     torch.manual_seed(7)
-    config = BertConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=16,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=32,
-        num_labels=3,
-        **settings,
-    )
+    config = BertConfig(**SHAPE, num_hidden_layers=layers, max_position_embeddings=32, num_labels=3)
     return BertForSequenceClassification(config).double().eval()
 
 
-def llama(layers: int = 4, **settings: Any) -> Any:
+def llama(layers: int = 4) -> Any:
     torch.manual_seed(7)
     config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=16,
+        **SHAPE,
+        **ENDLESS,
         num_hidden_layers=layers,
-        num_attention_heads=2,
         num_key_value_heads=1,
-        intermediate_size=24,
         max_position_embeddings=64,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=None,
-        **settings,
     )
     return LlamaForCausalLM(config).double().eval()
 
 
 def t5(layers: int = 3) -> Any:
     torch.manual_seed(7)
-    config = T5Config(
-        vocab_size=VOCABULARY,
-        d_model=16,
-        d_kv=8,
-        d_ff=24,
-        num_layers=layers,
-        num_heads=2,
-        decoder_start_token_id=0,
-        pad_token_id=0,
-        eos_token_id=None,
-        dropout_rate=0.0,
-    )
-    return T5ForConditionalGeneration(config).double().eval()
+    return T5ForConditionalGeneration(T5Config(**T5_SHAPE, num_layers=layers)).double().eval()
 
 
 def tokens(rows: int = 2, length: int = 5, seed: int = 0) -> torch.Tensor:

@@ -150,4 +150,4 @@ def test_the_same_everywhere() -> None:
         assert task.metadata.revision.startswith("generator:1,")
         text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:30])
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
-    assert digests == []
+    assert digests == ["083b7f24", "b1c36ea3", "ea55275c", "73f12144"]
