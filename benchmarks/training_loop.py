@@ -16,12 +16,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from harness.backbones import find_backbone, load_classifier, load_tokenizer
+import harness.preload  # noqa: F401  # as a cell's process has it: the libraries' objects frozen
+from harness.backbones import find_backbone, load_tokenizer
 from harness.batches import Encoded, encode, padded
 from harness.cells import Cell
 from harness.machine import choose_dtype
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
+from harness.models import load_classifier
 from harness.plan import make_plan
 from harness.sweep import load_sweep
 from harness.training import train
@@ -67,7 +69,7 @@ def main() -> None:
     """Print the ratio for each arm of the smoke sweep at one length."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--examples", type=int, default=256)
     parser.add_argument("--pairs", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)

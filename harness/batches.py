@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tasks import Example, TaskMetadata
+from harness.rows import Row, Rower, row_maker
+from harness.token_rows import TokenRows
+from tasks import WRITING, Example, TaskMetadata
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Target = int | tuple[int, ...]
-"""A label, the number of the right choice, or (multilabel) the labels that apply."""
+Target = int | tuple[int, ...] | str | tuple[str, ...] | None
+"""A label, the number of the right choice, the labels that apply (multilabel), a text or the texts
+that are right (generation). None where text is only read (language modelling)."""
+
+IGNORED = -100
+"""A token that no loss is taken on, as transformers and torch have it."""
+
+_CHUNK = 256
+"""Examples that are text and tokens in memory at once."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Encoded:
     """Examples cut to a length, as models take them.
 
@@ -25,21 +34,28 @@ class Encoded:
         ids: token ids by row; an example has `rows` of them, one after the other: one row, or one
             for each of its choices.
         types: segment numbers of the same form, for tokenizers that tell two texts apart.
+        starts: by row, the first token that is learned: 0, or where an answer begins.
         targets: what is right, by example.
         names: by example.
-        kept: the text that was kept, by row, so that a baseline on words sees no more.
+        kept: the text that was kept, by row, so that a baseline on words sees no more; empty
+            unless it was asked for.
         truncated: examples that lost something.
         labels: size of a multilabel target, else 0.
+        writing: whether tokens are learned, and no label.
+        decode: token ids to text.
     """
 
-    ids: list[list[int]]
-    types: list[list[int]] | None
-    targets: list[Target]
-    names: list[str]
-    kept: list[str]
-    truncated: int
+    decode: Callable[[list[int]], str]
     rows: int = 1
     labels: int = 0
+    writing: bool = False
+    ids: TokenRows = field(default_factory=TokenRows)
+    types: TokenRows | None = None
+    starts: list[int] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    truncated: int = 0
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -47,7 +63,8 @@ class Encoded:
 
     def width(self, example: int) -> int:
         """Tokens in an example's longest row."""
-        return max(map(len, self.ids[example * self.rows : (example + 1) * self.rows]))
+        rows = range(example * self.rows, (example + 1) * self.rows)
+        return max(self.ids.size(row) for row in rows)
 
 
 def encode(
@@ -55,109 +72,104 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     length: int,
     metadata: TaskMetadata,
+    most: int | None = None,
+    keep_text: bool = False,
 ) -> Encoded:
-    """Tokenise to at most `length` tokens, special tokens counted.
+    """Tokenise the first `most` examples to at most `length` tokens, special tokens counted.
 
-    A pair is cut from the end of whichever text is longer; of a choice the text is cut and the
-    question with its answer is kept whole.
+    A pair is cut from the end of whichever text is longer; of a choice or a question the text is
+    cut and the rest kept whole. Examples are read a few hundred at a time and go to disk.
 
     Raises:
         ValueError: a question with an answer leaves no room for the text, or the examples have
             different numbers of choices.
     """
-    rows = max((len(example.choices) for example in examples), default=0) or 1
+    count = len(examples) if most is None else min(most, len(examples))
     family = metadata.family
-    if family == "choice" and any(len(example.choices) != rows for example in examples):
-        raise ValueError(f"the examples of '{metadata.name}' have different numbers of choices")
-    first = [e.text for e in examples for _ in range(rows)]
-    second = None
-    if family in ("pair", "choice"):
-        # A tokenizer without a separator would run the texts into each other.
-        gap = "" if tokenizer.sep_token else "\n\n"
-        said = [[f"{e.second} {c}".strip() for c in e.choices] or [e.second] for e in examples]
-        second = [gap + text for texts in said for text in texts]
-    if not first:
-        return Encoded([], None, [], [], [], 0, rows)
-    if family == "choice":
-        _check_room(second or [], tokenizer, length, metadata.name)
-
-    def tokenised(most: int | None) -> Any:
-        return tokenizer(
-            [text[:most] for text in first],
-            [text[:most] for text in second] if second else None,
-            truncation="only_first" if family == "choice" else True,
-            max_length=length,
-            return_offsets_mapping=True,
-        )
-
-    # Few texts have more than 32 characters a token: the rest of them need not be tokenised.
-    most = 32 * length
-    coded = tokenised(most)
-    if any(
-        len(ids) < length and len(text) > most
-        for ids, text in zip(coded["input_ids"], first, strict=True)
-    ):
-        coded = tokenised(None)
-    kept, lost = [], []
-    for row, text in enumerate(first):
-        other = second[row] if second else ""
-        ends = [0, 0]
-        for (_, end), part in zip(
-            coded["offset_mapping"][row], coded.sequence_ids(row), strict=True
-        ):
-            if part is not None:
-                ends[part] = max(ends[part], end)
-        kept.append(text[: ends[0]] + ("\n" + other[: ends[1]] if other else ""))
-        full = len(coded["input_ids"][row]) == length
-        lost.append(full and bool(text[ends[0] :].strip() or other[ends[1] :].strip()))
-    return Encoded(
-        ids=coded["input_ids"],
-        types=coded.get("token_type_ids") if second else None,
-        # Plug-ins may hand on numpy's numbers, which JSON does not know.
-        targets=[
-            tuple(map(int, e.labels)) if family == "multilabel" else int(e.label) for e in examples
-        ],
-        names=[str(e.id) for e in examples],
-        kept=kept,
-        truncated=sum(any(lost[i : i + rows]) for i in range(0, len(lost), rows)),
+    rows = len(examples[0].choices) or 1 if count else 1
+    found = Encoded(
+        decode=lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)),
         rows=rows,
         labels=len(metadata.labels) if family == "multilabel" else 0,
+        writing=family in WRITING,
     )
+    make = row_maker(tokenizer, length, metadata)
+    for start in range(0, count, _CHUNK):
+        _add(found, examples[start : min(start + _CHUNK, count)], make, metadata, keep_text)
+    return found
 
 
-def _check_room(
-    second: list[str], tokenizer: PreTrainedTokenizerBase, length: int, task: str
+def _add(
+    found: Encoded,
+    examples: Sequence[Example],
+    make: Rower,
+    metadata: TaskMetadata,
+    keep_text: bool,
 ) -> None:
-    longest = max(map(len, tokenizer(second)["input_ids"]))
-    if longest + 2 > length:
-        raise ValueError(
-            f"the questions and answers of '{task}' take up to {longest} tokens: {length} leave no "
-            f"room for a text"
-        )
+    many = metadata.family == "choice"
+    if many and any(len(example.choices) != found.rows for example in examples):
+        raise ValueError(f"the examples of '{metadata.name}' have different numbers of choices")
+    rows: list[Row] = make(examples)
+    found.ids.extend(row.ids for row in rows)
+    if rows[0].types is not None:
+        found.types = found.types or TokenRows()
+        found.types.extend(row.types or [] for row in rows)
+    found.starts += [row.start for row in rows]
+    found.names += [str(example.id) for example in examples]
+    found.targets += [_target(example, metadata) for example in examples]
+    if keep_text:
+        found.kept += [row.kept for row in rows]
+    lost = [row.lost for row in rows]
+    found.truncated += sum(any(lost[i : i + found.rows]) for i in range(0, len(lost), found.rows))
+
+
+def _target(example: Example, metadata: TaskMetadata) -> Target:
+    # Plug-ins may hand on numpy's numbers, which JSON does not know.
+    if metadata.family == "multilabel":
+        return tuple(map(int, example.labels))
+    if metadata.family == "generation":
+        return tuple(map(str, example.answers))
+    return None if metadata.family == "language_modelling" else int(example.label)
 
 
 def padded(
     encoded: Encoded, order: Sequence[int], batch_size: int, pad_id: int
 ) -> Iterator[tuple[list[int], dict[str, torch.Tensor], int]]:
     """Yield (examples, model inputs, real tokens) batch by batch, padded to the longest row."""
-    for start in range(0, len(order), batch_size):
-        chosen = list(order[start : start + batch_size])
+    for begin in range(0, len(order), batch_size):
+        chosen = list(order[begin : begin + batch_size])
         places = [i * encoded.rows + k for i in chosen for k in range(encoded.rows)]
-        rows = [encoded.ids[place] for place in places]
-        width = max(map(len, rows))
-        ids = torch.full((len(rows), width), pad_id)
-        mask = torch.zeros((len(rows), width), dtype=torch.long)
-        for row, tokens in enumerate(rows):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        inputs = {"input_ids": ids, "attention_mask": mask}
+        inputs = _stacked([encoded.ids[place] for place in places], pad_id)
+        tokens = int(inputs["attention_mask"].sum())
         if encoded.types is not None:
-            inputs["token_type_ids"] = torch.zeros_like(ids)
-            for row, place in enumerate(places):
-                types = encoded.types[place]
-                inputs["token_type_ids"][row, : len(types)] = torch.tensor(types)
-        inputs["labels"] = _targets([encoded.targets[i] for i in chosen], encoded.labels)
-        yield chosen, inputs, int(mask.sum())
+            types = [encoded.types[place] for place in places]
+            inputs["token_type_ids"] = _stacked(types, 0)["input_ids"]
+        if encoded.writing:
+            inputs["labels"] = _learned(inputs, [encoded.starts[place] for place in places])
+        else:
+            inputs["labels"] = _targets([encoded.targets[i] for i in chosen], encoded.labels)
+        yield chosen, inputs, tokens
+
+
+def prompts(encoded: Encoded, chosen: Sequence[int], pad_id: int) -> dict[str, torch.Tensor]:
+    """What stands before the answers, padded on the left, as generation wants it."""
+    return _stacked([encoded.ids[i][: encoded.starts[i]] for i in chosen], pad_id, left=True)
+
+
+def _stacked(rows: Sequence[list[int]], pad_id: int, left: bool = False) -> dict[str, torch.Tensor]:
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad_id)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for row, tokens in enumerate(rows):
+        place = slice(width - len(tokens), width) if left else slice(len(tokens))
+        ids[row, place] = torch.tensor(tokens)
+        mask[row, place] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def _learned(inputs: dict[str, torch.Tensor], starts: Sequence[int]) -> torch.Tensor:
+    before = torch.arange(inputs["input_ids"].shape[1]) < torch.tensor(starts)[:, None]
+    return inputs["input_ids"].masked_fill(before | (inputs["attention_mask"] == 0), IGNORED)
 
 
 def _targets(targets: Sequence[Target], labels: int) -> torch.Tensor:
@@ -165,13 +177,16 @@ def _targets(targets: Sequence[Target], labels: int) -> torch.Tensor:
         return torch.tensor(targets)
     marks = torch.zeros(len(targets), labels)
     for row, target in enumerate(targets):
-        marks[row, list(target) if isinstance(target, tuple) else target] = 1.0
+        marks[row, list(target) if isinstance(target, tuple) else [target]] = 1.0
     return marks
 
 
-def random_batch(vocabulary: int, batch_size: int, length: int, seed: int) -> dict[str, Any]:
+def random_batch(
+    vocabulary: int, batch_size: int, length: int, seed: int, writing: bool = False
+) -> dict[str, Any]:
     """Full-length random tokens for a probe: nothing is padded and nothing can be learned."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, vocabulary, (batch_size, length), generator=generator)
     labels = torch.randint(0, 2, (batch_size,), generator=generator)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
+    mask = torch.ones_like(ids)
+    return {"input_ids": ids, "attention_mask": mask, "labels": ids.clone() if writing else labels}

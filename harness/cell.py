@@ -15,21 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from harness.backbones import (
-    Backbone,
-    describe_dropout,
-    load_classifier,
-    load_tokenizer,
-)
-from harness.batches import Encoded, Target, encode
+from harness.backbones import Backbone, load_tokenizer
+from harness.batches import Encoded, encode
 from harness.cell_result import new_result
-from harness.cells import BASELINE, Cell
+from harness.cells import BASE, BASELINE, LM_EVAL, Cell
 from harness.errors import told
+from harness.evaluate import Diverged, Evaluation, evaluate
 from harness.heads import outputs_of
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
-from harness.scores import full_scores, validation_scores
-from harness.training import Diverged, attention_kernel, evaluate, probe, train
+from harness.models import describe_dropout, load_classifier, load_language_model
+from harness.scores import each, full_scores, validation_scores
+from harness.training import attention_kernel, probe, train
 from tasks import TaskMetadata, load_task
 
 if TYPE_CHECKING:
@@ -55,6 +52,8 @@ def run_cell(
             _probe(cell, source, result, watch, meter)
         elif cell.method == BASELINE:
             _baseline(cell, source, result, watch, tasks_dir)
+        elif cell.task == LM_EVAL:
+            _only_evaluated(cell, source, result, watch)
         else:
             _train(cell, source, result, watch, meter, tasks_dir)
         result["status"] = "ok"
@@ -83,18 +82,48 @@ def _train(
         result["data"] = _describe_data(cell, training)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
-    outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
-    result["curve"] = outcome["curve"]
-    result["scores"] = outcome["scores"]
-    result["cost"] |= outcome["cost"]
-    if not len(test):
+    if cell.method != BASE:
+        outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
+        result["curve"] = outcome["curve"]
+        result["scores"] = outcome["scores"]
+        result["cost"] |= outcome["cost"]
+    if len(test):
+        meter.reset()
+        with watch.phase("eval"):
+            seen = evaluate(model, cell, test, pad_id, metadata)
+        result["cost"] |= seen.rate.row("eval_tokens_per_s", steady=False)
+        result["cost"]["eval_peak_bytes"] = meter.peak()
+        _score(result, test, seen, metadata)
+    _evaluations(cell, model, tokenizer, result, watch)
+
+
+def _only_evaluated(
+    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch
+) -> None:
+    tokenizer = load_tokenizer(backbone)
+    model = _load(cell, backbone, None, result, watch, tokenizer.pad_token_id)
+    _evaluations(cell, model, tokenizer, result, watch)
+
+
+def _evaluations(
+    cell: Cell, model: Any, tokenizer: Any, result: dict[str, Any], watch: Stopwatch
+) -> None:
+    """Tasks of lm-eval on the model as it now is."""
+    if not cell.evaluations:
         return
-    meter.reset()
+    from harness.evaluations import run_evaluations
+
+    model.eval()
     with watch.phase("eval"):
-        seen = evaluate(model, cell, test, pad_id, metadata)
-    result["cost"] |= seen.rate.row("eval_tokens_per_s", steady=False)
-    result["cost"]["eval_peak_bytes"] = meter.peak()
-    _score(result, test, seen.predicted, metadata)
+        result["evaluations"] = run_evaluations(
+            model,
+            tokenizer,
+            cell.evaluations,
+            cell.length,
+            cell.evaluation_examples or 1,
+            cell.batch_size,
+            cell.evaluation_seconds or 1.0,
+        )
 
 
 def _probe(
@@ -112,19 +141,20 @@ def _baseline(
     from tasks.baseline import baseline
 
     with watch.phase("data"):
-        _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
+        _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
         result["data"] = _describe_data(cell, training)
     with watch.phase("train"):
         texts = validation.kept + test.kept
         predicted = baseline(metadata, training.kept, training.targets, texts)
     held = len(validation)
-    result["scores"] = validation_scores(predicted[:held], validation.targets, metadata.metric)
+    seen = Evaluation(predicted=predicted[:held])
+    result["scores"] = validation_scores(seen, validation.targets, metadata.metric)
     if len(test):
-        _score(result, test, predicted[held:], metadata)
+        _score(result, test, Evaluation(predicted=predicted[held:]), metadata)
 
 
 def _data(
-    cell: Cell, backbone: Backbone, tasks_dir: Path | None
+    cell: Cell, backbone: Backbone, tasks_dir: Path | None, keep_text: bool = False
 ) -> tuple[PreTrainedTokenizerBase, TaskMetadata, list[Encoded]]:
     """The tokenizer, what the task says of itself, and its three splits, cut and encoded."""
     assert cell.task is not None
@@ -132,7 +162,9 @@ def _data(
     task = load_task(cell.task, tasks_dir)
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
     parts = zip(task.splits(cell.length, cell.seed), sizes, strict=True)
-    encoded = [encode(part[:n], tokenizer, cell.length, task.metadata) for part, n in parts]
+    encoded = [
+        encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
+    ]
     return tokenizer, task.metadata, encoded
 
 
@@ -145,14 +177,18 @@ def _load(
     pad_token_id: int | None,
 ) -> Any:
     with watch.phase("load"):
-        model: Any = load_classifier(
-            backbone,
-            outputs_of(metadata) if metadata else 2,
-            cell.length,
-            cell.dropout,
-            pad_token_id,
-            metadata.family if metadata else "classification",
-        )
+        model: Any
+        if cell.writes:
+            model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id)
+        else:
+            model = load_classifier(
+                backbone,
+                outputs_of(metadata) if metadata else 2,
+                cell.length,
+                cell.dropout,
+                pad_token_id,
+                metadata.family if metadata else "classification",
+            )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)
         parameters = list(model.parameters())
@@ -169,20 +205,27 @@ def _load(
     return model
 
 
-def _score(
-    result: dict[str, Any], test: Encoded, predicted: list[Target], metadata: TaskMetadata
-) -> None:
-    scores = full_scores(predicted, test.targets, metadata)
+def _score(result: dict[str, Any], test: Encoded, seen: Evaluation, metadata: TaskMetadata) -> None:
+    said: dict[str, Any] = {"ids": test.names, "labels": None, "predicted": None}
+    if seen.positions is not None:
+        scores = seen.positions.scores()
+        said["scores"] = seen.positions.each()
+    else:
+        scores = full_scores(seen.predicted, test.targets, metadata)
+        said |= {"labels": test.targets, "predicted": seen.predicted}
+    if metadata.family == "generation":
+        said["scores"] = each(seen.predicted, test.targets, metadata.metric)
     result["scores"] = {**(result["scores"] or {}), **scores}
-    result["predictions"] = {"ids": test.names, "labels": test.targets, "predicted": predicted}
+    result["predictions"] = said
 
 
 def _describe_data(cell: Cell, training: Encoded) -> dict[str, Any]:
     common = Counter(training.targets).most_common(1)[0][1]
     return {
         "truncated": training.truncated / len(training),
-        "tokens_median": float(np.median([len(row) for row in training.ids])),
-        "majority": common / len(training),
+        "tokens_median": float(np.median(training.ids.sizes())),
+        # Of texts that are read or written no share is the majority's.
+        "majority": None if training.writing else common / len(training),
         "task_revision": cell.revisions.get("task"),
     }
 

@@ -15,7 +15,16 @@ RECIPE = 1
 BASELINE = "tfidf"
 """The method of the cells that show what a linear model on words gets from the same texts."""
 
-_NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", BASELINE: "TF-IDF"}
+BASE = "base"
+"""The method of the cells that show what the backbone does untrained."""
+
+LM_EVAL = "lm_eval"
+"""The task of the cells that only run tasks of lm-eval, on the untrained backbone."""
+
+_NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", BASELINE: "TF-IDF", BASE: "Base"}
+
+_LATER = ("writes", "evaluations", "evaluation_examples", "evaluation_seconds")
+"""Fields that came after the first results: at their defaults they are no part of an id."""
 
 
 class Cell(BaseModel):
@@ -54,11 +63,21 @@ class Cell(BaseModel):
     dtype: Literal["float32", "bfloat16"]
     device: Literal["cpu", "cuda"]
     revisions: dict[str, str] = {}
+    writes: bool = False
+    """Whether the model predicts tokens (language modelling, generation) and has no classifier."""
+    evaluations: tuple[str, ...] = ()
+    """Tasks of lm-eval that the cell's model is evaluated on."""
+    evaluation_examples: int | None = None
+    evaluation_seconds: float | None = None
 
     @property  # not cached: `model_copy` would carry it to a cell that it is wrong for
     def id(self) -> str:
         """12 hexadecimal digits of the SHA-256 of every field and of RECIPE."""
-        text = json.dumps([RECIPE, self.model_dump()], sort_keys=True, separators=(",", ":"))
+        fields = self.model_dump()
+        for name in _LATER:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
+        text = json.dumps([RECIPE, fields], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -103,6 +122,8 @@ class Cell(BaseModel):
         """
         if self.method == BASELINE:
             return 2000.0
+        if self.method == BASE:
+            return self.length * ((self.test_examples or 0) + (self.evaluation_examples or 0)) + 1.0
         step = 3.6 if self.method == "full" else 3.0
         if self.kind == "probe":
             return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.plan import Plan
+    from harness.store import RunFolder
 
 _SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
 _SET = click.option(
@@ -107,6 +108,7 @@ def run(
             return 130
         page = folder / "report" / "index.html"
         if outcome.ran or not page.exists():
+            _cards(planned, held, console)
             _report([folder], folder / "report")
     print_outcome(outcome, folder, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
@@ -215,6 +217,17 @@ def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan
     from harness.sweep import load_sweep
 
     return make_plan(load_sweep(sweep, overrides), sweep, tasks_dir)
+
+
+def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
+    from harness.cards import write_cards
+
+    with console.status("describing the tasks"):
+        lost = write_cards(
+            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
+        )
+    for line in lost:
+        console.print(line, style="yellow", markup=False, highlight=False)
 
 
 def _report(dirs: Sequence[Path], out: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.cells import Cell
+from harness.cells import BASE, Cell
 from harness.errors import BadInput, nearest
 from harness.sweep import Method
 
@@ -82,7 +82,8 @@ def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
 
 def adapt(model: Any, cell: Cell) -> Adapted:
     """Make `model` trainable as the cell says. LoRA and SSMLoRA get the same sites."""
-    if cell.method == "full":
+    if cell.method in ("full", BASE):
+        model.requires_grad_(cell.method == "full")
         return Adapted(model, None, None)
     from peft import get_peft_model
 
@@ -93,7 +94,8 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     sites = select_sites(candidate_sites(model), cell.density, cell.placement, seed=cell.seed)
     settings: dict[str, Any] = {
         "target_modules": [site.name for site in sites],
-        "modules_to_save": ["classifier"],
+        # PEFT's class for causal language models brings `generate`.
+        **({"task_type": "CAUSAL_LM"} if cell.writes else {"modules_to_save": ["classifier"]}),
         **cell.options,
     }
     config_class = _config_class(cell.method)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from harness import tuned
-from harness.backbones import find_backbone
-from harness.cells import BASELINE, Cell
+from harness.backbones import Backbone, check_writes, find_backbone
+from harness.cells import BASE, BASELINE, LM_EVAL, Cell
 from harness.errors import BadInput, told
 from harness.machine import choose_device, choose_dtype
 from harness.methods import check_method
 from harness.preflight import check_models
 from harness.sweep import Method, Sweep
-from tasks import Task, TaskError, load_task
+from tasks import WRITING, Task, TaskError, load_task
+
+_FROM_LM_EVAL = f"{LM_EVAL}:"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Plan:
     sweep: Sweep
     cells: list[Cell]
     tasks_dir: Path | None
+    backbone: Backbone
+
+    @property
+    def tasks(self) -> list[str]:
+        """The sweep's own tasks, those of lm-eval left out."""
+        return [name for name in self.sweep.tasks if not name.startswith(_FROM_LM_EVAL)]
 
 
 def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan:
@@ -36,8 +45,10 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
             that the task has no examples for, an arm without a tuned learning rate.
     """
-    tasks = {name: _prepared(name, sweep, source, tasks_dir) for name in sweep.tasks}
+    named = [name for name in sweep.tasks if not name.startswith(_FROM_LM_EVAL)]
+    tasks = {name: _prepared(name, sweep, source, tasks_dir) for name in named}
     backbone = find_backbone(sweep.backbone, f"{source}: backbone")
+    evaluated = _evaluations(sweep, backbone, source)
     for entry in sweep.methods:
         check_method(entry, f"{source}: methods.{entry.type}")
     device = choose_device(sweep.device)
@@ -48,37 +59,57 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         "dropout": sweep.train.dropout,
     }
     cells = []
-    rates = tuned.read(source.parent / "tuned.yaml") if _needs_tuned(sweep) else None
+    rates = tuned.read(source.parent / "tuned.yaml") if tasks and _needs_tuned(sweep) else None
     for name, task in tasks.items():
+        family = task.metadata.family
         revisions = {"task": task.metadata.revision, "backbone": backbone.revision}
-        for cell in _train_cells(sweep, {**common, "task": name, "revisions": revisions}):
-            cells.append(
-                cell if cell.lr or cell.method == BASELINE else _with_rate(cell, rates, source)
-            )
-    cells += _probe_cells(
-        sweep, {**common, "task": None, "revisions": {"backbone": backbone.revision}}
-    )
+        place = {**common, "task": name, "writes": family in WRITING, "revisions": revisions}
+        for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {}):
+            given = cell.lr or cell.method in (BASELINE, BASE)
+            cells.append(cell if given else _with_rate(cell, rates, source))
+        for length, seed in product(sweep.lengths, sweep.seeds):
+            settings = _settings(sweep, task, length)
+            own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
+            if family != "language_modelling":  # words tell no linear model what comes next
+                cells.append(Cell(**own, method=BASELINE))
+            if family in WRITING and seed == sweep.seeds[0]:
+                cells.append(Cell(**own, method=BASE))
+    place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
+    writing = bool(cells) and all(cell.writes for cell in cells)
+    cells += _probe_cells(sweep, {**place, "writes": writing or bool(evaluated and not cells)})
+    if evaluated:
+        cells += _evaluation_cells(sweep, _joined({**place, "writes": True}, evaluated))
     check_models(cells, backbone, source)
     unique = {cell.id: cell for cell in cells}
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
     ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.work))
-    return Plan(sweep, ordered, tasks_dir)
+    return Plan(sweep, ordered, tasks_dir, backbone)
 
 
-def _train_cells(sweep: Sweep, common: dict[str, Any]) -> Iterator[Cell]:
-    train = sweep.train
-    settings = train.model_dump(exclude={"lr"})
-    given = None if train.lr == "tuned" else train.lr
+_SIZES = ("examples", "validation_examples", "test_examples")
+
+
+def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
+    """How cells of a task are trained at a length; `all` examples are as many as there are."""
+    settings = sweep.train.model_dump(exclude={"lr"})
+    if "all" in settings.values():
+        splits = task.splits(length, sweep.seeds[0])
+        for key, part in zip(_SIZES, splits, strict=True):
+            settings[key] = len(part) if settings[key] == "all" else settings[key]
+    return settings
+
+
+def _train_cells(
+    sweep: Sweep, task: Task, common: dict[str, Any], evaluated: dict[str, Any]
+) -> Iterator[Cell]:
+    given = None if sweep.train.lr == "tuned" else sweep.train.lr
     for length in sweep.lengths:
-        for seed in sweep.seeds:
-            place = {**common, **settings, "kind": "train", "length": length, "seed": seed}
-            for method in sweep.methods:
-                for arm in _arms(method):
-                    rates: list[float | None] = [*method.lr] or [given]
-                    for lr in rates:
-                        yield Cell(**place, **arm, lr=lr)
-            yield Cell(**place, method=BASELINE)
+        place = {**_joined(common, evaluated), **_settings(sweep, task, length), "kind": "train"}
+        for seed, method in product(sweep.seeds, sweep.methods):
+            rates: list[float | None] = [*method.lr] or [given]
+            for arm, lr in product(_arms(method), rates):
+                yield Cell(**place, **arm, length=length, seed=seed, lr=lr)
 
 
 def _probe_cells(sweep: Sweep, common: dict[str, Any]) -> Iterator[Cell]:
@@ -95,6 +126,36 @@ def _probe_cells(sweep: Sweep, common: dict[str, Any]) -> Iterator[Cell]:
                     batch_size=sweep.probe.batch_size,
                     steps=sweep.probe.steps,
                 )
+
+
+def _evaluation_cells(sweep: Sweep, place: dict[str, Any]) -> Iterator[Cell]:
+    """What lm-eval says of the backbone, untrained, at every length: once each."""
+    batch = sweep.train.batch_size
+    for length in sweep.lengths:
+        yield Cell(
+            **{**place, "task": LM_EVAL}, kind="train", method=BASE, length=length,
+            seed=sweep.seeds[0], batch_size=batch,
+        )  # fmt: skip
+
+
+def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, Any]:
+    """Fields of the cells that run tasks of lm-eval, and what pins these tasks."""
+    names = [n.removeprefix(_FROM_LM_EVAL) for n in sweep.tasks if n.startswith(_FROM_LM_EVAL)]
+    if not names:
+        return {}
+    from harness import evaluations
+
+    check_writes(backbone, f"{source}: backbone")
+    return {
+        "evaluations": tuple(names),
+        "evaluation_examples": sweep.lm_eval.examples,
+        "evaluation_seconds": sweep.lm_eval.seconds,
+        "revisions": evaluations.check(names, sweep.lengths, backbone.folder, f"{source}: tasks"),
+    }
+
+
+def _joined(place: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return {**place, **more, "revisions": {**place["revisions"], **more.get("revisions", {})}}
 
 
 def _arms(method: Method) -> Iterator[dict[str, Any]]:
@@ -144,13 +205,11 @@ def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:
 
 
 def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
-    train = sweep.train
-    asked = (train.examples, train.validation_examples, train.test_examples)
     for length in sweep.lengths:
         splits = task.splits(length, sweep.seeds[0])
-        for name, part, size in zip(splits._fields, splits, asked, strict=True):
-            if len(part) < size:
-                key = "examples" if name == "train" else f"{name}_examples"
+        for name, part, key in zip(splits._fields, splits, _SIZES, strict=True):
+            size = getattr(sweep.train, key)
+            if size != "all" and len(part) < size:
                 raise BadInput(
                     f"{source}: train.{key}: {size} are asked for, and the task "
                     f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens"
@@ -158,7 +217,7 @@ def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
 
 
 def _needs_tuned(sweep: Sweep) -> bool:
-    return bool(sweep.tasks) and sweep.train.lr == "tuned" and not all(m.lr for m in sweep.methods)
+    return sweep.train.lr == "tuned" and not all(m.lr for m in sweep.methods)
 
 
 def _with_rate(cell: Cell, rates: list[tuned.Entry] | None, source: Path) -> Cell:

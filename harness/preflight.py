@@ -13,17 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from harness.backbones import (
-    EMBEDDED,
-    Backbone,
-    load_classifier,
-    load_skeleton,
-    load_tokenizer,
-)
-from harness.cells import BASELINE, Cell
+from harness.backbones import EMBEDDED, Backbone, check_writes, load_tokenizer
+from harness.cells import BASE, BASELINE, Cell
 from harness.errors import BadInput, told
+from harness.models import load_classifier, load_language_model, load_skeleton
 
 _Made = TypeVar("_Made")
 
@@ -37,6 +32,8 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     Raises:
         BadInput: what a cell would have failed with, in one line.
     """
+    if any(cell.writes for cell in cells):
+        check_writes(backbone, f"{source}: backbone")
     foreign = backbone.name not in EMBEDDED
     arms = [
         cell
@@ -61,27 +58,32 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
     weights = [path for path in backbone.folder.glob("*.safetensors") if path.is_file()]
     for path in weights:
         _or_refuse(f"{where}: {path.name}", partial(safe_open, path, framework="pt"))
-    longest = max(cell.length for cell in cells)
-    if sum(path.stat().st_size for path in weights) < _SMALL:
-        _or_refuse(where, partial(load_classifier, backbone, 2, longest, 0.0, None))
-    else:
-        _or_refuse(where, partial(load_skeleton, backbone, longest))
+    for writes in sorted({cell.writes for cell in cells}):
+        longest = max(cell.length for cell in cells if cell.writes == writes)
+        small = sum(path.stat().st_size for path in weights) < _SMALL
+        _or_refuse(where, partial(_load if small else load_skeleton, backbone, longest, writes))
+
+
+def _load(backbone: Backbone, length: int, writes: bool) -> Any:
+    if writes:
+        return load_language_model(backbone, length, 0.0, None)
+    return load_classifier(backbone, 2, length, 0.0, None)
 
 
 def _arms(cells: list[Cell]) -> list[Cell]:
     """One cell of each arm."""
-    fields = ("method", "density", "placement", "rank", "alpha", "options")
+    fields = ("method", "density", "placement", "rank", "alpha", "options", "writes")
     arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
-    return [cell for cell in arms.values() if cell.method != BASELINE]
+    return [cell for cell in arms.values() if cell.method not in (BASELINE, BASE)]
 
 
 def _build(cell: Cell, backbone: Backbone) -> None:
     from harness.methods import adapt
 
     try:
-        adapt(load_skeleton(backbone, cell.length), cell)
+        adapt(load_skeleton(backbone, cell.length, cell.writes), cell)
     except RuntimeError:  # some ways to start an adapter look at the weights
-        adapt(load_classifier(backbone, 2, cell.length, 0.0, None), cell)
+        adapt(_load(backbone, cell.length, cell.writes), cell)
 
 
 @contextmanager

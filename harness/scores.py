@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.batches import Target
 from tasks import TaskMetadata
+from tasks.texts import judge
+
+if TYPE_CHECKING:
+    from harness.evaluate import Evaluation
 
 _DRAWS = 2_000
 """Bootstrap samples behind the interval of a score that is no share of right answers."""
 
 
 def score(predicted: Sequence[Target], targets: Sequence[Target], metric: str) -> float:
-    """The score of predictions: a share of right answers, or micro-averaged F1. 0 for none."""
+    """The score of predictions: a share of right answers, micro-averaged F1, or the mean score of
+    written texts. 0 for none."""
+    if metric in ("rouge_l", "exact_match"):
+        return sum(each(predicted, targets, metric)) / max(1, len(targets))
     if metric == "accuracy":
         return sum(p == y for p, y in zip(predicted, targets, strict=True)) / max(1, len(targets))
     counts = _counts(predicted, targets)
@@ -27,9 +34,11 @@ def full_scores(
 ) -> dict[str, Any]:
     """All that is kept of a test: the score with its 95 % interval, and accuracy's own columns.
 
-    An accuracy's interval is Wilson's; micro-F1's comes from resampling the test texts.
+    An accuracy's interval is Wilson's; that of others comes from resampling the test texts.
     """
     metric = metadata.metric
+    if metadata.family == "generation":
+        return _text_scores(predicted, targets, metric)
     value = score(predicted, targets, metric)
     if metric == "accuracy":
         from scipy.stats import binomtest
@@ -56,11 +65,38 @@ def full_scores(
     return scores
 
 
-def validation_scores(
+def _text_scores(
     predicted: Sequence[Target], targets: Sequence[Target], metric: str
-) -> dict[str, float]:
-    """A point of the validation curve."""
-    value = score(predicted, targets, metric)
+) -> dict[str, Any]:
+    values = np.array(each(predicted, targets, metric))
+    draws = np.random.default_rng(0).integers(0, len(values), (_DRAWS, len(values)))
+    low, high = np.quantile(values[draws].mean(1), [0.025, 0.975])
+    return {
+        "metric": metric,
+        "score": float(values.mean()),
+        "score_low": float(low),
+        "score_high": float(high),
+        "test_examples": len(targets),
+        "rouge_l": score(predicted, targets, "rouge_l"),
+        "exact_match": score(predicted, targets, "exact_match"),
+    }
+
+
+def each(predicted: Sequence[Target], targets: Sequence[Target], metric: str) -> list[float]:
+    """The score of every written text, the best over the texts that are right."""
+    return [
+        max((judge(str(said), str(right), metric) for right in _texts(target)), default=0.0)
+        for said, target in zip(predicted, targets, strict=True)
+    ]
+
+
+def _texts(target: Target) -> Sequence[Any]:
+    return target if isinstance(target, tuple) else (target,)
+
+
+def validation_scores(seen: Evaluation, targets: Sequence[Target], metric: str) -> dict[str, float]:
+    """A point of the validation curve. A loss is its own score: the lower the better."""
+    value = seen.loss if metric == "loss" else score(seen.predicted, targets, metric)
     return {"validation_score": value} | (
         {"validation_accuracy": value} if metric == "accuracy" else {}
     )

@@ -4,6 +4,7 @@ sweep.yaml            the sweep as run (earlier ones stay as sweep.1.yaml, …)
 manifest.json         every cell the sweep stands for, and what running them took
 cells/<id>.json       a cell's outcome; <id>.retry1.json, … where it was run again
 logs/<id>.log         what its process printed, tracebacks included
+cards/<task>.json     what each task's data is like
 results.csv, report/  made from the cells
 """
 
@@ -91,6 +92,15 @@ class RunFolder:
             path = self.cells / f"{result['id']}.retry{attempt}.json"
         write_atomically(path, json.dumps(result, indent=1, allow_nan=True))
         return path
+
+    def write_card(self, name: str, text: str) -> None:
+        """Replace a task's card."""
+        path = self.path / "cards" / f"{name}.json"
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{path.parent}: cannot be written: {error.strerror}") from None
+        write_atomically(path, text)
 
     def write_sweep(self, sweep: Sweep) -> None:
         """Keep the sweep as run; one that differs from the last is kept beside it."""

@@ -45,9 +45,9 @@ class _Strict(BaseModel):
 class Train(_Strict):
     """How every training cell is trained; the same for all arms but the learning rate."""
 
-    examples: Count = 512
-    validation_examples: Count = 200
-    test_examples: Annotated[int, Field(ge=0, strict=True)] = 500
+    examples: Count | Literal["all"] = 512
+    validation_examples: Count | Literal["all"] = 200
+    test_examples: Annotated[int, Field(ge=0, strict=True)] | Literal["all"] = 500
     epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
     lr: LearningRate | Literal["tuned"] = "tuned"
@@ -81,6 +81,13 @@ class Limits(_Strict):
 
     cell_seconds: Annotated[Number, Field(gt=0)] = 3600
     cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
+
+
+class LmEval(_Strict):
+    """How tasks of lm-eval (`tasks: [lm_eval:NAME]`) are run: examples and seconds of each."""
+
+    examples: Count = 50
+    seconds: Annotated[Number, Field(gt=0)] = 600
 
 
 _Item = TypeVar("_Item")
@@ -128,6 +135,7 @@ class Sweep(_Strict):
     ] = [0]
     train: Train = Train()
     probe: Probe | None = None
+    lm_eval: LmEval = LmEval()
     limits: Limits = Limits()
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"

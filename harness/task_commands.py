@@ -23,19 +23,15 @@ def list_tasks(tasks_dir: Path | None) -> None:
 
 def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
     """Print a task's card, its lengths measured by a backbone's tokenizer."""
-    from harness.backbones import find_backbone, load_tokenizer
-    from tasks.card import render_card, task_card
+    from harness.backbones import find_backbone
+    from harness.cards import make_card
+    from tasks.card import render_card
 
     try:
         task = load_task(name, tasks_dir)
         task.prepare()
-        tokenizer = load_tokenizer(find_backbone(backbone, "--backbone"))
-
-        def offsets(text: str) -> list[tuple[int, int]]:
-            coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
-            return [(int(start), int(end)) for start, end in coded["offset_mapping"]]
-
-        click.echo(render_card(task_card(task, offsets, task.metadata.lengths)))
+        found = find_backbone(backbone, "--backbone")
+        click.echo(render_card(make_card(task, found, task.metadata.lengths)))
     except TaskError as error:
         raise BadInput(f"tasks: {error}") from None
     except (BadInput, OSError):

@@ -1,37 +1,23 @@
-"""The training loop, evaluation and the cost probe. Plain PyTorch: nothing between steps."""
+"""The training loop and the cost probe. Plain PyTorch: nothing between steps."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from harness.batches import Encoded, Target, padded, random_batch
+from harness.batches import Encoded, padded, random_batch
 from harness.cells import Cell
-from harness.heads import decide
+from harness.evaluate import Diverged, autocast, evaluate, moved
 from harness.meter import MemoryMeter, Rate, Stopwatch, synchronize
 from harness.scores import validation_scores
 from tasks import TaskMetadata
 
 _LEAST_SECONDS = 1.0
 """A probe measures for at least this long: a few very short steps say little."""
-
-
-class Diverged(Exception):
-    """The loss or an output stopped being a finite number."""
-
-
-@dataclass
-class Evaluation:
-    """Predictions in the order of the examples, mean loss, tokens per second."""
-
-    predicted: list[Target] = field(default_factory=list)
-    loss: float = 0.0
-    rate: Rate = field(default_factory=Rate)
 
 
 def train(
@@ -90,7 +76,7 @@ def train(
                         "examples": step * cell.batch_size,
                         "train_loss": sum(losses) / len(losses),
                         "validation_loss": seen.loss,
-                        **validation_scores(seen.predicted, validation.targets, metadata.metric),
+                        **validation_scores(seen, validation.targets, metadata.metric),
                     }
                 )
                 losses = []
@@ -99,37 +85,11 @@ def train(
     return {
         "curve": curve,
         "cost": {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
-        "scores": {k: v for k, v in curve[-1].items() if k.startswith("validation")},
+        "scores": {
+            "metric": metadata.metric,
+            **{k: v for k, v in curve[-1].items() if k.startswith("validation")},
+        },
     }
-
-
-def evaluate(
-    model: Any, cell: Cell, data: Encoded, pad_id: int, metadata: TaskMetadata
-) -> Evaluation:
-    """Answer every example, longest first, so that little is padded.
-
-    Raises:
-        Diverged: outputs that are not finite.
-    """
-    order = sorted(range(len(data)), key=lambda i: -data.width(i))
-    result = Evaluation(predicted=[-1] * len(order))
-    total = 0.0
-    model.eval()
-    with torch.inference_mode():
-        for chosen, inputs, tokens in padded(data, order, cell.batch_size, pad_id):
-            start = time.perf_counter()
-            with _autocast(cell):
-                output = model(**_moved(inputs, cell.device))
-            logits = output.logits.float()
-            best = decide(logits, metadata.family)
-            result.rate.add(tokens, time.perf_counter() - start)
-            if not bool(torch.isfinite(logits).all()):
-                raise Diverged("the model's outputs are not finite")
-            total += float(output.loss) * len(chosen)
-            for index, answer in zip(chosen, best, strict=True):
-                result.predicted[index] = answer
-    result.loss = total / max(1, len(order))
-    return result
 
 
 def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:
@@ -139,12 +99,12 @@ def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[s
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(trainable, cell)
-    inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed)
+    inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed, cell.writes)
     tokens = cell.batch_size * cell.length
 
     def forward() -> None:
-        with torch.inference_mode(), _autocast(cell):
-            model(**_moved(inputs, cell.device))
+        with torch.inference_mode(), autocast(cell):
+            model(**moved(inputs, cell.device))
 
     meter.reset()
     model.train()
@@ -175,11 +135,11 @@ def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
                 names.add(str(func).removeprefix("aten.").split(".")[0])
             return func(*args, **(kwargs or {}))
 
-    inputs = _moved(random_batch(vocabulary, 1, 16, 0), cell.device)
+    inputs = moved(random_batch(vocabulary, 1, 16, 0, cell.writes), cell.device)
     del inputs["labels"]
     model.train()
-    with _autocast(cell), Watch():  # type: ignore[no-untyped-call]
-        model.encoder(**inputs)
+    with autocast(cell), Watch():  # type: ignore[no-untyped-call]
+        (model if cell.writes else model.encoder)(**inputs)
     kernel = ", ".join(sorted(name.strip("_") for name in names))
     return kernel or "not fused"
 
@@ -191,8 +151,8 @@ def _step(
     trainable: list[torch.nn.Parameter],
     cell: Cell,
 ) -> float:
-    with _autocast(cell):
-        loss = model(**_moved(inputs, cell.device)).loss
+    with autocast(cell):
+        loss = model(**moved(inputs, cell.device)).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trainable, cell.clip)
     optimizer.step()
@@ -226,11 +186,3 @@ def _triangle(total: int, warmup: float) -> Callable[[int], float]:
         return min((step + 1) / rise, max(0.0, (total - step) / max(1, total - rise)))
 
     return factor
-
-
-def _autocast(cell: Cell) -> torch.autocast:
-    return torch.autocast(cell.device, torch.bfloat16, enabled=cell.dtype == "bfloat16")
-
-
-def _moved(inputs: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
-    return inputs if device == "cpu" else {k: v.to(device) for k, v in inputs.items()}

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.cells import BASELINE, Cell
+from harness.cells import BASE, BASELINE, Cell
 from harness.errors import BadInput, explain, read_yaml
 from harness.store import write_atomically
 from harness.sweep import LearningRate
@@ -63,6 +63,8 @@ def read(path: Path) -> list[Entry]:
 def choose(results: list[dict[str, Any]]) -> Study:
     """Choose for each arm the rate with the best mean validation score, then lowest loss.
 
+    A score that is a loss counts with its sign turned, here and in the tries that are kept.
+
     A diverged or failed cell counts as score 0: a rate that fails once is not chosen over one
     that does not. The test split is not looked at.
 
@@ -75,16 +77,19 @@ def choose(results: list[dict[str, Any]]) -> Study:
     )
     for result in results:
         cell = result["cell"]
-        if result["kind"] != "train" or cell["method"] == BASELINE:
+        if result["kind"] != "train" or cell["method"] in (BASE, BASELINE):
             continue
         arm = Cell.model_construct(**cell).arm_key
         key = yaml.safe_dump(arm)
         arms[key] = arm
         scores = result["scores"] or {}
         ok = result["status"] == "ok"
-        value = scores.get("validation_score") if ok else 0.0
+        value = scores.get("validation_score") if ok else None
         loss = scores.get("validation_loss") if ok else float("inf")
-        tries[key][cell["lr"]].append((value or 0.0, float("inf") if loss is None else loss))
+        lower = scores.get("metric") == "loss"  # is better then; a failed cell is the worst
+        worst = float("-inf") if lower else 0.0
+        score = worst if value is None else -value if lower else value
+        tries[key][cell["lr"]].append((score, float("inf") if loss is None else loss))
     if not arms:
         raise BadInput("no training cells are here to choose learning rates from")
     if len({len(t) for t in tries.values()}) > 1:

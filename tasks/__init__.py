@@ -1,9 +1,10 @@
 """Task plug-ins: one file a task. This room knows nothing of the harness and needs no torch."""
 
-from tasks.base import Example, Family, Splits, Task, TaskError, TaskMetadata
+from tasks.base import WRITING, Example, Family, Splits, Task, TaskError, TaskMetadata
 from tasks.registry import Registry, discover, load_task
 
 __all__ = [
+    "WRITING",
     "Example",
     "Family",
     "Registry",

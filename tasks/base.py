@@ -13,15 +13,22 @@ class TaskError(Exception):
     """A task that cannot be used: one line that says what is missing and how to get it."""
 
 
-Family = Literal["classification", "pair", "multilabel", "choice"]
+Family = Literal[
+    "classification", "pair", "multilabel", "choice", "language_modelling", "generation"
+]
 
 METRICS: dict[Family, str] = {
     "classification": "accuracy",
     "pair": "accuracy",
     "choice": "accuracy",
     "multilabel": "micro_f1",
+    "language_modelling": "loss",
+    "generation": "rouge_l",
 }
-"""What a test score is, by family."""
+"""What a test score is, by family. A loss, in nats a token, is better when it is lower."""
+
+WRITING: tuple[Family, ...] = ("language_modelling", "generation")
+"""Families without labels, which need a backbone that predicts the next token."""
 
 
 class Example(NamedTuple):
@@ -31,9 +38,11 @@ class Example(NamedTuple):
         id: unique within its split, the same at every run.
         text: what is cut to the length.
         label: an index into the metadata's labels (classification, pair) or into `choices`.
-        second: pair: the other text, cut like the first; choice: the question, never cut.
+        second: pair: the other text, cut like the first; choice, generation: the question, never
+            cut.
         labels: multilabel: indices into the metadata's labels, rising; may be empty.
         choices: choice: the answers to choose from, never cut.
+        answers: generation: texts that are right, the first is trained on.
     """
 
     id: str
@@ -42,6 +51,7 @@ class Example(NamedTuple):
     second: str = ""
     labels: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 class Splits(NamedTuple):
@@ -61,8 +71,13 @@ class TaskMetadata(BaseModel):
     title: str
     description: str
     family: Family = "classification"
-    labels: tuple[str, ...]
-    """Names of the classes; for a choice between texts that differ by example: empty."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes; empty for a choice between texts that differ by example, and for
+    families that write."""
+    judged_by: Literal["rouge_l", "exact_match"] | None = None
+    """generation: the metric, if it is not the family's own."""
+    answer_tokens: Annotated[int, Field(gt=0)] = 32
+    """generation: tokens of an answer, at most; a text leaves room for them."""
     source: str
     """Where the data comes from, in words."""
     revision: str
@@ -74,14 +89,14 @@ class TaskMetadata(BaseModel):
     lengths: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
     """Lengths in tokens at which the task makes sense."""
     min_length: Annotated[int, Field(gt=0)] = 8
-    balanced: bool
+    balanced: bool = True
     """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
 
     @property
     def metric(self) -> str:
         """What a test score is."""
-        return METRICS[self.family]
+        return self.judged_by or METRICS[self.family]
 
     @field_validator("labels")
     @classmethod
@@ -94,8 +109,12 @@ class TaskMetadata(BaseModel):
     def _labels_of_the_family(self) -> TaskMetadata:
         if self.family == "choice" and self.labels:
             raise ValueError("labels: a choice has none, its examples bring their own")
-        if self.family != "choice" and len(self.labels) < 2:
+        if self.family in WRITING and self.labels:
+            raise ValueError(f"labels: {self.family} has none")
+        if self.family not in ("choice", *WRITING) and len(self.labels) < 2:
             raise ValueError("labels: at least two are needed")
+        if self.judged_by and self.family != "generation":
+            raise ValueError("judged_by: for generation only")
         return self
 
 

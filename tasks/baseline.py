@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.base import TaskMetadata
 
-Target = int | tuple[int, ...]
+Target = int | tuple[int, ...] | str | tuple[str, ...] | None
 
 
 def baseline(
@@ -20,10 +20,12 @@ def baseline(
 
     A choice's texts are its rows, text with question and answer, the rows of an example one after
     the other: the row that looks most like a right one is the answer. Several labels: one model
-    each.
+    each. An answer to be written is that of the training text with the most similar words.
     """
+    if metadata.family == "generation":
+        return _nearest(train_texts, train_targets, texts)
     if metadata.family == "multilabel":
-        sets = [{t} if isinstance(t, int) else set(t) for t in train_targets]
+        sets = [set(t) if isinstance(t, tuple) else {t} for t in train_targets]
         said = [
             tfidf_baseline(train_texts, [int(label in s) for s in sets], texts)
             for label in range(len(metadata.labels))
@@ -59,20 +61,42 @@ def tfidf_baseline(
     return [classes[k] for k in _fit(train_texts, train_labels, texts, max_features).argmax(1)]
 
 
+def _nearest(
+    train_texts: Sequence[str], train_targets: Sequence[Target], texts: Sequence[str]
+) -> list[Target]:
+    """The first right answer of the training text whose TF-IDF vector has the largest cosine."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    if not texts:
+        return []
+    words = _vectorizer(200_000)
+    with threadpool_limits(1):
+        known = words.fit_transform(train_texts)
+        alike = words.transform(texts) @ known.T
+    best = [int(row.argmax()) for row in alike]
+    firsts = [t[0] if isinstance(t, tuple) and t else "" for t in train_targets]
+    return [firsts[k] for k in best]
+
+
 def _fit(
     train_texts: Sequence[str], train_labels: Sequence[int], texts: Sequence[str], features: int
 ) -> Any:
     """Probabilities of shape (texts, labels that occur, rising)."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
-    words = TfidfVectorizer(
-        sublinear_tf=True,
-        token_pattern=r"\w+|[^\w\s]",  # noqa: S106  # a pattern of words, no password
-        max_features=features,
-    )
+    words = _vectorizer(features)
     model = LogisticRegression(C=10, max_iter=1000, random_state=0)
     with threadpool_limits(1):
         model.fit(words.fit_transform(train_texts), train_labels)
         return model.predict_proba(words.transform(texts))
+
+
+def _vectorizer(features: int) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        sublinear_tf=True,
+        token_pattern=r"\w+|[^\w\s]",  # noqa: S106  # a pattern of words, no password
+        max_features=features,
+    )

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.baseline import Target, baseline
 from tasks.conformance import targets
+from tasks.texts import bits, judge
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""
@@ -19,6 +20,11 @@ COUNTED = 5_000
 
 TRAIN, TEST = 1_000, 500
 """Examples behind the baselines, and behind the lengths."""
+
+_BASELINES = {
+    "generation": ("majority", "TF-IDF, nearest"),
+    "language_modelling": ("letters, bits", "LZMA, bits"),
+}
 
 SPECIAL = 2
 """Tokens that a model adds to a text (to two texts one more); a length in tokens counts them."""
@@ -33,7 +39,9 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     answer of a choice), without special tokens. `rows` has for each length: `truncated`, the share
     of test texts that are cut; `majority`, the score of the training texts' most frequent answer;
     and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
-    in the task's metric, on the first TEST test texts, cut to the length.
+    in the task's metric, on the first TEST test texts, cut to the length. `baselines` names them:
+    where text is written, TF-IDF finds the training text whose answer is taken; where text is only
+    read, they are bits that a character takes, each on its own or compressed by LZMA.
     """
     metadata = task.metadata
     longest = task.splits(max(lengths), 0)
@@ -46,6 +54,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
             for field in ("name", "title", "description", "family", "metric", "source")
         },
         **{field: getattr(metadata, field) for field in ("revision", "licence", "citation")},
+        "baselines": list(_BASELINES.get(metadata.family, ("majority", "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
         "labels": {name: _count(part, metadata) for name, part in _parts(longest)},
@@ -73,11 +82,12 @@ def render_card(card: dict[str, Any]) -> str:
         lines.append(f"{label:<{label_width}}" + "".join(f"{share:>12.1%}" for share in shares))
     quantiles = ", ".join(f"{mark} {value:,}" for mark, value in card["tokens"].items())
     lines += ["", f"tokens in a test text: {quantiles}", ""]
-    lines.append(f"{'length':>8}{'truncated':>12}{'majority':>12}{'TF-IDF':>12}")
+    first, second = card["baselines"]
+    lines.append(f"{'length':>8}{'truncated':>12}{first:>16}{second:>18}")
     for row in card["rows"]:
         lines.append(
-            f"{row['length']:>8}{row['truncated']:>12.1%}{row['majority']:>12.3f}"
-            f"{row['tfidf']:>12.3f}"
+            f"{row['length']:>8}{row['truncated']:>12.1%}{row['majority']:>16.3f}"
+            f"{row['tfidf']:>18.3f}"
         )
     lines.append(
         f"({card['metric']}: first {TRAIN:,} training and {TEST} test texts, cut to the length)"
@@ -134,7 +144,8 @@ def _kept(example: Example, ends: _Ends, metadata: TaskMetadata, length: int) ->
 
 
 def _room(metadata: TaskMetadata, length: int) -> int:
-    return max(1, length - SPECIAL - (metadata.family in ("pair", "choice")))
+    answer = metadata.answer_tokens if metadata.family == "generation" else 0
+    return max(1, length - SPECIAL - (metadata.family in ("pair", "choice")) - answer)
 
 
 def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
@@ -146,25 +157,50 @@ def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
     def rows(examples: Sequence[Example]) -> list[str]:
         return [row for example in examples for row in _kept(example, ends, metadata, length)]
 
+    cut = sum(ends.size(example) > room for example in test) / len(test)
+    first, second = _baselines(metadata, train, test, rows)
+    return {"length": length, "truncated": cut, "majority": first, "tfidf": second}
+
+
+def _baselines(
+    metadata: TaskMetadata,
+    train: Sequence[Example],
+    test: Sequence[Example],
+    rows: Callable[[Sequence[Example]], list[str]],
+) -> tuple[float, float]:
+    if metadata.family == "language_modelling":
+        return bits(rows(test))
     answers, truth = ([_target(metadata, e) for e in part] for part in (train, test))
     common = Counter(answers).most_common(1)[0][0]
     predicted = baseline(metadata, rows(train), answers, rows(test))
-    return {
-        "length": length,
-        "truncated": sum(ends.size(example) > room for example in test) / len(test),
-        "majority": _score([common] * len(truth), truth),
-        "tfidf": _score(predicted, truth),
-    }
+    if metadata.family == "generation":
+        said = common[0] if isinstance(common, tuple) else ""
+        return (
+            _written(metadata, [str(said)] * len(test), test),
+            _written(metadata, [str(text) for text in predicted], test),
+        )
+    return _score([common] * len(truth), truth), _score(predicted, truth)
+
+
+def _written(metadata: TaskMetadata, texts: Sequence[str], test: Sequence[Example]) -> float:
+    """Mean score of written texts, the best over the answers that are right."""
+    scores = [
+        max(judge(text, answer, metadata.metric) for answer in example.answers)
+        for text, example in zip(texts, test, strict=True)
+    ]
+    return sum(scores) / len(scores)
 
 
 def _target(metadata: TaskMetadata, example: Example) -> Target:
+    if metadata.family in WRITING:
+        return example.answers
     return example.labels if metadata.family == "multilabel" else example.label
 
 
 def _score(predicted: Sequence[Target], truth: Sequence[Target]) -> float:
     """Micro-averaged F1 over labels, which for one label each is the share of right answers."""
     said, there = (
-        [{answer} if isinstance(answer, int) else set(answer) for answer in answers]
+        [set(answer) if isinstance(answer, tuple) else {answer} for answer in answers]
         for answers in (predicted, truth)
     )
     total = sum(map(len, said)) + sum(map(len, there))

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
-from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.duplicates import near_duplicates
 
 MOST = 5_000
@@ -24,8 +24,10 @@ _FIELDS = {
     "pair": ("second",),
     "multilabel": ("labels",),
     "choice": ("second", "choices"),
+    "language_modelling": (),
+    "generation": ("second", "answers"),
 }
-"""What an example of a family may hold beside its name and text; all but multilabel: a label."""
+"""What an example of a family may hold beside its name, text and (a label or a choice's) label."""
 
 
 def violations(task: Task, length: int) -> list[str]:
@@ -54,7 +56,12 @@ def violations(task: Task, length: int) -> list[str]:
 
 
 def targets(metadata: TaskMetadata, example: Example) -> tuple[int, ...]:
-    """The labels of an example, one but for several labels; of a choice the right one's place."""
+    """The labels of an example, one but for several labels; of a choice the right one's place.
+
+    None where text is read or written.
+    """
+    if metadata.family in WRITING:
+        return ()
     return example.labels if metadata.family == "multilabel" else (example.label,)
 
 
@@ -77,7 +84,11 @@ def _shape(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
             yield f"{name} has an empty text"
         if metadata.family == "pair" and any(not example.second.strip() for example in part):
             yield f"{name} has an empty second text"
-        for field in ("second", "labels", "choices"):
+        if metadata.family == "generation" and not all(
+            e.answers and all(answer.strip() for answer in e.answers) for e in part
+        ):
+            yield f"{name} has an example without an answer, or with an empty one"
+        for field in ("second", "labels", "choices", "answers"):
             if field not in allowed and any(getattr(example, field) for example in part):
                 yield f"{name} fills '{field}', which the family {metadata.family} does not have"
     if metadata.family == "choice":
@@ -92,6 +103,8 @@ def _shape(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
 
 
 def _labels(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
+    if metadata.family in WRITING:
+        return
     names: Sequence[str] = metadata.labels
     if metadata.family == "choice":
         most = max((len(example.choices) for part in splits for example in part), default=0)

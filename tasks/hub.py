@@ -43,7 +43,7 @@ class _HubTask(Task):
     parts: ClassVar[tuple[str, str, str]] = ("train", "validation", "test")
     """Names of the published splits; an empty one is cut from train."""
     columns: ClassVar[tuple[str, ...]]
-    """What a row must have; the first is a text."""
+    """What a row must have; the first is or holds a text."""
 
     @abstractmethod
     def example(self, name: str, row: Mapping[str, Any]) -> Example:

@@ -100,7 +100,7 @@ class PySource(Task):
 
     def prepare(self) -> None:
         """Check that all eight packages are there and fill the cache (the first time, a minute)."""
-        missing = [PACKAGES[name] for name in PACKAGES if _folder(name) is None]
+        missing = [PACKAGES[name] for name in PACKAGES if package_folder(name) is None]
         if missing:
             raise TaskError(
                 f"pysource: needs the packages {', '.join(missing)}: run `make setup`, or "
@@ -136,7 +136,7 @@ def _build() -> Splits:
 
 def _modules(package: str, label: int) -> dict[str, list[Example]]:
     """The modules of a package that are long enough, by folder."""
-    root = _folder(package)
+    root = package_folder(package)
     if root is None:
         raise TaskError(f"pysource: needs the package {PACKAGES[package]}: run `make setup`")
     folders: dict[str, list[Example]] = {}
@@ -159,7 +159,7 @@ def _cut(folders: dict[str, list[Example]]) -> dict[str, list[Example]]:
     return parts
 
 
-def _folder(package: str) -> Path | None:
+def package_folder(package: str) -> Path | None:
     """Where a package's modules lie. Finding a top-level package does not import it."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.base import TaskError
 from tasks.registry import discover
 
-_PLUGIN = '''"""TODO: what one example is, and why its answer needs a long text."""
+_PLUGIN = '''"""Say here what one example is, and why its answer needs a long text."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tasks import Example, Splits, Task, TaskMetadata
 
 
 class {cls}(Task):
-    """TODO: replace this by your data. As written: are there more rises or more falls?"""
+    """To be replaced by your data. As written: are there more rises or more falls?"""
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="{name}",
         title="{name}: rises and falls among numbers",
-        description="TODO: a sentence.",
+        description="Say here what is asked, in a sentence.",
         labels=("falling", "rising"),
         source="generated",
         revision="1",
-        licence="TODO",
+        licence="name the licence of the data",
         citation="none",
         natural_length=100,
         lengths=(64, 128, 256),

@@ -18,9 +18,10 @@ from transformers import (
     RobertaModel,
 )
 
-from harness.backbones import EMBEDDED, Backbone, find_backbone, load_classifier, load_tokenizer
+from harness.backbones import EMBEDDED, Backbone, find_backbone, load_tokenizer
 from harness.cli import main
 from harness.errors import BadInput
+from harness.models import load_classifier
 from tests.harness.conftest import TINY
 from tests.harness.test_batches import TOKENIZER
 

@@ -34,7 +34,7 @@ def metadata(family: Family = "classification") -> TaskMetadata:
 
 
 def one(text: str, length: int = 16) -> Any:
-    return encode([Example("x", text, 1)], TOKENIZER, length, metadata())
+    return encode([Example("x", text, 1)], TOKENIZER, length, metadata(), keep_text=True)
 
 
 @settings(max_examples=60, deadline=None)
@@ -60,14 +60,14 @@ def test_what_stands_behind_a_very_long_word_is_not_lost() -> None:
 
 def test_a_pair_keeps_something_of_both() -> None:
     pair = Example("x", "long " * 100, 2, second="short text")
-    cut = encode([pair], TOKENIZER, 16, metadata("pair"))
+    cut = encode([pair], TOKENIZER, 16, metadata("pair"), keep_text=True)
     assert len(cut.ids[0]) == 16
     assert cut.types is not None
     assert cut.types[0] == [0] * 13 + [1] * 3
     assert cut.kept == ["long " * 10 + "long\nshort text"]
     assert cut.truncated == 1
     (_, inputs, tokens) = next(padded(cut, [0], 1, 0))
-    assert inputs["token_type_ids"].tolist() == cut.types
+    assert inputs["token_type_ids"].tolist() == list(cut.types)
     assert inputs["labels"].tolist() == [2]
     assert tokens == 16
 
@@ -77,7 +77,7 @@ def test_a_choice_has_a_row_for_each_answer_and_cuts_the_text_alone() -> None:
         Example(str(k), f"text {k} " + "long " * 50, k, "which one", choices=("this", "that there"))
         for k in (0, 1)
     ]
-    cut = encode(examples, TOKENIZER, 16, metadata("choice"))
+    cut = encode(examples, TOKENIZER, 16, metadata("choice"), keep_text=True)
     assert (len(cut), cut.rows, len(cut.ids)) == (2, 2, 4)
     assert [kept.split("\n")[1] for kept in cut.kept[:2]] == [
         "which one this",

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.backbones import find_backbone, load_classifier
+from harness.backbones import find_backbone
 from harness.cells import Cell
 from harness.methods import Adapted, adapt
+from harness.models import load_classifier
 from tests.harness.test_plan import BASE
 
 MINILM = find_backbone("minilm")

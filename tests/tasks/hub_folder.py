@@ -71,11 +71,25 @@ def _copa(i: int, draw: random.Random) -> Row:
     }
 
 
+def _book(i: int, draw: random.Random) -> Row:
+    return {"short_book_title": f"Book {i}", "publication_date": 1900, "text": _words(draw)}
+
+
+def _story(i: int, draw: random.Random) -> Row:
+    return {
+        "document": {"id": str(i), "kind": "gutenberg", "summary": {"text": _words(draw)}},
+        "question": {"text": "Who?"},
+        "answers": [{"text": "Mary"}, {"text": "Mary, of course"}],
+    }
+
+
 ROWS: dict[str, Callable[[int, random.Random], Row]] = {
     "imdb": text_row,
     "arxiv": _paper,
     "ecthr": _case,
     "race": _exam,
+    "narrativeqa": _story,
+    "pg19": _book,
     "glue_cola": _uneven(_one, "sentence"),
     "glue_sst2": _one,
     "glue_mrpc": _uneven(_two("sentence1", "sentence2"), "sentence1"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tasks import load_task
 from tasks.baseline import tfidf_baseline
 from tasks.conformance import violations
+from tasks.lazy import _split_of
 from tasks.parity import FEWEST, MOST
 
 from .tokens import lengths
@@ -61,6 +62,12 @@ def test_counts_weigh_little() -> None:
 @pytest.mark.parametrize("length", [64, 128])
 def test_conforms(length: int) -> None:
     assert violations(load_task("parity"), length) == []
+
+
+def test_a_text_has_one_split_that_it_may_stand_in() -> None:
+    splits = load_task("parity").splits(64, 0)
+    for part, examples in splits._asdict().items():
+        assert {_split_of(example.text) for example in examples[:600]} == {part}
 
 
 def test_seeds() -> None:

@@ -135,9 +135,11 @@ def test_folders_are_dealt_whole() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pysource._folder
+    real = pysource.package_folder
     monkeypatch.setattr(
-        pysource, "_folder", lambda name: None if name in {"sympy", "sklearn"} else real(name)
+        pysource,
+        "package_folder",
+        lambda name: None if name in {"sympy", "sklearn"} else real(name),
     )
     with pytest.raises(TaskError, match="sympy, scikit-learn"):
         load_task("pysource").prepare()
@@ -151,8 +153,8 @@ def test_the_revision_names_the_versions() -> None:
 
 def test_finding_the_packages_imports_none() -> None:
     code = (
-        "import sys; from tasks.pysource import PACKAGES, _folder\n"
-        "assert all(_folder(name) for name in PACKAGES)\n"
+        "import sys; from tasks.pysource import PACKAGES, package_folder\n"
+        "assert all(package_folder(name) for name in PACKAGES)\n"
         "print(sorted(set(PACKAGES) & set(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -199,7 +201,7 @@ def test_labels_are_the_packages(real: Splits) -> None:
 
 @pytest.mark.slow
 def test_modules_are_still_the_modules(real: Splits) -> None:
-    root = pysource._folder("torch")
+    root = pysource.package_folder("torch")
     assert root is not None
     for example in real.test[:50]:
         source = (root.parent / example.id).read_text(encoding="utf-8")

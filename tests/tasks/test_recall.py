@@ -67,6 +67,15 @@ def test_what_is_asked_for_lies_anywhere_and_counts_do_not_tell_it() -> None:
     assert chisquare([most, 4000 - most], [expected, 4000 - expected]).pvalue > 0.01
 
 
+def test_few_pairs_are_in_no_order_and_any_of_them_is_asked_for() -> None:
+    from scipy.stats import chi2_contingency
+
+    table = [[0] * 9 for _ in COLOURS]
+    for text, label, _ in texts(default_rng(1), 4000, 9):
+        table[label][look_up(text)[1]] += 1
+    assert chi2_contingency(table).pvalue > 0.001
+
+
 @pytest.mark.parametrize("length", [64, 256])
 def test_words_alone_do_not_tell_the_label(length: int) -> None:
     splits = load_task("recall").splits(length, 0)

@@ -1,0 +1,134 @@
+"""One example -> the rows of token ids that a model sees, by the task's family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks import Example, TaskMetadata
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CHARACTERS = 32
+"""Few texts have more characters a token: the rest of a text need not be tokenised."""
+
+
+class Row(NamedTuple):
+    """Token ids, segment numbers where a tokenizer has them, and what became of the text.
+
+    Attributes:
+        kept: the text that was kept.
+        lost: whether something was cut off.
+        start: the first token that is learned, where tokens are.
+    """
+
+    ids: list[int]
+    types: list[int] | None
+    kept: str
+    lost: bool
+    start: int = 0
+
+
+Rower = Callable[[Sequence[Example]], list[Row]]
+
+
+def row_maker(tokenizer: PreTrainedTokenizerBase, length: int, metadata: TaskMetadata) -> Rower:
+    """Return what makes rows of at most `length` tokens of a family's examples."""
+
+    def judged(examples: Sequence[Example]) -> list[Row]:
+        return _judged(examples, tokenizer, length, metadata)
+
+    def answered(examples: Sequence[Example]) -> list[Row]:
+        return [_answered(example, tokenizer, length, metadata) for example in examples]
+
+    return answered if metadata.family == "generation" else judged
+
+
+def _judged(
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+    metadata: TaskMetadata,
+) -> list[Row]:
+    """One text, two texts, or a text with each of its choices."""
+    family = metadata.family
+    first = [e.text for e in examples for _ in e.choices or ("",)]
+    second = None
+    if family in ("pair", "choice"):
+        # A tokenizer without a separator would run the texts into each other.
+        gap = "" if tokenizer.sep_token else "\n\n"
+        said = [[f"{e.second} {c}".strip() for c in e.choices] or [e.second] for e in examples]
+        second = [gap + text for texts in said for text in texts]
+    if family == "choice":
+        longest = max(map(len, tokenizer(second or [])["input_ids"]))
+        _check_room(longest, length - 2, length, metadata)
+
+    def tokenised(most: int | None) -> Any:
+        return tokenizer(
+            [text[:most] for text in first],
+            [text[:most] for text in second] if second else None,
+            truncation="only_first" if family == "choice" else True,
+            max_length=length,
+            return_offsets_mapping=True,
+        )
+
+    most = _CHARACTERS * length
+    coded = tokenised(most)
+    if any(
+        len(ids) < length and len(text) > most
+        for ids, text in zip(coded["input_ids"], first, strict=True)
+    ):
+        coded = tokenised(None)
+    types = coded.get("token_type_ids") if second else None
+    rows = []
+    for number, text in enumerate(first):
+        other = second[number] if second else ""
+        ends = [0, 0]
+        for (_, end), part in zip(
+            coded["offset_mapping"][number], coded.sequence_ids(number), strict=True
+        ):
+            if part is not None:
+                ends[part] = max(ends[part], end)
+        ids = coded["input_ids"][number]
+        lost = bool(text[ends[0] :].strip() or other[ends[1] :].strip()) and len(ids) == length
+        kept = text[: ends[0]] + ("\n" + other[: ends[1]] if other else "")
+        rows.append(Row(ids, types[number] if types else None, kept, lost))
+    return rows
+
+
+def _answered(
+    example: Example, tokenizer: PreTrainedTokenizerBase, length: int, metadata: TaskMetadata
+) -> Row:
+    """A text, a question, the first answer and the token that ends a text.
+
+    The text alone is cut; room for the longest answer is left at every example, so that training
+    and test are cut alike and an answer that is generated has its place within the length.
+    """
+
+    def bare(text: str) -> Any:
+        return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+
+    asked = bare(f"\n\n{example.second}\nAnswer:" if example.second else "\n\nAnswer:")["input_ids"]
+    begin = [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
+    room = length - len(begin) - len(asked) - metadata.answer_tokens
+    _check_room(length - room, length - 1, length, metadata)
+    text = bare(example.text[: _CHARACTERS * length])
+    ids, offsets = text["input_ids"], text["offset_mapping"]
+    end = offsets[room - 1][1] if len(ids) > room else len(example.text)
+    answer = bare(f" {example.answers[0]}" if example.answers else "")["input_ids"]
+    end_of_text = (
+        tokenizer.sep_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+    )
+    closed = [*answer[: metadata.answer_tokens - 1], end_of_text]
+    prompt = [*begin, *ids[:room], *asked]
+    kept = f"{example.text[:end]}\n{example.second}".strip()
+    return Row([*prompt, *closed], None, kept, len(ids) > room, len(prompt))
+
+
+def _check_room(taken: int, most: int, length: int, metadata: TaskMetadata) -> None:
+    if taken > most:
+        raise ValueError(
+            f"the questions and answers of '{metadata.name}' take up to {taken} tokens: {length} "
+            f"leave no room for a text"
+        )

@@ -1,0 +1,69 @@
+"""A needle in a haystack, asked for in words: the answer is written, not chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.card import SPECIAL
+from tasks.lazy import Drawn, generated
+from tasks.needle import Needle, texts
+from tasks.rows import Rows
+from tasks.words import COLOURS
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+_QUESTION = 6
+"""Words of the question at the end of the task `needle`'s texts."""
+
+_ASKED = 16
+"""Tokens that the question and the words around it take, in any of the usual vocabularies."""
+
+_ANSWER = 4
+
+
+class NeedleWritten(Task):
+    """The texts of the task `needle`; its question comes behind the text, its label is written."""
+
+    metadata: ClassVar[TaskMetadata] = TaskMetadata(
+        **{
+            **Needle.metadata.model_dump(include={"source", "licence", "citation", "lengths"}),
+            "name": "needle_written",
+            "title": "Needle, the answer written: one of eight statements in a random text",
+            "description": (
+                "Colour of the thing asked for, in a word; eight things have a colour each, stated "
+                "once, anywhere in a text of random words."
+            ),
+            "family": "generation",
+            "judged_by": "exact_match",
+            "answer_tokens": _ANSWER,
+            "revision": f"{Needle.metadata.revision},written:1",
+            "natural_length": Needle.metadata.natural_length,
+            "min_length": 96,
+            "lengths": Needle.metadata.lengths[1:],
+        }
+    )
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts that fill `length` tokens but for their question; the seed draws those of train."""
+
+        def draw(random: Generator, count: int) -> list[Drawn]:
+            return texts(random, count, length - SPECIAL - _ASKED - _ANSWER + _QUESTION)
+
+        return Splits(*map(_asked, generated(self.metadata.name, length, seed, draw)))
+
+
+def _asked(examples: Sequence[Example]) -> Rows:
+    def make(number: int) -> Example:
+        example = examples[number]
+        words = example.text.split()
+        return Example(
+            example.id,
+            " ".join(words[:-_QUESTION]),
+            second=" ".join(words[-_QUESTION:]),
+            answers=(COLOURS[example.label],),
+        )
+
+    return Rows(make, range(len(examples)))

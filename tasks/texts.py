@@ -1,0 +1,56 @@
+"""How right a written text is (ROUGE-L, exact match), and what texts are made of."""
+
+from __future__ import annotations
+
+import lzma
+import math
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+MOST = 20_000
+"""Characters of a text that are judged: ROUGE-L takes time with the product of two lengths."""
+
+
+def judge(said: str, right: str, metric: str) -> float:
+    """Score of a text against one that is right, 0 to 1.
+
+    `rouge_l`: F1 of the longest common subsequence of words (Lin, ROUGE, 2004), words stemmed, by
+    the rouge-score package. `exact_match`: 1 if both are the same but for case, punctuation,
+    articles and spaces (as SQuAD judges; Rajpurkar et al., 2016).
+    """
+    if metric == "exact_match":
+        return float(_plain(said) == _plain(right))
+    return float(_rouge().score(right[:MOST], said[:MOST])["rougeL"].fmeasure)
+
+
+def _plain(text: str) -> str:
+    bare = "".join(char for char in text.lower() if char not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+
+
+@cache
+def _rouge() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=True)
+
+
+def bits(texts: Sequence[str]) -> tuple[float, float]:
+    """Bits that a character takes: each on its own, and in a text compressed by LZMA.
+
+    The first is the entropy of the characters of all texts; the second falls with the length as
+    far as a text repeats itself: what a memory of it could win.
+    """
+    counts = Counter(char for text in texts for char in text)
+    total = sum(counts.values())
+    alone = -sum(n / total * math.log2(n / total) for n in counts.values())
+    raw = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
+    packed = sum(
+        len(lzma.compress(text.encode("utf-8", "replace"), lzma.FORMAT_RAW, filters=raw))
+        for text in texts
+    )
+    return alone, 8 * packed / total

@@ -1,0 +1,263 @@
+"""Language modelling and generation: rows, losses by position, written texts, real sweeps."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from harness.backbones import Backbone
+from harness.batches import IGNORED, encode, padded, prompts
+from harness.cells import Cell
+from harness.evaluate import evaluate
+from harness.methods import adapt
+from harness.models import load_language_model
+from harness.positions import Positions
+from harness.scores import each, full_scores
+from harness.token_rows import TokenRows
+from tasks import Example, Family, TaskMetadata
+from tests.harness.conftest import SWEEPS, TINY, bench_long, cells
+from tests.harness.test_batches import TOKENIZER
+
+
+def metadata(family: Family, **more: Any) -> TaskMetadata:
+    return TaskMetadata(
+        name="made_up",
+        title="made up",
+        description="made up",
+        family=family,
+        source="generated",
+        revision="1",
+        licence="none",
+        citation="none",
+        natural_length=10,
+        lengths=(16,),
+        **more,
+    )
+
+
+READ = metadata("language_modelling")
+WRITE = metadata("generation", judged_by="exact_match", answer_tokens=4)
+CELL = Cell(
+    kind="train", task="x", backbone="x", method="full", length=64, seed=0, batch_size=3,
+    dtype="float32", device="cpu", writes=True,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A causal language model of random weights in the hub's format."""
+    folder = tmp_path_factory.mktemp("backbones") / "causal"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, intermediate_size=64, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=TOKENIZER.sep_token_id, max_position_embeddings=64,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.5)
+    model.save_pretrained(folder)
+    TOKENIZER.save_pretrained(folder)
+    return folder
+
+
+def load(folder: Path, length: int = 64) -> Any:
+    return load_language_model(Backbone("x", folder, ""), length, 0.0, 0).eval()
+
+
+@given(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=9), max_size=9))
+@settings(max_examples=50, deadline=None)
+def test_rows_on_disk_come_back(rows: list[list[int]]) -> None:
+    kept = TokenRows()
+    for start in range(0, len(rows), 2):
+        kept.extend(rows[start : start + 2])
+    assert list(kept) == rows == kept[:]
+    assert kept.sizes() == [len(row) for row in rows]
+    with pytest.raises(IndexError):
+        kept[len(rows)]
+
+
+def test_a_question_is_kept_whole_and_room_is_left_for_the_answer() -> None:
+    long = Example("x", "word " * 100, second="which one ?", answers=("red", "blue"))
+    short = Example("y", "word", second="which one ?", answers=("a very long answer indeed",))
+    cut = encode([long, short], TOKENIZER, 20, WRITE, keep_text=True)
+    said = [TOKENIZER.decode(ids) for ids in cut.ids]
+    asked = len(TOKENIZER("which one ? answer :", add_special_tokens=False)["input_ids"])
+    words = 20 - 4 - asked
+    assert said[0] == "word " * words + "which one? answer : red [SEP]"
+    assert said[1] == "word which one? answer : a very long [SEP]"
+    assert cut.truncated == 1
+    assert cut.kept[0] == ("word " * words).strip() + "\nwhich one ?"
+    assert cut.targets == [("red", "blue"), ("a very long answer indeed",)]
+    ((_, inputs, _),) = padded(cut, [0, 1], 2, 0)
+    learned = [[int(i) for i in row if i != IGNORED] for row in inputs["labels"]]
+    assert [TOKENIZER.decode(ids) for ids in learned] == ["red [SEP]", "a very long [SEP]"]
+    before = prompts(cut, [0, 1], 0)
+    assert before["attention_mask"].sum(1).tolist() == cut.starts
+    assert bool((before["input_ids"][1, : -cut.starts[1]] == 0).all())
+    assert TOKENIZER.decode(before["input_ids"][1, -2:]) == "answer :"
+
+
+def test_a_question_that_leaves_no_room_is_refused() -> None:
+    wide = Example("x", "text", second="a long question indeed " * 4, answers=("red",))
+    with pytest.raises(ValueError, match=r"'made_up' take up to .* 16 leave no room for a text"):
+        encode([wide], TOKENIZER, 16, WRITE)
+
+
+def test_losses_by_position_are_those_of_each_token(causal: Path) -> None:
+    examples = [Example(str(k), f"one two {k} " * (4 + 7 * k)) for k in range(4)]
+    data = encode(examples, TOKENIZER, 64, READ)
+    model = load(causal)
+    seen = evaluate(model, CELL, data, 0, READ)
+    assert seen.positions is not None
+    bins: dict[int, list[float]] = {0: [], 16: [], 32: []}
+    texts = []
+    for ids in data.ids:
+        own = []
+        for place in range(1, len(ids)):
+            with torch.inference_mode():
+                logits = model(torch.tensor([ids[:place]])).logits[0, -1]
+            own.append(float(F.cross_entropy(logits, torch.tensor(ids[place]))))
+            bins[0 if place < 16 else 16 if place < 32 else 32].append(own[-1])
+        texts.append(own)
+    every = [loss for own in texts for loss in own]
+    scores = seen.positions.scores()
+    assert scores["score"] == pytest.approx(sum(every) / len(every), abs=1e-4)
+    assert scores["perplexity"] == pytest.approx(math.exp(scores["score"]))
+    assert seen.loss == scores["score"]
+    assert seen.positions.each() == pytest.approx([sum(t) / len(t) for t in texts], abs=1e-4)
+    assert scores["score_low"] < scores["score"] < scores["score_high"]
+    found = {b["start"]: (b["end"], b["tokens"], b["loss"]) for b in scores["by_position"]}
+    assert found.keys() == bins.keys()
+    for start, (end, tokens, loss) in found.items():
+        assert end == max(16, 2 * start)
+        assert tokens == len(bins[start])
+        assert loss == pytest.approx(sum(bins[start]) / tokens, abs=1e-4)
+
+
+def test_positions_leave_out_what_does_not_count() -> None:
+    positions = Positions(1)
+    counted = torch.tensor([[True, False, True]])
+    positions.add([0], torch.tensor([[1.0, 99.0, 2.0]]), counted)
+    assert positions.mean() == 1.5
+    assert positions.scores()["by_position"] == [{"start": 0, "end": 16, "loss": 1.5, "tokens": 2}]
+
+
+@pytest.mark.parametrize("method", ["full", "ssmlora"])
+def test_a_batch_writes_what_each_of_its_texts_alone_would(causal: Path, method: str) -> None:
+    examples = [
+        Example(str(k), "alpha beta gamma " * (1 + 3 * k), second="what ?", answers=("x",))
+        for k in range(4)
+    ]
+    cell = CELL.model_copy(
+        update={"method": method, "density": 1.0, "placement": "alternate", "rank": 4, "alpha": 8.0}
+    )
+    torch.manual_seed(0)
+    model = adapt(load(causal), cell).model
+    for name, parameter in model.named_parameters():
+        if "ssmlora" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    data = encode(examples, TOKENIZER, 64, WRITE)
+    said = evaluate(model, cell, data, 0, WRITE).predicted
+    alone = [
+        evaluate(model, cell, encode([e], TOKENIZER, 64, WRITE), 0, WRITE).predicted[0]
+        for e in examples
+    ]
+    assert said == alone
+    assert any(said)
+
+
+def test_written_texts_are_judged_by_the_best_right_one() -> None:
+    said, right = ["The red one.", "blue", ""], [("green", "red one"), ("green",), ("x",)]
+    assert each(said, right, "exact_match") == [1.0, 0.0, 0.0]
+    assert each(said, right, "rouge_l") == pytest.approx([0.8, 0.0, 0.0])
+    scores = full_scores(said, right, WRITE)
+    assert scores["metric"] == "exact_match"
+    assert scores["score"] == scores["exact_match"] == pytest.approx(1 / 3)
+    assert scores["rouge_l"] == pytest.approx(0.8 / 3)
+    assert scores["score_low"] <= scores["score"] <= scores["score_high"]
+
+
+def test_a_backbone_that_cannot_write_is_refused() -> None:
+    done = bench_long("plan", SWEEPS / "smoke.yaml", "--set", "tasks=[needle_written]",
+                      "--set", "lengths=[128]")  # fmt: skip
+    assert done.returncode == 2
+    assert "'minilm' is no causal language model (its architecture: BertModel)" in done.stderr
+    assert "smollm2" in done.stderr
+
+
+PLUGINS = """
+import random
+from tasks import Example, Splits, Task, TaskMetadata
+
+def metadata(name, family):
+    return TaskMetadata(name=name, title=name, description=name, family=family,
+        source="generated", revision="1", licence="none", citation="none", natural_length=20,
+        answer_tokens=4, lengths=(32,))
+
+class _Made(Task):
+    def splits(self, length, seed):
+        return Splits(*(self.draw(part) for part in ("train", "validation", "test")))
+
+    def draw(self, part):
+        r = random.Random(part)
+        return [self.one(f"{part}-{k}", " ".join(str(r.randrange(99)) for _ in range(12)))
+                for k in range(120 if part == "train" else 20)]
+
+class Read(_Made):
+    metadata = metadata("made_read", "language_modelling")
+    def one(self, name, text):
+        return Example(name, text)
+
+class Written(_Made):
+    metadata = metadata("made_written", "generation")
+    def one(self, name, text):
+        return Example(name, text, second="which ?", answers=("red",))
+"""
+
+
+def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "made.py").write_text(PLUGINS)
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(TINY.replace("minilm", str(causal)))
+    changes = [
+        "tasks=[made_read, made_written]",
+        "methods=[full, {ssmlora: {density: 0.5, lr: 0.02}}]",
+        "probe={lengths: [32], steps: 2}",
+        "train={examples: all, validation_examples: 8, test_examples: 20, epochs: 2, lr: 1.0e-2}",
+    ]
+    words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
+    done = bench_long("run", sweep, *words, *[w for c in changes for w in ("--set", c)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = cells(tmp_path / "out").values()
+    found = {(r["cell"]["task"], r["cell"]["method"]): r for r in results}
+    assert set(found) == {
+        *((task, method) for task in ("made_read", "made_written")
+          for method in ("full", "ssmlora", "base")),
+        ("made_written", "tfidf"), (None, "full"), (None, "ssmlora"),
+    }  # fmt: skip
+    losses = {m: found["made_read", m]["scores"] for m in ("base", "full", "ssmlora")}
+    assert {s["metric"] for s in losses.values()} == {"loss"}
+    assert losses["full"]["score"] < losses["base"]["score"] - 1
+    assert losses["ssmlora"]["score"] < losses["base"]["score"] - 0.01
+    assert len(found["made_read", "full"]["predictions"]["scores"]) == 20
+    written = {m: found["made_written", m]["scores"]["score"] for m in ("base", "full", "tfidf")}
+    assert written == {"base": 0.0, "full": 1.0, "tfidf": 1.0}
+    base = found["made_read", "base"]
+    assert base["model"]["trainable_params"] == 0
+    assert base["curve"] == []
+    probe = found[None, "ssmlora"]
+    assert probe["cell"]["writes"] is True
+    head = 30522 * 32
+    assert probe["model"]["total_params"] > head
+    assert found["made_read", "full"]["cell"]["examples"] == 120
+    for name in ("made_read", "made_written"):
+        assert (tmp_path / "out" / "cards" / f"{name}.json").is_file()
