@@ -112,6 +112,7 @@ def make_cell(
             "wall": 38.0,
         },
         "predictions": None,
+        "evaluations": [],
         "environment": {
             "started": "2026-05-04T10:00:00+00:00",
             "python": "3.11.9",
