@@ -68,12 +68,11 @@ def _limits(
             handles[0].set_label("majority class")
         else:
             below.insert(0, f"majority class: {majority:.2f}, below this axis")
-    for texts, place, side in ((below, 0.0, "bottom"), (above, 1.0, "top")):
+    for texts, place, side, away in ((below, 0.02, "bottom", 7.5), (above, 0.98, "top", -7.5)):
         for row, text in enumerate(texts):
-            away = 3 + 7 * row
             axes.annotate(
                 text, (0.99, place), xycoords="axes fraction", ha="right", va=side, fontsize=5.8,
-                xytext=(0, -away if place else away), textcoords="offset points", color=GREY,
+                xytext=(0, away * row), textcoords="offset points", color=GREY,
             )  # fmt: skip
     under, over = (max(margin, 0.1 * len(texts) * (high - low)) for texts in (below, above))
     top = math.inf if metric.most is None else metric.most + 0.02
@@ -112,7 +111,7 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
                     more[arm] = reference_line(axes, arm, str(method), point.value)
     if lengths:
         grid.note_failures([[r for r in trained if r["length"] == n] for n in lengths])
-    grid.name("Trainable parameters", metric_of(trained).named("Test"))
+    grid.name("Trainable parameters", metric_of(trained).named("Test", "\n"))
     if not lengths:
         empty_note(grid.panels[0], "no test was measured")
     legend(grid.figure, list(styles.values()), list(more.values()), lines=False)

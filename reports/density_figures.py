@@ -65,7 +65,7 @@ def accuracy_by_density(results: Sequence[Result]) -> Figure:
         axes.set_visible(False)
     if values:
         bar = figure.colorbar(ScalarMappable(scale, colours), ax=flat, aspect=12 * rows, pad=0.02)
-        bar.set_label(metric.named("Test"))
+        bar.set_label(metric.named("Test", "\n"))
         bar.outline.set_visible(False)
     return figure
 

@@ -30,8 +30,9 @@ _MOST = 40
 def lm_eval(groups: Sequence[Group]) -> list[Section]:
     """Every value in a table, and a figure for each task that has two lengths or more."""
     section = Section("lm-eval", "lm-eval")
+    names: set[str] = set()
     for group in groups:
-        section.blocks += _figures(group)
+        section.blocks += _figures(group, names)
         section.blocks.append(_table(group))
     if section.blocks:
         versions = {
@@ -66,10 +67,10 @@ def lm_eval_summary(group: Sequence[Result]) -> list[str]:
     return sentences
 
 
-def _figures(group: Group) -> list[Block]:
+def _figures(group: Group, names: set[str]) -> list[Block]:
+    """A figure for each task with two lengths or more; `names` are those of pictures in use."""
     points = evaluation_points(group.results)
     blocks: list[Block] = []
-    names: set[str] = set()
     for task in dict.fromkeys(place[0] for place in points):
         if len({length for name, _, _, length in points if name == task}) < 2:
             continue
@@ -77,9 +78,9 @@ def _figures(group: Group) -> list[Block]:
             note = f"Only {_MOST} tasks are drawn; the table has them all."
             return [*blocks, Text(note, "note")]
         name = slug(task)
-        while name in names:  # two tasks may differ in signs alone
+        while name + group.suffix in names:  # two tasks may differ in signs alone
             name += "-x"
-        names.add(name)
+        names.add(name + group.suffix)
         failed = failures(as_cells(group.results, task))
         lower = any(not e.higher_is_better for _, e in evaluated(group.results) if e.task == task)
         caption = (

@@ -76,13 +76,19 @@ def _failed(found: Sequence[Evaluation]) -> list[str]:
 
 
 def task_series(points: dict[Place, Found], task: str, metric: str) -> Series:
-    """Values of one task by arm and length, with 95 % intervals from the standard errors."""
+    """Values of one task by arm and length, with 95 % intervals from the standard errors.
+
+    Where more is better and all values are shares, no interval leaves 0 to 1.
+    """
     series: Series = {}
+    known = [e for place, f in points.items() if place[:2] == (task, metric) for e in f.values]
+    shares = all(e.higher_is_better and 0 <= (e.value or 0.0) <= 1 for e in known)
+    least, most = (0.0, 1.0) if shares else (-math.inf, math.inf)
     for (name, what, arm, length), found in points.items():
         if (name, what) == (task, metric) and found.values:
             values = tuple(e.value or 0.0 for e in found.values)
             mean, half = fmean(values), _Z * (found.stderr or 0.0)
-            point = Point(length, mean, mean - half, mean + half, values)
+            point = Point(length, mean, max(least, mean - half), min(most, mean + half), values)
             series.setdefault(arm, []).append(point)
     return {arm: sorted(points, key=lambda p: p.length) for arm, points in series.items()}
 

@@ -67,12 +67,14 @@ def section(runs: Sequence[Run]) -> list[Section]:
         where = f"{table.title}. " if table.title else ""
         numeric = frozenset(table.head[1:]) - {"Task", "Metric"}
         found.blocks.append(Table(f"{where}{table.caption}", table.head, table.rows, numeric))
+    sites = (
+        " Sites are the layers that carry an adapter, links the sites that receive another's state."
+    )
     if found.blocks:
         found.blocks.append(
             Text(
                 "A word in place of a number says how that cell failed; an empty place, that there "
-                "is no such cell. Sites are the layers that carry an adapter, links the sites that "
-                "receive another's state.",
+                "is no such cell." + (sites if "Sites" in table.head else ""),
                 "note",
             )
         )

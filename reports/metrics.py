@@ -25,9 +25,9 @@ class Metric:
     by_text: bool = False
     interval: str = "bootstrap"
 
-    def named(self, split: str) -> str:
-        """As an axis names it: `Test loss (nats per token)`."""
-        return f"{split} {self.label}" + (f" ({self.unit})" if self.unit else "")
+    def named(self, split: str, between: str = " ") -> str:
+        """As an axis names it: `Test loss (nats per token)`; a low axis needs the unit below."""
+        return f"{split} {self.label}" + (f"{between}({self.unit})" if self.unit else "")
 
     def clipped(self, low: float, high: float) -> tuple[float, float]:
         """An interval, cut to what the metric can be."""

@@ -61,7 +61,10 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         for group in costs
         if any(r.ok for r in group.results)
     ]
-    summaries += [(g.title, evaluation_section.lm_eval_summary(g.results)) for g in evaluations]
+    summaries += [
+        (f"lm-eval · {group.title}".strip(" ·"), evaluation_section.lm_eval_summary(group.results))
+        for group in evaluations
+    ]
     pictures = [block for part in parts for block in part.blocks if isinstance(block, Picture)]
     html = (
         _environment()

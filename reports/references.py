@@ -8,11 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from reports.files import BASE, Result
+from reports.metrics import metric_of
 from reports.stats import Series, reference_of
 from reports.style import GREY, REFERENCE_LINES, reference_label
 
-_LEAST = 0.3
-"""The least share of an axis that the arms must have where the untrained backbone is drawn."""
+_LEAST, _LEAST_OF_A_GUESS = 0.3, 0.6
+"""The least share of an axis that the arms must have where the untrained backbone is drawn. With a
+classifier that was never trained it only guesses, and is worth less of the axis."""
 
 
 def far_off(series: Series, results: Sequence[Result]) -> dict[str, str]:
@@ -25,11 +27,12 @@ def far_off(series: Series, results: Sequence[Result]) -> dict[str, str]:
     if not rest:
         return {}
     low, high = min(p.low for p in rest), max(p.high for p in rest)
+    share = _LEAST if metric_of(results).by_text else _LEAST_OF_A_GUESS
     found = {}
     for arm in bases:
         values = [p.value for p in series[arm]]
         least, most = min(values), max(values)
-        if (high - low) >= _LEAST * (max(high, most) - min(low, least)):
+        if (high - low) >= share * (max(high, most) - min(low, least)):
             continue
         told = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (least, most)))
         side = "below" if high > most else "above"

@@ -40,7 +40,7 @@ def rates_tried(results: Sequence[Result]) -> Figure:
     low, high = grid.panels[0].get_ylim()
     room = high - low  # for the ring above, and for crosses below the lowest value
     grid.panels[0].set_ylim(low - (0.2 if failed else 0.06) * room, high + 0.12 * room)
-    grid.name("Learning rate", metric_of(results).named("Validation"))
+    grid.name("Learning rate", metric_of(results).named("Validation", "\n"))
     ring = Line2D([], [], ls="none", marker="o", mfc="none", mec="black", ms=7)
     ring.set_label("best mean over cells")
     dot = Line2D([], [], ls="none", marker=".", color="black", ms=3, label="one cell")
@@ -102,7 +102,7 @@ def validation_curves(results: Sequence[Result]) -> Figure:
                 axes.plot(*zip(*curve, strict=True), gid=f"arm:{arm}", **style.lines)
     if lengths:
         grid.note_failures([[r for r in cells if r["length"] == n] for n in lengths])
-    grid.name("Training examples seen", metric_of(cells).named("Validation"))
+    grid.name("Training examples seen", metric_of(cells).named("Validation", "\n"))
     legend(grid.figure, [style for arm, style in styles.items() if arm in drawn])
     return grid.figure
 

@@ -65,7 +65,7 @@ _MARKERS = {"full": "o", "lora": "sDP*", "ssmlora": "^v<>"}
 _OTHER_MARKERS = "ph8dH"
 _SIZES = {"D": 3.7, "d": 4.8, "P": 5.0, "*": 6.4}  # of markers, so that all look equally large
 _LINES: tuple[Any, ...] = ("-", (0, (4.5, 1.5)), (0, (4.5, 1.3, 1, 1.3)), (0, (1, 1.2)))
-REFERENCE_LINES: dict[str, Any] = {BASELINE: (0, (3, 2)), BASE: (0, (6, 1.6, 1.2, 1.6))}
+REFERENCE_LINES: dict[str, Any] = {BASELINE: "--", BASE: (0, (6, 1.6, 1.2, 1.6))}
 _REFERENCE_NOTES = {BASELINE: "linear", BASE: "untrained"}
 
 

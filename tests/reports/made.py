@@ -38,15 +38,16 @@ def loss_cell(
         texts = [t + middle - sum(texts) / len(texts) for t in texts]
     value = sum(texts) / len(texts)
     spread = math.sqrt(sum((t - value) ** 2 for t in texts)) / len(texts)
+    gain = 0.6 if method == "base" else 1.2  # what the context is worth
     ends = [16 * 2**k for k in range(20) if 16 * 2**k <= length]
     cell["scores"] = {
-        "metric": "loss", "score": value, "score_low": value - 1.96 * spread,
+        "metric": "loss", "score": value, "score_low": max(0.0, value - 1.96 * spread),
         "score_high": value + 1.96 * spread, "perplexity": math.exp(value),
         "validation_score": value + 0.03, "validation_loss": value + 0.03,
         "test_examples": len(texts),
         "by_position": [
             {"start": end // 2 if end > 16 else 0, "end": end, "tokens": 8000,
-             "loss": value + 1.2 / (1 + k) - 0.25 * (method != "base") * (k > 2) + 0.02 * noise.random()}
+             "loss": value + gain * (1 / (1 + k) - 0.25) + 0.02 * noise.random()}
             for k, end in enumerate(ends)
         ],
     }  # fmt: skip
