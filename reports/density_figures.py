@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -91,7 +92,7 @@ def _heat_map(
             told = listed([f"{n} {status}" for status, n in failed.items()])
             hatch = None
             if length in found:
-                red, green, blue, _ = scale.to_rgba([found[length]])[0]
+                red, green, blue, _ = scale.to_rgba(np.asarray([found[length]]))[0]
                 colour = (float(red), float(green), float(blue), 1.0)
                 value = f"{found[length]:.3f}"
                 text = value.removeprefix("0" if narrow else "") + (f"\n({told})" if told else "")

@@ -12,13 +12,12 @@ from reports.evaluations import (
     as_cells,
     evaluated,
     evaluation_points,
-    one_rate_an_arm,
     task_series,
     value_text,
 )
 from reports.files import Result
 from reports.groups import Group
-from reports.stats import failures
+from reports.stats import failures, one_rate_an_arm
 from reports.text import count, listed, shortened, slug
 
 _HEAD = ("Task", "Metric", "Arm", "Length", "Value", "Examples", "Status", "Message")

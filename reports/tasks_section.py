@@ -45,7 +45,8 @@ def tasks(runs: Sequence[Run]) -> list[Section]:
 def _blocks(card: Card, where: str) -> list[Block]:
     texts = card.texts
     title = f"{card.name}: {texts['title']}" if texts["title"] else card.name
-    kind = [texts["family"] and f"Family: {texts['family']}", _metric(card)]
+    family = texts["family"].replace("_", " ")
+    kind = [family and f"Family: {family}", _metric(card)]
     origin = [
         texts["source"] and f"Source: {texts['source']}",
         texts["revision"] and f"revision {texts['revision']}",
@@ -90,7 +91,8 @@ def _answer(card: Card) -> str:
         (card.baselines[0], first.majority, last.majority),
     ):
         if a is not None and b is not None:
-            parts.append(f"{name} goes from {share(a)} to {share(b)} ({signed(b - a)})")
+            moved = f"goes from {share(a)} to {share(b)} ({signed(b - a)})"
+            parts.append(f"{name} " + (moved if share(a) != share(b) else f"stays at {share(a)}"))
     told = listed(parts) or "no baseline was measured"
     cut = ""
     if first.truncated is not None and last.truncated is not None:
@@ -112,7 +114,9 @@ def _by_length(card: Card, where: str) -> Table:
         for row in card.rows
     ]
     head = ["Length (tokens)", "Test texts cut", *card.baselines]
-    caption = f"{card.name}{where}: what is cut, and the baselines, at each length"
+    metric = METRICS.get(card.texts["metric"])
+    unit = f" (in {metric.unit})" if metric and metric.unit else ""
+    caption = f"{card.name}{where}: what is cut, and the baselines{unit}, at each length"
     return Table(caption, head, rows, frozenset(head[1:]))
 
 

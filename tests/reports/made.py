@@ -71,6 +71,23 @@ def loss_cells() -> list[dict[str, Any]]:
     return cells
 
 
+def loss_study() -> list[dict[str, Any]]:
+    """Four learning rates, two seeds, no test text; one cell diverged."""
+    cells = []
+    for k, lr in enumerate((5e-4, 1e-3, 2e-3, 4e-3)):
+        for method, seed in ((m, s) for m in ("lora", "ssmlora") for s in (0, 1)):
+            failed = k == 3 and seed
+            cell = make_cell(
+                method, lr=lr, seed=seed, task="kernel", accuracy=None,
+                status="diverged" if failed else "ok",
+            )  # fmt: skip
+            if not failed:
+                loss = 3.5 + 0.1 * (k - 1.6) ** 2 + 0.02 * seed
+                cell["scores"] = {"validation_score": loss, "validation_loss": loss}
+            cells.append(cell)
+    return cells
+
+
 def text_cell(
     method: str = "lora", length: int = 128, metric: str = "rouge_l", **more: Any
 ) -> dict[str, Any]:
