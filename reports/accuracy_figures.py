@@ -1,4 +1,4 @@
-"""Scores against length and against trainable parameters, with the linear baseline."""
+"""Scores against length and against trainable parameters, with what they are held against."""
 
 from __future__ import annotations
 
@@ -12,61 +12,53 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from reports.axes import draw_series, empty_note, legend, over_length
-from reports.files import ACCURACY, Result
+from reports.files import ACCURACY, REFERENCES, Result
+from reports.metrics import METRICS, metric_of
 from reports.panels import panels
-from reports.stats import Point, Series, measure, one_rate_an_arm, score_points
-from reports.style import COLUMN, GREY, ArmStyle, arm_styles, is_baseline, styled
-from reports.text import shortened
+from reports.references import draw_references, far_off, reference_line
+from reports.stats import Point, Series, one_rate_an_arm, reference_of, score_points
+from reports.style import COLUMN, GREY, ArmStyle, arm_styles, styled
 
 _FILL = 0.6  # the least share of the axis that data must have where the majority line is drawn
 
 
 @styled
 def accuracy_by_length(results: Sequence[Result]) -> Figure:
-    """Test score against length, one line an arm, 95 % intervals, baseline and majority."""
+    """Test score against length, one line an arm, 95 % intervals, references and majority."""
     results = one_rate_an_arm([r for r in results if r["kind"] == "train"])
     every = arm_styles(results)
-    styles = {s: every[s] for s in every if not is_baseline(s, results)}
+    styles = {s: every[s] for s in every if not reference_of(s, results)}
     series = score_points(results)
+    off = far_off(series, results)
     canvas = over_length(1, results, every, COLUMN * 1.25, 2.75)
     axes = canvas.panels[0]
-    axes.set_ylabel(f"Test {measure(results)}")
+    axes.set_ylabel(metric_of(results).named("Test"))
     draw_series(axes, series, styles, dots=True)
-    more = _draw_baseline(axes, series, results)
-    more += _accuracy_limits(axes, series, results)
+    shown = {arm: points for arm, points in series.items() if arm not in off}
+    more = draw_references(axes, shown, results)
+    more += _limits(axes, shown, results, list(off.values()))
     if not series:
         empty_note(axes, "no test was measured")
     legend(canvas.figure, [styles[arm] for arm in styles if arm in series], more)
     return canvas.figure
 
 
-def _draw_baseline(axes: Axes, series: Series, results: Sequence[Result]) -> list[Line2D]:
-    """The linear model on words as a dashed grey line with its interval as a band."""
-    handles = []
-    for arm, points in series.items():
-        if not is_baseline(arm, results):
-            continue
-        x = [p.length for p in points]
-        axes.fill_between(
-            x, [p.low for p in points], [p.high for p in points], color="#9a9a9a", alpha=0.2, lw=0
-        )
-        label = f"{shortened(arm, 30)} (linear)"
-        mark = "_" if len(points) == 1 else ""
-        handles += axes.plot(
-            x, [p.value for p in points], "--", color=GREY, marker=mark, label=label, zorder=1.5,
-            gid=f"arm:{arm}",
-        )  # fmt: skip
-    return handles
+def _limits(
+    axes: Axes, series: Series, results: Sequence[Result], notes: Sequence[str]
+) -> list[Line2D]:
+    """Limits that show the data; the majority line where it fits, else a note that says where.
 
-
-def _accuracy_limits(axes: Axes, series: Series, results: Sequence[Result]) -> list[Line2D]:
-    """Limits that show the data; the majority line where it fits, else a note that says where."""
+    `notes` name what lies beyond the axis, and say on which side.
+    """
+    metric = metric_of(results)
     points = [point for arm in series.values() for point in arm]
     low = min((p.low for p in points), default=0.0)
     high = max((p.high for p in points), default=1.0)
     margin = max(0.02, 0.06 * (high - low))
     shares = [float(r["majority"]) for r in results if r["majority"] is not None]
-    shares = shares if measure(results) == ACCURACY else []
+    shares = shares if metric is METRICS[ACCURACY] else []
+    below = [note for note in notes if note.endswith("below this axis")]
+    above = [note for note in notes if note not in below]
     handles: list[Line2D] = []
     if shares and points:
         majority = median(shares)
@@ -75,12 +67,16 @@ def _accuracy_limits(axes: Axes, series: Series, results: Sequence[Result]) -> l
             handles.append(axes.axhline(majority, color=GREY, lw=0.8, ls=":", zorder=1.5))
             handles[0].set_label("majority class")
         else:
+            below.insert(0, f"majority class: {majority:.2f}, below this axis")
+    for texts, place, side, away in ((below, 0.02, "bottom", 7.5), (above, 0.98, "top", -7.5)):
+        for row, text in enumerate(texts):
             axes.annotate(
-                f"majority class: {majority:.2f}, below this axis", (0.99, 0.02),
-                xycoords="axes fraction", ha="right", va="bottom", fontsize=5.8, color=GREY,
+                text, (0.99, place), xycoords="axes fraction", ha="right", va=side, fontsize=5.8,
+                xytext=(0, away * row), textcoords="offset points", color=GREY,
             )  # fmt: skip
-            margin = max(margin, 0.1 * (high - low))
-    axes.set_ylim(max(-0.02, low - margin), min(1.02, high + max(0.02, 0.06 * (high - low))))
+    under, over = (max(margin, 0.1 * len(texts) * (high - low)) for texts in (below, above))
+    top = math.inf if metric.most is None else metric.most + 0.02
+    axes.set_ylim(max(-0.02, low - under), min(top, high + over))
     return handles
 
 
@@ -89,14 +85,15 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
     """Test score against trainable parameters, a panel a length, one marker an arm."""
     trained = one_rate_an_arm([r for r in results if r["kind"] == "train"])
     series = score_points(trained)
-    sizes = {str(r["arm"]): int(r["trainable_params"]) for r in trained if r["trainable_params"]}
+    sizes = trained_sizes(trained)
     styles = {arm: style for arm, style in arm_styles(trained).items() if arm in sizes}
     lengths = sorted({p.length for arm in styles for p in series.get(arm, [])})
     grid = panels(len(lengths), height=1.75)
     places = _side_by_side({arm: sizes[arm] for arm in styles})
     low, high = min(places.values(), default=1.0), max(places.values(), default=1.0)
     room = max(1.6, (high / low) ** 0.12)
-    more: list[Line2D] = []
+    off = far_off(series, trained)
+    more: dict[str, Line2D] = {}
     for axes, length in zip(grid.panels, lengths, strict=False):
         axes.set_title(f"{length} tokens")
         axes.set_xscale("log")
@@ -108,20 +105,26 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
                 if point.length == length:
                     _marker(axes, places[arm], point, style)
         for arm, points in series.items():
-            for point in points:
-                if point.length == length and is_baseline(arm, trained):
-                    line = axes.axhline(
-                        point.value, ls="--", color=GREY, lw=0.9, zorder=1, gid=f"arm:{arm}"
-                    )
-                    line.set_label(f"{shortened(arm, 30)} (linear)")
-                    more = [line]
+            method = reference_of(arm, trained)
+            for point in points if method and arm not in off else ():
+                if point.length == length:
+                    more[arm] = reference_line(axes, arm, str(method), point.value)
     if lengths:
         grid.note_failures([[r for r in trained if r["length"] == n] for n in lengths])
-    grid.name("Trainable parameters", f"Test {measure(trained)}")
+    grid.name("Trainable parameters", metric_of(trained).named("Test", "\n"))
     if not lengths:
         empty_note(grid.panels[0], "no test was measured")
-    legend(grid.figure, list(styles.values()), more, lines=False)
+    legend(grid.figure, list(styles.values()), list(more.values()), lines=False)
     return grid.figure
+
+
+def trained_sizes(results: Sequence[Result]) -> dict[str, int]:
+    """Trainable parameters of each arm; references train none of the backbone."""
+    return {
+        str(r["arm"]): int(r["trainable_params"])
+        for r in results
+        if r["trainable_params"] and r["method"] not in REFERENCES
+    }
 
 
 def _side_by_side(sizes: dict[str, int]) -> dict[str, float]:

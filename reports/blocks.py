@@ -22,7 +22,7 @@ Entry = str | Link
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. `tone`: plain, note (small) or warning."""
+    """A paragraph. `tone`: plain, note (small), warning, or heading (of a part of a section)."""
 
     block: ClassVar[str] = "text"
     text: str

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reports.files import Result
+from reports.metrics import metric_of
 from reports.stats import (
     Series,
     arms,
@@ -13,7 +14,6 @@ from reports.stats import (
     cost_points,
     failures,
     longest_common,
-    measure,
     score_points,
 )
 from reports.text import listed, memory, rate, share
@@ -72,7 +72,7 @@ def interval_note(cells: Sequence[Result], dots: bool) -> str:
             "which all seeds share, combined with the spread between seeds (pooled over an arm's "
             "lengths, Student's t)."
         )
-    way = "Wilson" if measure(cells) == "accuracy" else "bootstrap"
+    way = metric_of(cells).interval
     return f"Bars are 95 % {way} intervals for the choice of test texts; one seed."
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from reports.blocks import Entry, Link, Listing, Section, Table, Text
+from reports.extras import statuses
 from reports.files import Result, Run
 from reports.stats import failures
 from reports.study_figures import rate_text
-from reports.text import count, memory, parameters, percent, rate, share
+from reports.text import count, memory, parameters, percent, perplexity, rate, share
 from reports.values import clean, number
 
 _MACHINE = ("cpu", "cores", "memory_gib", "platform", "commit", "python", "torch")
@@ -28,12 +30,20 @@ _HEAD = (
     "95 % interval", "Macro-F1", "Validation", "Test texts", "Train tokens/s", "Eval tokens/s",
     "Train peak", "Eval peak", "Wall s", "Load s", "Data s", "Train s", "Eval s", "Probe s",
 )  # fmt: skip
-_NUMERIC = frozenset(_HEAD[8:]) - {"Metric"}
+_LATER: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
+    ("perplexity", "Perplexity", lambda value: perplexity(value and math.log(max(1.0, value)))),
+    ("rouge_l", "ROUGE-L", share),
+    ("exact_match", "Exact match", share),
+)
+"""Scores that only some tasks have: columns where any cell has one."""
+_NUMERIC = (frozenset(_HEAD[8:]) - {"Metric"}) | {name for _, name, _ in _LATER}
 
 
 def all_cells(runs: Sequence[Run]) -> list[Section]:
     """The table of all cells; the rest of their columns is in results.csv."""
-    rows = [_row(result) for run in runs for result in run.results]
+    results = [result for run in runs for result in run.results]
+    later = [one for one in _LATER if any(r[one[0]] is not None for r in results)]
+    rows = [[*_row(r), *(told(r[column]) for column, _, told in later)] for r in results]
     section = Section("cells", "All cells")
     if not rows:
         section.blocks = [Text("There are no cells yet.")]
@@ -50,7 +60,7 @@ def all_cells(runs: Sequence[Run]) -> list[Section]:
     section.blocks.append(
         Table(
             f"{count(len(rows), 'cell')}; results.csv in the run folder has every column",
-            _HEAD,
+            [*_HEAD, *(name for _, name, _ in later)],
             rows,
             _NUMERIC,
         )
@@ -129,6 +139,11 @@ def failed_cells(runs: Sequence[Run], out: Path) -> list[Section]:
         )
     if not section.blocks:
         section.blocks = [Text("No cell failed.")]
+    asked = [one for run in runs for r in run.results if r["in_sweep"] for one in r.evaluations]
+    lost = statuses(asked)
+    if lost:
+        told = count(len(lost), "evaluation")
+        section.blocks.append(Text(f"{told} of lm-eval failed: see lm-eval above.", "note"))
     return [section]
 
 

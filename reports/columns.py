@@ -64,6 +64,9 @@ EXTRAS: tuple[_Source, ...] = (
     *((name, "environment", name, str) for name in ("platform", "cpu", "commit")),
     ("cores", "environment", "cores", int),
     ("memory_gib", "environment", "memory_gib", float),
+    ("perplexity", "scores", "perplexity", float),
+    ("rouge_l", "scores", "rouge_l", float),
+    ("exact_match", "scores", "exact_match", float),
 )
 ADDED: tuple[tuple[str, type], ...] = (
     ("options", str),

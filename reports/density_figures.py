@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from matplotlib import colormaps
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from reports.files import CHAINED, Result, density_text
-from reports.stats import Series, measure, one_rate_an_arm, score_points
+from reports.metrics import metric_of
+from reports.stats import Series, one_rate_an_arm, score_points
 from reports.style import COLUMN, PAGE, ink_on, new_figure, styled
 from reports.text import count, listed, wrapped
 
 _COLOURS = "cividis"  # rises evenly in lightness, and looks the same to colour-blind eyes
+_FALLING = "cividis_r"  # where less is better: the better a place, the lighter
 _WIDTH = 187.0  # of a panel, in points
 _LETTER = 0.62  # width of a letter, as a share of the size of the font
 
@@ -38,13 +40,16 @@ def density_panels(results: Sequence[Result]) -> dict[str, list[Result]]:
 def accuracy_by_density(results: Sequence[Result]) -> Figure:
     """Heat maps of the score over length and density, a panel a method; failures marked.
 
-    A density has the same height in every panel, and all panels share one scale of colours.
+    A density has the same height in every panel, and all panels share one scale of colours, on
+    which better is lighter.
     """
     panels = density_panels(results)
     points = {name: score_points(cells) for name, cells in panels.items()}
     values = [p.value for series in points.values() for arm in series.values() for p in arm]
     low, high = min(values, default=0.0), max(values, default=1.0)
     scale = Normalize(low, high) if low < high else Normalize(low - 0.01, high + 0.01)
+    metric = metric_of(c for p in panels.values() for c in p)
+    colours = _FALLING if metric.lower else _COLOURS
     densities = sorted({float(c["density"]) for p in panels.values() for c in p}, reverse=True)
     columns = min(2, max(1, len(panels)))
     rows = -(-max(1, len(panels)) // columns)
@@ -53,21 +58,25 @@ def accuracy_by_density(results: Sequence[Result]) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     flat = [axes for row in grid for axes in row]
     for place, (axes, (name, cells)) in enumerate(zip(flat, panels.items(), strict=False)):
-        _heat_map(axes, cells, points[name], scale, densities)
+        _heat_map(axes, cells, points[name], ScalarMappable(scale, colours), densities)
         axes.set_title(wrapped(name, 44))
         if place % columns == 0:
             axes.set_ylabel("Density (share of sites)")
     for axes in flat[len(panels) :]:
         axes.set_visible(False)
     if values:
-        bar = figure.colorbar(ScalarMappable(scale, _COLOURS), ax=flat, aspect=12 * rows, pad=0.02)
-        bar.set_label(f"Test {measure(c for p in panels.values() for c in p)}")
+        bar = figure.colorbar(ScalarMappable(scale, colours), ax=flat, aspect=12 * rows, pad=0.02)
+        bar.set_label(metric.named("Test", "\n"))
         bar.outline.set_visible(False)
     return figure
 
 
 def _heat_map(
-    axes: Axes, cells: list[Result], series: Series, scale: Normalize, densities: Sequence[float]
+    axes: Axes,
+    cells: list[Result],
+    series: Series,
+    scale: ScalarMappable,
+    densities: Sequence[float],
 ) -> None:
     lengths = sorted({int(c["length"]) for c in cells})
     room = 0.85 * _WIDTH / max(1, len(lengths))  # for a text in a cell, in points
@@ -83,7 +92,8 @@ def _heat_map(
             told = listed([f"{n} {status}" for status, n in failed.items()])
             hatch = None
             if length in found:
-                colour = colormaps[_COLOURS](scale(found[length]))
+                red, green, blue, _ = scale.to_rgba(np.asarray([found[length]]))[0]
+                colour = (float(red), float(green), float(blue), 1.0)
                 value = f"{found[length]:.3f}"
                 text = value.removeprefix("0" if narrow else "") + (f"\n({told})" if told else "")
                 ink = ink_on(colour)

@@ -6,6 +6,7 @@ Result files may come from elsewhere: nothing in them is trusted beyond its type
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from reports import extras
 from reports.columns import EXTRAS, HOUSE
 from reports.values import Malformed, clean, column, number
 
@@ -20,22 +22,35 @@ FAILURES = ("oom", "diverged", "timeout", "error")
 STATUSES = ("ok", *FAILURES)
 KINDS = ("train", "probe")
 BASELINE = "tfidf"
+BASE = "base"
+"""The backbone as it is, untrained."""
+REFERENCES = (BASELINE, BASE)
+"""Methods that train no part of the backbone: what arms are held against, no arms themselves."""
+LM_EVAL = "lm_eval"
+"""The task of cells that are evaluated by lm-eval and have no score of their own."""
 ACCURACY = "accuracy"
+LOSS = "loss"
 CHAINED = "ssmlora"
 """The method whose sites pass a state on: the links of others are none."""
 
 _NAME = re.compile(r"^(?P<id>[^.]+)(?:\.retry(?P<attempt>\d+))?\.json$")
-_METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASELINE: 9}
+_METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASE: 8, BASELINE: 9}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One cell's outcome: its row (every column of the table) and what no column holds."""
+    """One cell's outcome: its row (every column of the table) and what no column holds.
+
+    `correct` and `marks` are by test example: whether it was right, and its own score.
+    """
 
     row: dict[str, Any]
     curve: list[dict[str, float | None]] = field(default_factory=list)
     correct: dict[str, bool] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, float] = field(default_factory=dict)
+    by_position: tuple[extras.Bin, ...] = ()
+    evaluations: tuple[extras.Evaluation, ...] = ()
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column; None where it does not apply."""
@@ -115,7 +130,7 @@ def load_run(run_dir: Path) -> Run:
 
 
 def arm_order(result: Result) -> tuple[int, str, float, str]:
-    """Sorts arms: full, LoRA, SSMLoRA, other methods, the baseline; dense before sparse."""
+    """Sorts arms: full, LoRA, SSMLoRA, other methods, references; dense before sparse."""
     method = str(result["method"])
     return (
         _METHOD_ORDER.get(method, 5),
@@ -171,7 +186,10 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
         if section is not None and not isinstance(section, dict):
             raise Malformed(f"{name} is not an object")
         sections[name] = section or {}
-    row = {name: column(sections[part], key, kind) for name, part, key, kind in HOUSE + EXTRAS}
+    loss = _is_loss(sections["scores"])
+    row = {
+        name: column(sections[part], key, kind, loss) for name, part, key, kind in HOUSE + EXTRAS
+    }
     if row["status"] not in STATUSES:
         raise Malformed(f"status {row['status']!r} is not one of {', '.join(STATUSES)}")
     if row["kind"] not in KINDS:
@@ -185,8 +203,12 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
     for name in ("score", "score_low", "score_high", "validation_score"):
         if row[name] is None:  # files from before other metrics name the accuracy alone
             row[name] = row[name.replace("score", "accuracy")]
-    if row["metric"] is None and row["validation_accuracy"] is not None:
+    if loss:
+        row["metric"] = LOSS
+    elif row["metric"] is None and row["validation_accuracy"] is not None:
         row["metric"] = ACCURACY
+    if loss and row["perplexity"] is None and row["score"] is not None and row["score"] < 700:
+        row["perplexity"] = math.exp(row["score"])
     options = sections["cell"].get("options")
     error = sections["error"]
     told = [clean(error[key]) for key in ("type", "message") if error.get(key)]
@@ -200,25 +222,23 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
     }
     environment = {clean(k): clean(v) for k, v in sections["environment"].items() if v is not None}
     # Being right or wrong, text by text, makes up an accuracy and no other metric.
-    right = _correct(data.get("predictions")) if row["metric"] == ACCURACY else {}
-    return Result(row, _curve(data.get("curve")), right, environment)
+    predictions = data.get("predictions")
+    right = extras.correct(predictions) if row["metric"] == ACCURACY else {}
+    return Result(
+        row,
+        extras.curve(data.get("curve")),
+        right,
+        environment,
+        extras.marks(predictions),
+        extras.bins(sections["scores"].get("by_position")) if loss else (),
+        extras.evaluations(data.get("evaluations")),
+    )
 
 
-def _curve(points: Any) -> list[dict[str, float | None]]:
-    if not isinstance(points, list):
-        return []
-    known = [{k: number(v) for k, v in p.items()} for p in points if isinstance(p, dict)]
-    for point in known:
-        point.setdefault("validation_score", point.get("validation_accuracy"))
-    return known
-
-
-def _correct(predictions: Any) -> dict[str, bool]:
-    """For each test example, by its id, whether the prediction was right."""
-    if not isinstance(predictions, dict):
-        return {}
-    parts = [predictions.get(name) for name in ("ids", "labels", "predicted")]
-    ids, labels, predicted = (part if isinstance(part, list) else [] for part in parts)
-    found = {str(i): label == said for i, label, said in zip(ids, labels, predicted, strict=False)}
-    same = len(found) == len(ids) == len(labels) == len(predicted)
-    return found if same else {}
+def _is_loss(scores: dict[str, Any]) -> bool:
+    """Whether a file's scores are losses. A study may not name its metric; a loss is told by
+    being both the score and the loss of the validation split."""
+    name, value = scores.get("metric"), number(scores.get("validation_score"))
+    if name is None and scores.get("validation_accuracy") is None and value is not None:
+        return value == number(scores.get("validation_loss"))
+    return bool(name == LOSS)

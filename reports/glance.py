@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from reports.blocks import Section, Table, Text
-from reports.files import CHAINED, Result, Run, arm_order
-from reports.groups import Group, cost_groups, costs_of, training_groups
+from reports.evaluations import Found, evaluation_points
+from reports.files import CHAINED, LOSS, Result, Run, arm_order
+from reports.groups import Group, cost_groups, costs_of, evaluation_groups, training_groups
+from reports.metrics import METRICS, metric_of
 from reports.stats import (
     arms,
     cost_cells,
     cost_points,
     failures,
     longest_common,
-    measure,
     one_rate_an_arm,
     score_points,
 )
-from reports.text import count, listed, memory, parameters, rate, share
+from reports.text import count, listed, memory, parameters, perplexity, rate, share
 
 _SIZES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("trainable_params", "Trainable", parameters),
@@ -54,6 +55,8 @@ def main_tables(runs: Sequence[Run], intervals: bool = True) -> list[MainTable]:
     pairs: list[tuple[Group, Group | None]] = [(g, costs_of(g, costs)) for g in training]
     used = [cost for _, cost in pairs if cost]
     pairs += [(cost, cost) for cost in costs if cost not in used]
+    if not pairs:  # a run that lm-eval alone evaluated
+        return [evaluation_table(group) for group in evaluation_groups(runs)]
     return [_table(group, cost, intervals) for group, cost in pairs]
 
 
@@ -62,14 +65,16 @@ def section(runs: Sequence[Run]) -> list[Section]:
     found = Section("glance", "Results at a glance")
     for table in main_tables(runs):
         where = f"{table.title}. " if table.title else ""
-        numeric = frozenset(table.head[1:])
+        numeric = frozenset(table.head[1:]) - {"Task", "Metric"}
         found.blocks.append(Table(f"{where}{table.caption}", table.head, table.rows, numeric))
+    sites = (
+        " Sites are the layers that carry an adapter, links the sites that receive another's state."
+    )
     if found.blocks:
         found.blocks.append(
             Text(
                 "A word in place of a number says how that cell failed; an empty place, that there "
-                "is no such cell. Sites are the layers that carry an adapter, links the sites that "
-                "receive another's state.",
+                "is no such cell." + (sites if "Sites" in table.head else ""),
                 "note",
             )
         )
@@ -98,6 +103,7 @@ def _table(group: Group, cost: Group | None, intervals: bool) -> MainTable:
     at = longest_common(rates or peaks)
     what, scores = _scores(trained, intervals)
     lengths = sorted({int(r["length"]) for r in trained}) if scores or failures(trained) else []
+    last, perplexities = _perplexities(trained)
     rows = []
     for arm in arms(sorted([*trained, *costly], key=arm_order)):
         own = [r for r in trained if r["arm"] == arm]
@@ -106,18 +112,39 @@ def _table(group: Group, cost: Group | None, intervals: bool) -> MainTable:
         for length in lengths:
             failed = _failed([r for r in own if r["length"] == length])
             row.append("; ".join(t for t in (scores.get((arm, length), ""), failed) if t))
+        row += [perplexities.get(arm, "")] if perplexities else []
         for series, told in ((rates, rate), (peaks, memory)) if at is not None else ():
             value = next((p.value for p in series.get(arm, []) if p.length == at), None)
             failed = _failed([r for r in costs if r["length"] == at])
             row.append(failed if value is None else told(value))
         rows.append(row)
     head = ["Arm", *(name for _, name, _ in _SIZES), *(f"{n} tokens" for n in lengths)]
+    head += [f"Perplexity at {last}"] if perplexities else []
     head += [] if at is None else [f"Train tokens/s at {at}", f"Train peak at {at}"]
     shown = [what] if scores else []
     if at is not None:
         source = "probes" if costly[0]["kind"] == "probe" else "the training runs"
         shown.append(f"cost of training at {at} tokens (from {source})")
     caption = f"{_about(trained or costly)}: {listed(shown) or 'nothing was measured'}"
+    return MainTable(group.title, caption, head, rows)
+
+
+def evaluation_table(group: Group) -> MainTable:
+    """Tasks of lm-eval by length, for a run in which nothing was trained."""
+    lengths = sorted({int(r["length"]) for r in group.results})
+    rows = [
+        [arm, task, metric, *(_evaluated(points.get((task, metric, arm, n))) for n in lengths)]
+        for points in (evaluation_points(group.results),)
+        for task, metric, arm in dict.fromkeys(key[:3] for key in points)
+    ]
+    rows += [
+        [arm, "", "", *(_failed([r for r in own if r["length"] == n]) for n in lengths)]
+        for arm in arms(group.results)
+        if (own := failures([r for r in group.results if r["arm"] == arm]))
+    ]
+    names = listed(list(dict.fromkeys(str(r["backbone"]) for r in group.results if r["backbone"])))
+    caption = f"{names or 'No backbone'}: tasks of lm-eval by length (± standard error)"
+    head = ["Arm", "Task", "Metric", *(f"{n} tokens" for n in lengths)]
     return MainTable(group.title, caption, head, rows)
 
 
@@ -128,12 +155,12 @@ def _about(cells: Sequence[Result]) -> str:
 
 def _scores(cells: Sequence[Result], intervals: bool) -> tuple[str, dict[tuple[str, int], str]]:
     """What is measured, and each arm's value at each length; validation where no test was read."""
-    points = score_points(cells)
+    points, metric = score_points(cells), metric_of(cells)
     if points:
         seeds = max(len(p.seeds) for series in points.values() for p in series)
         notes = ["95 % intervals"] if intervals else []
         notes += [f"means of up to {count(seeds, 'seed')}"] if seeds > 1 else []
-        told = f"test {measure(cells)} by length" + (f" ({', '.join(notes)})" if notes else "")
+        told = f"{metric.named('test')} by length" + (f" ({', '.join(notes)})" if notes else "")
         return told, {
             (arm, p.length): share(p.value)
             + (f" ({share(p.low)} to {share(p.high)})" if intervals else "")
@@ -144,9 +171,25 @@ def _scores(cells: Sequence[Result], intervals: bool) -> tuple[str, dict[tuple[s
     for r in cells:
         if r.ok and r["validation_score"] is not None:
             found.setdefault((str(r["arm"]), int(r["length"])), []).append(r["validation_score"])
-    return f"validation {measure(cells)} by length (no test text was read)", {
+    return f"{metric.named('validation')} by length (no test text was read)", {
         place: share(fmean(values)) for place, values in found.items()
     }
+
+
+def _perplexities(cells: Sequence[Result]) -> tuple[int | None, dict[str, str]]:
+    """The longest length that most arms have a loss at, and each arm's perplexity there."""
+    points = score_points(cells) if metric_of(cells) is METRICS[LOSS] else {}
+    last = longest_common(points)
+    return last, {
+        arm: perplexity(p.value) for arm, series in points.items() for p in series
+        if p.length == last
+    }  # fmt: skip
+
+
+def _evaluated(found: Found | None) -> str:
+    if found is None:
+        return ""
+    return "; ".join(t for t in (found.text, listed(found.failures)) if t)
 
 
 def _range(cells: Sequence[Result], column: str, _: str, told: Callable[[float], str]) -> str:

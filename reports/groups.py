@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple
 
-from reports.files import BASELINE, Result, Run
+from reports.files import BASELINE, LM_EVAL, Result, Run
 from reports.text import slug
 
 
@@ -45,7 +45,10 @@ def distinct(runs: Sequence[Run]) -> list[Run]:
 
 
 def training_groups(runs: Sequence[Run]) -> list[Group]:
-    """Training cells by run, task and backbone. Runs have names of their own (`distinct`)."""
+    """Training cells by run, task and backbone. Runs have names of their own (`distinct`).
+
+    Cells that lm-eval alone evaluates are not among them.
+    """
     return _named(_split(runs, "train"))
 
 
@@ -56,6 +59,28 @@ def cost_groups(runs: Sequence[Run]) -> list[Group]:
         probing = any(r["kind"] == "probe" and r["in_sweep"] for r in run.results)
         groups |= _split([run], "probe" if probing else "train")
     return _named(groups)
+
+
+def evaluation_groups(runs: Sequence[Run]) -> list[Group]:
+    """Cells that lm-eval evaluated, by run, the task they were trained on and backbone.
+
+    The untrained backbone, evaluated once, stands beside every one of its run.
+    """
+    found: dict[Key, list[Result]] = {}
+    for run in runs:
+        for result in run.results:
+            alone = result["task"] == LM_EVAL
+            if result["in_sweep"] and (alone or result.evaluations):
+                task = "" if alone else str(result["task"] or "")
+                key = Key(run.name, task, str(result["backbone"] or ""))
+                found.setdefault(key, []).append(result)
+    for key in [key for key in found if not key.task]:
+        others = [k for k in found if k.task and (k.run, k.backbone) == (key.run, key.backbone)]
+        for other in others:
+            found[other] += found[key]
+        if others:
+            del found[key]
+    return _named(found)
 
 
 def costs_of(group: Group, costs: Sequence[Group]) -> Group | None:
@@ -69,7 +94,7 @@ def _split(runs: Sequence[Run], kind: str) -> dict[Key, list[Result]]:
     found: dict[Key, list[Result]] = {}
     for run in runs:
         for result in run.results:
-            if result["kind"] == kind and result["in_sweep"]:
+            if result["kind"] == kind and result["in_sweep"] and result["task"] != LM_EVAL:
                 task = "" if kind == "probe" else str(result["task"] or "")
                 key = Key(run.name, task, str(result["backbone"] or ""))
                 found.setdefault(key, []).append(result)

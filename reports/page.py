@@ -12,20 +12,23 @@ from reports import (
     captions,
     cells_section,
     cost_section,
+    evaluation_section,
     glance,
+    position_section,
     sections,
+    tasks_section,
     tuning_section,
     words,
 )
 from reports.blocks import Picture
 from reports.files import FAILURES, Run, load_run, write_atomically
-from reports.groups import cost_groups, distinct, training_groups
+from reports.groups import cost_groups, distinct, evaluation_groups, training_groups
 from reports.text import listed
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FIGURES = re.compile(
     r"^(accuracy-length|accuracy-density|accuracy-parameters|validation-curves|learning-rates"
-    r"|memory-length|throughput-length)(-[a-z0-9-]+)?\.png$"
+    r"|memory-length|throughput-length|loss-position|lm-eval)(-[a-z0-9-]+)?\.png$"
 )
 
 
@@ -37,13 +40,17 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
     """
     runs = distinct([load_run(Path(folder)) for folder in run_dirs])
     training, costs = training_groups(runs), cost_groups(runs)
+    evaluations = evaluation_groups(runs)
     parts = [
         *glance.section(runs),
         *sections.accuracy(training),
+        *position_section.by_position(training),
+        *evaluation_section.lm_eval(evaluations),
         *tuning_section.learning_rates(training),
         *tuning_section.curves(training),
         *cost_section.cost(costs),
         *sections.links(runs),
+        *tasks_section.tasks(runs),
         *cells_section.failed_cells(runs, out),
         *cells_section.all_cells(runs),
         *cells_section.how_it_was_run(runs),
@@ -53,6 +60,10 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         (group.title, captions.cost_summary(group.results))
         for group in costs
         if any(r.ok for r in group.results)
+    ]
+    summaries += [
+        (f"lm-eval · {group.title}".strip(" ·"), evaluation_section.lm_eval_summary(group.results))
+        for group in evaluations
     ]
     pictures = [block for part in parts for block in part.blocks if isinstance(block, Picture)]
     html = (

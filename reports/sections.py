@@ -8,9 +8,11 @@ from reports import accuracy_figures, captions, density_figures
 from reports.blocks import Block, Entry, Picture, Section, Table, Text
 from reports.compare import Growth, growth
 from reports.drawn import picture
-from reports.files import BASELINE, CHAINED, Result, Run
+from reports.files import BASE, BASELINE, CHAINED, Result, Run
 from reports.groups import Group
-from reports.stats import Series, arms, failures, measure, score_points, tries
+from reports.metrics import measure, metric_of
+from reports.references import far_off
+from reports.stats import Series, arms, failures, score_points, tries
 from reports.text import capital, count, listed, parameters, signed
 
 _VERDICTS = {"higher": "rises", "lower": "falls", "unclear": "unclear"}
@@ -41,7 +43,7 @@ def accuracy(groups: Sequence[Group]) -> list[Section]:
 
 
 def _length_blocks(group: Group, points: Series) -> list[Block]:
-    what = f"Test {measure(group.results)}"
+    what = metric_of(group.results).named("Test")
     parts = [f"{what} against the length that texts are cut to."]
     if points:
         parts.append(captions.interval_note(group.results, dots=True))
@@ -53,6 +55,8 @@ def _length_blocks(group: Group, points: Series) -> list[Block]:
             "The grey dashed line is a linear model on word counts (TF-IDF), with its interval as "
             "a band."
         )
+    if any(r["method"] == BASE for r in group.results):
+        parts.append(_untrained(group, points, "over length, with its interval as a band"))
     if max((len(t) for t in tries(group.results).values()), default=0) > 1:
         parts.append("Of several learning rates the best on the validation split is shown.")
     if failures(group.results):
@@ -65,24 +69,39 @@ def _length_blocks(group: Group, points: Series) -> list[Block]:
     return [*blocks, _growth_table(group, found)] if found else blocks
 
 
+def _untrained(group: Group, points: Series, how: str) -> str:
+    """What the untrained backbone looks like in a figure, or where it lies outside it."""
+    off = far_off(points, group.results)
+    if off:
+        return " ".join(
+            f"The backbone as it is, untrained, lies beyond the axis ({note})."
+            for note in (text.removesuffix(" this axis") + " the arms" for text in off.values())
+        )
+    return f"The grey line of dashes and dots is the backbone as it is, untrained, {how}."
+
+
 def _growth_table(group: Group, found: Sequence[Growth]) -> Table:
     steps = sorted({(a, b) for g in found for a, b, _ in g.steps})
     rows: list[list[Entry]] = []
+    metric = metric_of(group.results)
     for one in found:
         own = {
             (a, b): f"{signed(d.value)} ({signed(d.low)} to {signed(d.high)}) "
             f"{_VERDICTS[d.verdict]}"
             for a, b, d in one.steps
         }
-        ending = "still rising at" if one.to_the_end else "from"
+        ending = f"still {metric.moving} at" if one.to_the_end else "from"
         rows.append([one.arm, *(own.get(s, "") for s in steps), f"{ending} {one.plateau}"])
+    counted = any(r.correct for r in group.results) or metric.label == "exact match"
+    way = "Bonett and Price's interval for paired proportions"
+    way = way if counted else "Student's interval for the mean of paired differences"
     how = (
-        "on the same test texts, text by text (Bonett and Price's interval for paired proportions)"
+        f"on the same test texts, text by text ({way})"
         if all(d.paired for g in found for *_, d in g.steps)
         else "from the two intervals, as of independent samples"
     )
     caption = (
-        f"Where {measure(group.results)} rises and where it saturates"
+        f"Where {metric.label} {metric.moves} and where it saturates"
         + (f" ({group.title})" if group.title else "")
         + f": the change from one length to the next with its 95 % interval, {how}; not corrected "
         "for the number of comparisons. Last column: the shortest length that no longer one "
@@ -93,27 +112,29 @@ def _growth_table(group: Group, found: Sequence[Growth]) -> Table:
 
 def _density_picture(group: Group, panels: dict[str, list[Result]]) -> Picture:
     cells = [c for part in panels.values() for c in part]
-    series, what = score_points(cells), f"Test {measure(cells)}"
+    series, metric = score_points(cells), metric_of(cells)
+    what = metric.named("Test")
     alt = captions.alt_of(series, "share", cells, f"{what} by length in tokens.")
     caption = (
         f"{what} over length and density, the share of candidate sites that carry an "
         "adapter. Where a method passes a state on, its links are given. Hatched: not run. Grey "
-        "with a cross: failed, with how."
+        f"with a cross: failed, with how.{' Lighter is better.' if metric.lower else ''}"
     )
     return picture("accuracy-density", group, density_figures.accuracy_by_density, caption, alt)
 
 
 def _size_picture(group: Group, points: Series) -> Picture:
-    sizes = {
-        str(r["arm"]): int(r["trainable_params"]) for r in group.results if r["trainable_params"]
-    }
+    sizes, metric = accuracy_figures.trained_sizes(group.results), metric_of(group.results)
     totals = sorted({int(r["total_params"]) for r in group.results if r["total_params"]})
     whole = listed(list(dict.fromkeys(parameters(n) for n in (totals[:1] + totals[-1:]))), "to")
     parts = [
-        f"Test {measure(group.results)} against the number of trainable parameters (everything "
-        "that gets a gradient, the classification head included).",
+        f"{metric.named('Test')} against the number of trainable parameters (everything that gets "
+        f"a gradient{'' if metric.by_text else ', the classification head included'}).",
         f"With adapters the model has {whole} parameters in all." if whole else "",
         captions.interval_note(group.results, dots=False),
+        _untrained(group, points, "which has no parameters of its own to train")
+        if any(r["method"] == BASE for r in group.results)
+        else "",
         "Markers of arms of nearly the same size stand side by side.",
         "Crosses: cells that failed, with how." if failures(group.results) else "",
     ]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import Any
 
-from reports.files import ACCURACY, BASELINE, FAILURES, Result
+from reports.files import ACCURACY, FAILURES, REFERENCES, Result
+from reports.metrics import METRICS, Metric, metric_of
 
 
 @dataclass(frozen=True)
@@ -40,31 +41,27 @@ class Try:
     values: tuple[float, ...]
     failures: tuple[str, ...]
     loss: float = math.inf
+    metric: Metric = METRICS[ACCURACY]
 
     @property
     def score(self) -> float:
-        """Mean validation score; a failed cell counts as 0."""
-        cells = len(self.values) + len(self.failures)
-        return sum(self.values) / cells if cells else 0.0
+        """Mean validation score; a failed cell counts as the worst: 0, or an infinite loss."""
+        values = [*self.values, *(self.metric.failed for _ in self.failures)]
+        return fmean(values) if values else self.metric.failed
 
 
 Series = dict[str, list[Point]]
 
 
-def measure(results: Iterable[Result]) -> str:
-    """What the scores of these cells are: `accuracy`, `micro-F1`; `score` where that is mixed.
-
-    Cells of which none got as far as a score are taken for accuracies, which most tasks have.
-    """
-    scored = [r for r in results if r["score"] is not None or r["validation_score"] is not None]
-    names = {str(r["metric"] or "score") for r in scored} or {ACCURACY}
-    name = names.pop() if len(names) == 1 else "score"
-    return name.replace("_f1", "-F1").replace("_", " ")
-
-
 def arms(results: Iterable[Result]) -> list[str]:
     """Labels of the arms, in the order of the results."""
     return list(dict.fromkeys(str(result["arm"]) for result in results))
+
+
+def reference_of(arm: str, results: Iterable[Result]) -> str | None:
+    """The reference method that an arm is: the linear model on words, the untrained backbone."""
+    methods = {str(r["method"]) for r in results if r["arm"] == arm}
+    return next((method for method in REFERENCES if method in methods), None)
 
 
 def by_arm_and_length(results: Iterable[Result]) -> dict[str, dict[int, list[Result]]]:
@@ -76,18 +73,20 @@ def by_arm_and_length(results: Iterable[Result]) -> dict[str, dict[int, list[Res
 
 
 def tries(results: Iterable[Result]) -> dict[str, list[Try]]:
-    """The learning rates tried for each arm, rising; the baseline has none."""
+    """The learning rates tried for each arm, rising; references have none."""
     found: dict[str, dict[float, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        if result["kind"] == "train" and result["method"] != BASELINE and result["lr"] is not None:
+    trained = [r for r in results if r["kind"] == "train" and r["method"] not in REFERENCES]
+    for result in trained:
+        if result["lr"] is not None:
             found[str(result["arm"])][float(result["lr"])].append(result)
+    metric = metric_of(trained)
     return {
-        arm: [_try(lr, cells) for lr, cells in sorted(rates.items())]
+        arm: [_try(lr, cells, metric) for lr, cells in sorted(rates.items())]
         for arm, rates in found.items()
     }
 
 
-def _try(lr: float, cells: Sequence[Result]) -> Try:
+def _try(lr: float, cells: Sequence[Result], metric: Metric) -> Try:
     well = [r for r in cells if r.ok]
     losses = [_or(r["validation_loss"] if r.ok else None, math.inf) for r in cells]
     return Try(
@@ -95,12 +94,13 @@ def _try(lr: float, cells: Sequence[Result]) -> Try:
         tuple(float(r["validation_score"]) for r in well if r["validation_score"] is not None),
         tuple(str(r["status"]) for r in cells if not r.ok),
         fmean(losses),
+        metric,
     )
 
 
 def best_try(rates: Iterable[Try]) -> Try:
     """The rate with the best mean validation score, then the lowest validation loss."""
-    return max(rates, key=lambda t: (t.score, -t.loss))
+    return max(rates, key=lambda t: (t.metric.rank(t.score), -t.loss))
 
 
 def at_edge(rates: Sequence[Try]) -> bool:
@@ -117,34 +117,31 @@ def one_rate_an_arm(results: Sequence[Result]) -> list[Result]:
 def score_points(results: Sequence[Result]) -> Series:
     """Mean test score over seeds of each arm at each length, where there is one."""
     series: Series = {}
+    metric = metric_of(results)
     for arm, lengths in by_arm_and_length(one_rate_an_arm(results)).items():
         scored = {
             length: [r for r in cells if r.ok and r["score"] is not None]
             for length, cells in lengths.items()
         }
         spread = _pooled([[float(r["score"]) for r in cells] for cells in scored.values()])
-        points = [_mean(length, cells, spread) for length, cells in scored.items() if cells]
+        points = [_mean(n, cells, spread, metric) for n, cells in scored.items() if cells]
         if points:
             series[arm] = points
     return series
 
 
-def _mean(length: int, cells: list[Result], spread: tuple[float, int]) -> Point:
+def _mean(length: int, cells: list[Result], spread: tuple[float, int], metric: Metric) -> Point:
     values = tuple(float(r["score"]) for r in cells)
     mean = fmean(values)
     low = fmean(_or(r["score_low"], r["score"]) for r in cells)
     high = fmean(_or(r["score_high"], r["score"]) for r in cells)
     half = 0.0
     if len(values) > 1 and spread[1]:
-        half = _t(spread[1]) * spread[0] / math.sqrt(len(values))
-    return Point(
-        length,
-        mean,
-        max(0.0, mean - math.hypot(mean - low, half)),
-        min(1.0, mean + math.hypot(high - mean, half)),
-        values,
-        half,
+        half = student(spread[1]) * spread[0] / math.sqrt(len(values))
+    low, high = metric.clipped(
+        mean - math.hypot(mean - low, half), mean + math.hypot(high - mean, half)
     )
+    return Point(length, mean, low, high, values, half)
 
 
 def _pooled(groups: list[list[float]]) -> tuple[float, int]:
@@ -154,7 +151,8 @@ def _pooled(groups: list[list[float]]) -> tuple[float, int]:
     return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
 
-def _t(freedom: int) -> float:
+def student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 0.975))
@@ -168,8 +166,8 @@ def scored_cells(results: Sequence[Result]) -> dict[str, dict[int, list[Result]]
 
 def cost_cells(results: Sequence[Result]) -> list[Result]:
     """The cells that cost figures rest on: probes where there are any, else training cells."""
-    probes = [r for r in results if r["kind"] == "probe"]
-    return probes or [r for r in results if r["method"] != BASELINE]
+    costly = [r for r in results if r["method"] not in REFERENCES]
+    return [r for r in costly if r["kind"] == "probe"] or costly
 
 
 def cost_points(results: Sequence[Result], column: str) -> Series:

@@ -12,8 +12,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reports.axes import legend
 from reports.files import Result
+from reports.metrics import metric_of
 from reports.panels import panels
-from reports.stats import Try, best_try, measure, one_rate_an_arm, tries
+from reports.stats import Try, best_try, one_rate_an_arm, tries
 from reports.style import ArmStyle, arm_styles, styled
 from reports.text import wrapped
 
@@ -23,7 +24,7 @@ def rates_tried(results: Sequence[Result]) -> Figure:
     """Validation score against learning rate, a panel an arm: every try, the best ringed.
 
     Small dots are single cells, the line is the mean of those that ended well. For the best mean a
-    failed cell counts as 0.
+    failed cell counts as the worst there is.
     """
     styles = arm_styles(results)
     tried = {arm: rates for arm, rates in tries(results).items() if rates}
@@ -39,7 +40,7 @@ def rates_tried(results: Sequence[Result]) -> Figure:
     low, high = grid.panels[0].get_ylim()
     room = high - low  # for the ring above, and for crosses below the lowest value
     grid.panels[0].set_ylim(low - (0.2 if failed else 0.06) * room, high + 0.12 * room)
-    grid.name("Learning rate", f"Validation {measure(results)}")
+    grid.name("Learning rate", metric_of(results).named("Validation", "\n"))
     ring = Line2D([], [], ls="none", marker="o", mfc="none", mec="black", ms=7)
     ring.set_label("best mean over cells")
     dot = Line2D([], [], ls="none", marker=".", color="black", ms=3, label="one cell")
@@ -101,7 +102,7 @@ def validation_curves(results: Sequence[Result]) -> Figure:
                 axes.plot(*zip(*curve, strict=True), gid=f"arm:{arm}", **style.lines)
     if lengths:
         grid.note_failures([[r for r in cells if r["length"] == n] for n in lengths])
-    grid.name("Training examples seen", f"Validation {measure(cells)}")
+    grid.name("Training examples seen", metric_of(cells).named("Validation", "\n"))
     legend(grid.figure, [style for arm, style in styles.items() if arm in drawn])
     return grid.figure
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -19,7 +19,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from reports.files import BASELINE, Result, arm_order
+from reports.files import BASE, BASELINE, Result, arm_order
+from reports.text import shortened
 
 COLUMN = 3.4
 """Width in inches of a figure in one column of a paper."""
@@ -58,12 +59,14 @@ _PARAMETERS: dict[Any, Any] = {
     "text.usetex": False,
 }
 
-_HUES = {"full": "#222222", "lora": "#0072B2", "ssmlora": "#D55E00", BASELINE: GREY}
+_HUES = {"full": "#222222", "lora": "#0072B2", "ssmlora": "#D55E00", BASELINE: GREY, BASE: GREY}
 _OTHER_HUES = ("#009E73", "#AA4499", "#7A5C00", "#117799")
 _MARKERS = {"full": "o", "lora": "sDP*", "ssmlora": "^v<>"}
 _OTHER_MARKERS = "ph8dH"
 _SIZES = {"D": 3.7, "d": 4.8, "P": 5.0, "*": 6.4}  # of markers, so that all look equally large
 _LINES: tuple[Any, ...] = ("-", (0, (4.5, 1.5)), (0, (4.5, 1.3, 1, 1.3)), (0, (1, 1.2)))
+REFERENCE_LINES: dict[str, Any] = {BASELINE: "--", BASE: (0, (6, 1.6, 1.2, 1.6))}
+_REFERENCE_NOTES = {BASELINE: "linear", BASE: "untrained"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def arm_styles(results: Iterable[Result]) -> dict[str, ArmStyle]:
             label=label,
             colour=_shade(hue, level) if method in ("lora", "ssmlora") else to_rgb(hue),
             marker=marker,
-            line=(0, (3, 2)) if method == BASELINE else _LINES[(level + variant) % len(_LINES)],
+            line=REFERENCE_LINES.get(method) or _LINES[(level + variant) % len(_LINES)],
             hollow=variant > 0,
         )
     return styles
@@ -137,9 +140,9 @@ def ink_on(colour: tuple[float, float, float, float]) -> str:
     return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "black"
 
 
-def is_baseline(arm: str, results: Sequence[Result]) -> bool:
-    """Whether an arm is the linear model on words."""
-    return any(r["arm"] == arm and r["method"] == BASELINE for r in results)
+def reference_label(arm: str, method: str) -> str:
+    """A reference as legends name it."""
+    return f"{shortened(arm, 30)} ({_REFERENCE_NOTES[method]})"
 
 
 def _shade(hue: str, level: int) -> tuple[float, float, float]:

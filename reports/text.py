@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Sequence
@@ -23,11 +24,21 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def share(value: float | None) -> str:
     """A score, three decimals; empty for None."""
-    return "" if value is None else f"{value:.3f}"
+    if value is None:
+        return ""
+    return f"{value:.3f}" if math.isfinite(value) else "none"
+
+
+def perplexity(loss: float | None) -> str:
+    """The perplexity of a loss in nats per token, three digits or more; empty for None."""
+    if loss is None:
+        return ""
+    value = math.exp(min(loss, 700.0))
+    return f"{value:,.1f}" if value < 100_000 else f"{value:.2g}"
 
 
 def signed(value: float) -> str:
-    """A difference of accuracies with its sign."""
+    """A difference of scores with its sign."""
     return f"{value:+.3f}".replace("-", "−")
 
 

@@ -9,7 +9,8 @@ from reports.blocks import Entry, Picture, Section, Table
 from reports.drawn import picture
 from reports.files import Result
 from reports.groups import Group
-from reports.stats import Try, arms, at_edge, best_try, failures, measure, one_rate_an_arm, tries
+from reports.metrics import measure, metric_of
+from reports.stats import Try, arms, at_edge, best_try, failures, one_rate_an_arm, tries
 from reports.text import share
 
 _HEAD = (
@@ -26,10 +27,11 @@ def learning_rates(groups: Sequence[Group]) -> list[Section]:
         tried = tries(group.results)
         if max((len(rates) for rates in tried.values()), default=0) < 2:
             continue
+        metric = metric_of(group.results)
         caption = (
-            f"Validation {measure(group.results)} against learning rate: every try of every arm. "
+            f"{metric.named('Validation')} against learning rate: every try of every arm. "
             "Small dots are cells where a rate has several, the line is the mean of those that "
-            "ended well, the ring the best mean, in which a failed cell counts as 0."
+            f"ended well, the ring the best mean, in which a failed cell {metric.failed_text}."
         )
         alt = "; ".join(
             f"{arm}: " + ", ".join(f"{t.lr:g} gives {share(t.score)}" for t in rates)
@@ -70,7 +72,7 @@ def curves(groups: Sequence[Group]) -> list[Section]:
 
 def _curve_picture(group: Group) -> Picture:
     cells = one_rate_an_arm(group.results)
-    parts = [f"Validation {measure(cells)} while training."]
+    parts = [f"{metric_of(cells).named('Validation')} while training."]
     if len({r["seed"] for r in cells}) > 1:
         parts.append("Lines are means over seeds.")
     if len(cells) < len(group.results):

@@ -10,8 +10,14 @@ LONGEST = 500
 
 _SHARES = frozenset(
     ("density", "accuracy", "accuracy_low", "accuracy_high", "score", "score_low", "score_high",
-     "macro_f1", "validation_accuracy", "validation_score", "majority", "truncated")
+     "macro_f1", "validation_accuracy", "validation_score", "majority", "truncated", "rouge_l",
+     "exact_match")
 )  # fmt: skip
+_SCORES = frozenset(("score", "score_low", "score_high", "validation_score"))
+
+LOSSES = 1e6
+"""What no loss in nats per token comes near: a number beyond it is none."""
+
 _SIGNED = frozenset(("seed", "validation_loss"))
 
 
@@ -35,8 +41,10 @@ def clean(value: Any) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def column(section: dict[str, Any], key: str, kind: type) -> Any:
+def column(section: dict[str, Any], key: str, kind: type, loss: bool = False) -> Any:
     """The value of a column, or None where there is none (NaN included).
+
+    `loss`: the scores of this file are losses, which are no shares.
 
     Raises:
         Malformed: the value is not what this column can hold.
@@ -54,7 +62,10 @@ def column(section: dict[str, Any], key: str, kind: type) -> Any:
         raise Malformed(f"{key} is too large")
     if value < 0 and key not in _SIGNED:
         raise Malformed(f"{key} is negative")
-    if value > 1 and key in _SHARES:
+    if loss and key in _SCORES:
+        if value > LOSSES:
+            raise Malformed(f"{key} is no loss in nats per token")
+    elif value > 1 and key in _SHARES:
         raise Malformed(f"{key} is more than 1")
     if kind is int and value != int(value):
         raise Malformed(f"{key} is not a whole number")

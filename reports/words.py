@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports.compare import Difference, Growth, difference, growth
-from reports.files import BASELINE, CHAINED, Result, Run
+from reports.files import BASE, CHAINED, REFERENCES, Result, Run
+from reports.metrics import Metric, metric_of
 from reports.stats import (
     Point,
     Series,
@@ -15,8 +16,8 @@ from reports.stats import (
     at_edge,
     failures,
     longest_common,
-    measure,
     one_rate_an_arm,
+    reference_of,
     score_points,
     scored_cells,
     tries,
@@ -36,6 +37,10 @@ def coverage(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("failed", f"{failed.total()}" + (f" ({kinds})" if kinds else "")),
         ("not run", str(left) if any(run.ids is not None for run in runs) else "unknown"),
     ]
+    asked = [one for r in results for one in r.evaluations]
+    if asked:
+        valued = sum(one.value is not None for one in asked)
+        facts.append(("lm-eval values", f"{valued} of {len(asked)}"))
     walls = [wall for run in runs if (wall := number(run.manifest.get("wall_s"))) is not None]
     if walls:
         facts.append(("wall time", duration(sum(walls))))
@@ -50,7 +55,7 @@ def summary(group: Sequence[Result]) -> list[str]:
     """What the training cells of one group show, in a few sentences."""
     cells = one_rate_an_arm(list(group))
     points = score_points(cells)
-    own = [arm for arm in arms(cells) if not _baseline(cells, arm)]
+    own = [arm for arm in arms(cells) if reference_of(arm, cells) is None]
     lengths = sorted({int(r["length"]) for r in cells})
     seeds = len({r["seed"] for r in cells})
     first = cells[0]
@@ -61,7 +66,7 @@ def summary(group: Sequence[Result]) -> list[str]:
     ]
     sentences += _ranking(cells, points, own)
     sentences += _same_sites(cells, points)
-    sentences += _growth_sentence([g for g in growth(cells) if g.arm in own], measure(cells))
+    sentences += _growth_sentence([g for g in growth(cells) if g.arm in own], metric_of(cells))
     if points and seeds == 1:
         sentences.append(
             "With one seed an interval covers the choice of test texts only; what another seed "
@@ -75,11 +80,9 @@ def _texts(cells: Sequence[Result]) -> str:
     if not tested:
         return "; no test text was read"
     small = tested[0] if len(tested) == 1 else f"{tested[0]} to {tested[-1]}"
-    return f"; each {measure(cells)} rests on {small} test texts"
-
-
-def _baseline(cells: Sequence[Result], arm: str) -> bool:
-    return any(r["arm"] == arm and r["method"] == BASELINE for r in cells)
+    metric = metric_of(cells)
+    unit = f" (in {metric.unit})" if metric.unit else ""
+    return f"; each {metric.label}{unit} rests on {small} test texts"
 
 
 def _at(series: Series, arm: str, length: int) -> Point | None:
@@ -91,45 +94,62 @@ def _ranking(cells: Sequence[Result], points: Series, own: Sequence[str]) -> lis
     length = longest_common({arm: points[arm] for arm in own if arm in points})
     if length is None:
         return []
+    metric = metric_of(cells)
     here = {arm: p for arm in own if (p := _at(points, arm, length))}
-    best = max(here, key=lambda arm: here[arm].value)
+    best = max(here, key=lambda arm: metric.rank(here[arm].value))
     top, scored = here[best], scored_cells(cells)
     told = f"{share(top.value)} ({share(top.low)} to {share(top.high)})"
     if len(here) == 1:
         sentences = [f"{best} reaches {told} at {length} tokens."]
     else:
         gaps = {
-            arm: difference(scored[arm][length], scored[best][length], point, top)
+            arm: difference(scored[arm][length], scored[best][length], point, top, metric)
             for arm, point in here.items()
             if arm != best
         }
-        unclear = [arm for arm, gap in gaps.items() if gap.verdict != "lower"]
+        unclear = [arm for arm, gap in gaps.items() if gap.outcome != "worse"]
         behind = [
-            f"{arm} ({signed(gap.value)})" for arm, gap in gaps.items() if gap.verdict == "lower"
+            f"{arm} ({signed(gap.value)})" for arm, gap in gaps.items() if gap.outcome == "worse"
         ]
         all_lengths = {int(r["length"]) for r in cells if r["arm"] in own}
         who = "every arm" if len(here) == len(own) else f"{len(here)} of {len(own)} arms"
         place = f"{length} tokens"
         place += f", the longest that {who} finished," if length < max(all_lengths) else ""
-        sentence = f"At {place} {best} is highest with {told}"
+        sentence = f"At {place} {best} is {metric.top} with {told}"
         if unclear:
             sentence += f"; {listed(unclear)} cannot be told from it"
         if behind:
-            sentence += f"; clearly lower: {listed(behind)}"
+            sentence += f"; clearly {metric.behind}: {listed(behind)}"
         sentences = [sentence + "."]
-    base = next((arm for arm in points if _baseline(cells, arm)), None)
-    linear = _at(points, base, length) if base else None
-    if base and linear:
-        above = [
+    return sentences + _references(cells, points, here, length)
+
+
+def _references(
+    cells: Sequence[Result], points: Series, here: dict[str, Point], length: int
+) -> list[str]:
+    """Which arms are clearly better than what they are held against."""
+    scored, metric, sentences = scored_cells(cells), metric_of(cells), []
+    known = {method: arm for arm in points if (method := reference_of(arm, cells))}
+    for method in REFERENCES:
+        base = known.get(method, "")
+        point = _at(points, base, length)
+        if point is None:
+            continue
+        past = [
             arm
             for arm, p in here.items()
-            if difference(scored[arm][length], scored[base][length], p, linear).verdict == "higher"
+            if difference(scored[arm][length], scored[base][length], p, point, metric).outcome
+            == "better"
         ]
-        who = "every arm" if len(above) == len(here) > 1 else listed(above)
-        verb = "is" if who == "every arm" or len(above) == 1 else "are"
+        who = "every arm" if len(past) == len(here) > 1 else listed(past)
+        verb = "is" if who == "every arm" or len(past) == 1 else "are"
+        name = "The linear baseline {}"
+        if method == BASE:
+            name = "The backbone as it is, untrained ({}),"
+        told = f"{who} {verb} clearly {metric.past} it."
         sentences.append(
-            f"The linear baseline {base} reaches {share(linear.value)} there; "
-            + (f"{who} {verb} clearly above it." if above else "no arm is clearly above it.")
+            f"{name.format(base)} reaches {share(point.value)} there; "
+            + (told if past else f"no arm is clearly {metric.past} it.")
         )
     return sentences
 
@@ -149,6 +169,7 @@ def _same_sites(cells: Sequence[Result], points: Series) -> list[str]:
             if result["arm"] not in found:
                 found.append(str(result["arm"]))
     scored, parts, verdicts = scored_cells(cells), [], set()
+    metric = metric_of(cells)
     for shared, own in sites[CHAINED].items():
         for other in sites["lora"].get(shared, [])[:1]:
             for arm in own:
@@ -156,7 +177,7 @@ def _same_sites(cells: Sequence[Result], points: Series) -> list[str]:
                 a, b = _at(points, arm, length), _at(points, other, length)
                 if arm == other or not a or not b:
                     continue
-                gap = difference(scored[arm][length], scored[other][length], a, b)
+                gap = difference(scored[arm][length], scored[other][length], a, b, metric)
                 verdicts.add(gap.verdict)
                 parts.append(f"{arm} minus {other} is {_gap(gap)} at {length} tokens")
     if not parts:
@@ -174,11 +195,11 @@ def _gap(gap: Difference) -> str:
     return f"{signed(gap.value)} ({signed(gap.low)} to {signed(gap.high)})"
 
 
-def _growth_sentence(found: Sequence[Growth], what: str) -> list[str]:
+def _growth_sentence(found: Sequence[Growth], metric: Metric) -> list[str]:
     if not found:
         return []
     if not any(g.rises for g in found):
-        return [f"No arm's {what} clearly rises with length."]
+        return [f"No arm's {metric.label} clearly {metric.moves} with length."]
     parts = []
     for length, last in sorted({(g.plateau, g.to_the_end) for g in found}):
         names = [g.arm for g in found if (g.plateau, g.to_the_end) == (length, last)]
@@ -193,7 +214,8 @@ def _growth_sentence(found: Sequence[Growth], what: str) -> list[str]:
         else:
             who = "any arm" if everyone else listed(names)
             parts.append(f"beyond {length} tokens no clear gain is left for {who}")
-    return [f"{capital(what)} rises with length at first: " + "; ".join(parts) + "."]
+    what = capital(metric.label)
+    return [f"{what} {metric.moves} with length at first: " + "; ".join(parts) + "."]
 
 
 def _tuning(group: Sequence[Result]) -> list[str]:

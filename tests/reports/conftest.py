@@ -112,6 +112,7 @@ def make_cell(
             "wall": 38.0,
         },
         "predictions": None,
+        "evaluations": [],
         "environment": {
             "started": "2026-05-04T10:00:00+00:00",
             "python": "3.11.9",
@@ -296,7 +297,10 @@ def load(tmp_path: Path) -> Callable[..., list[Result]]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
     """A run like the laptop's, one with three seeds, a study of learning rates."""
     root = tmp_path_factory.mktemp("figures")
+    from tests.reports.made import evaluation_cells, loss_cells, loss_study
+
     runs = {"laptop": laptop_cells(), "seeds": laptop_cells(3), "tune": tuning_cells()}
+    runs |= {"losses": loss_cells(), "evaluations": evaluation_cells(), "study": loss_study()}
     found = {name: load_run(write_run(root / name, cells)).results for name, cells in runs.items()}
     for kind in ("train", "probe"):
         found[kind] = [r for r in found["laptop"] if r["kind"] == kind]

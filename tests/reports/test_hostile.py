@@ -13,6 +13,7 @@ from reports.cells_section import failed_cells
 from reports.files import load_run
 from reports.page import build_report
 from tests.reports.conftest import make_cell, write_run
+from tests.reports.made import evaluation_cells, loss_cells, text_cell
 from tests.reports.pages import check_harmless, read, section
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -53,6 +54,25 @@ def test_no_text_of_a_file_becomes_a_part_of_the_page(tmp_path: Path) -> None:
     assert f"{HOSTILE} message" in section(root, "failures").text
     assert "<b>x.json" in section(root, "failures").text
     assert section(root, "failures").all("a") == []
+    assert {p.parent for p in tmp_path.rglob("*.png")} == {tmp_path / "report"}
+
+
+def test_no_text_of_an_evaluation_or_a_generated_text_becomes_a_part_of_the_page(
+    tmp_path: Path,
+) -> None:
+    cells = [poisoned(cell) for cell in (*loss_cells(), *evaluation_cells(), text_cell())]
+    for cell in cells:
+        cell["cell"]["task"] = "lm_eval" if cell["evaluations"] else HOSTILE
+        for one in cell["evaluations"]:
+            one["metric"] = f"{HOSTILE} metric"
+    cells[-1]["predictions"]["predicted"] = ["WRITTEN"] * 150
+    page = build_report([write_run(tmp_path, cells)], tmp_path / "report")
+    root = read(page)
+    check_harmless(root)
+    told = section(root, "lm-eval").text
+    for key in ("task", "metric", "message", "version"):
+        assert f"{HOSTILE} {key}" in told, key
+    assert "WRITTEN" not in page.read_text()  # what a model wrote stands nowhere
     assert {p.parent for p in tmp_path.rglob("*.png")} == {tmp_path / "report"}
 
 

@@ -20,7 +20,9 @@ from reports.accuracy_figures import accuracy_by_length, accuracy_by_parameters
 from reports.axes import dodge
 from reports.cost_figures import memory_by_length, throughput_by_length
 from reports.density_figures import accuracy_by_density
+from reports.evaluation_figures import evaluation_by_length
 from reports.files import Result, load_run
+from reports.position_figures import loss_by_position
 from reports.study_figures import rates_tried, validation_curves
 from reports.style import DPI, arm_styles, as_png, ink_on
 from tests.reports.conftest import make_cell, write_run
@@ -55,6 +57,10 @@ ALL: list[tuple[str, Draw]] = [
         accuracy_by_length, accuracy_by_density, accuracy_by_parameters, validation_curves)),
     ("probe", memory_by_length), ("probe", throughput_by_length), ("tune", rates_tried),
     ("tune", validation_curves), ("tune", memory_by_length), ("tune", throughput_by_length),
+    *(("losses", draw) for draw in (
+        accuracy_by_length, accuracy_by_density, accuracy_by_parameters, validation_curves,
+        loss_by_position)),
+    ("study", rates_tried), ("evaluations", evaluation_by_length("ruler_vt")),
 ]  # fmt: skip
 
 

@@ -1,0 +1,132 @@
+"""Task cards as read from a run folder: every field is checked, none of it is trusted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.metrics import METRICS
+from reports.values import LOSSES, Malformed, clean, number
+
+_BYTES, _CARDS, _SPLITS, _LABELS, _ROWS = 2**20, 200, 10, 2_000, 64
+_TEXTS = (
+    "title", "description", "family", "metric", "source", "revision", "licence", "citation",
+)  # fmt: skip
+_NAMES = ("majority", "TF-IDF")
+
+
+@dataclass(frozen=True)
+class CardRow:
+    """A task at a length: share of test texts that are cut, and two baselines in its metric."""
+
+    length: int
+    truncated: float | None
+    majority: float | None
+    tfidf: float | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """A task from its real data. Counts are by split; `labels` by split, then by label."""
+
+    name: str
+    texts: dict[str, str]
+    examples: dict[str, int]
+    counted: dict[str, int]
+    labels: dict[str, dict[str, int]]
+    tokens: dict[str, float]
+    rows: tuple[CardRow, ...]
+    baselines: tuple[str, str]
+
+
+def load_cards(run_dir: Path) -> tuple[list[Card], list[tuple[str, str]]]:
+    """The cards of a run, by name; and (file name, reason) of those that cannot be used."""
+    found: list[Card] = []
+    broken: list[tuple[str, str]] = []
+    for path in sorted((run_dir / "cards").glob("*.json"))[:_CARDS]:
+        try:
+            if path.stat().st_size > _BYTES:
+                raise Malformed(f"more than {_BYTES // 2**20} MiB")
+            found.append(_card(json.loads(path.read_text(encoding="utf-8"))))
+        except Malformed as error:
+            broken.append((clean(path.name), clean(error)))
+        except OSError as error:
+            broken.append((clean(path.name), clean(error.strerror or "cannot be read")))
+        except (ValueError, RecursionError):
+            broken.append((clean(path.name), "not valid JSON"))
+    return sorted(found, key=lambda card: card.name), broken
+
+
+def _card(data: Any) -> Card:
+    if not isinstance(data, dict):
+        raise Malformed("not a JSON object")
+    name = data.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise Malformed("name is not a text")
+    texts = {}
+    for key in _TEXTS:
+        value = data.get(key)
+        if value is not None and not isinstance(value, str):
+            raise Malformed(f"{key} is not a text")
+        texts[key] = clean(value or "")
+    names = data.get("baselines")
+    if names is None:
+        names = _NAMES
+    elif not isinstance(names, list) or [type(n) for n in names] != [str, str]:
+        raise Malformed("baselines is not a list of two names")
+    examples = _counts(data.get("examples"), "examples", _SPLITS)
+    labels = data.get("labels") or {}
+    if not isinstance(labels, dict) or len(labels) > _SPLITS:
+        raise Malformed("labels is not an object of splits")
+    rows = data.get("rows")
+    if not isinstance(rows, list) or not 0 < len(rows) <= _ROWS:
+        raise Malformed(f"rows is not a list of 1 to {_ROWS} lengths")
+    metric = METRICS.get(texts["metric"])
+    most = LOSSES if metric is None or metric.most is None else metric.most
+    return Card(
+        clean(name),
+        texts,
+        examples,
+        examples | _counts(data.get("counted"), "counted", _SPLITS),
+        {clean(split): _counts(part, "labels", _LABELS) for split, part in labels.items()},
+        {k: float(v) for k, v in _counts(data.get("tokens"), "tokens", 20).items()},
+        tuple(sorted((_row(row, most) for row in rows), key=lambda row: row.length)),
+        (clean(names[0]), clean(names[1])),
+    )
+
+
+def _counts(values: Any, what: str, most: int) -> dict[str, int]:
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or len(values) > most:
+        raise Malformed(f"{what} is not an object of {most} counts at most")
+    found = {}
+    for key, value in values.items():
+        count = number(value)
+        if count is None or not 0 <= count < 2**53:
+            raise Malformed(f"{what} holds something that is no count")
+        found[clean(key)] = int(count)
+    return found
+
+
+def _row(row: Any, most: float) -> CardRow:
+    length = number(row.get("length")) if isinstance(row, dict) else None
+    if length is None or not 1 <= length < 2**53:
+        raise Malformed("rows holds something without a length")
+    return CardRow(
+        int(length),
+        _within(row, "truncated", 1.0),
+        _within(row, "majority", most),
+        _within(row, "tfidf", most),
+    )
+
+
+def _within(row: dict[str, Any], key: str, most: float) -> float | None:
+    value = number(row.get(key))
+    if row.get(key) is not None and value is None and not isinstance(row[key], float):
+        raise Malformed(f"{key} is not a number")
+    if value is not None and not 0 <= value <= most:
+        raise Malformed(f"{key} is not within 0 and {most:g}")
+    return value

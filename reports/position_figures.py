@@ -1,0 +1,87 @@
+"""Loss against the position in the text: where does more context help?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from reports.axes import empty_note, legend
+from reports.extras import Bin
+from reports.files import BASE, Result
+from reports.metrics import metric_of
+from reports.panels import Grid
+from reports.references import reference_handle
+from reports.stats import arms, one_rate_an_arm, reference_of
+from reports.style import COLUMN, GREY, REFERENCE_LINES, arm_styles, new_figure, styled
+
+
+def position_curves(results: Sequence[Result]) -> tuple[int, dict[str, list[Bin]]]:
+    """The longest length that has losses by position, and each arm's there, means over seeds."""
+    cells = [r for r in one_rate_an_arm(results) if r.ok and r.by_position]
+    longest = max((int(r["length"]) for r in cells), default=0)
+    cells = [r for r in cells if r["length"] == longest]
+    found: dict[str, list[Bin]] = {}
+    for arm in arms(cells):
+        losses: dict[tuple[int, int], list[float]] = {}
+        for one in (one for r in cells if r["arm"] == arm for one in r.by_position):
+            losses.setdefault((one.start, one.end), []).append(one.loss)
+        found[arm] = [Bin(a, b, fmean(losses[a, b])) for a, b in sorted(losses)]
+    return longest, found
+
+
+def middle(one: Bin) -> float:
+    """Where a bin stands on a logarithmic axis; the first, from 0, as if it began at half."""
+    return math.sqrt(max(one.start, one.end / 2) * one.end)
+
+
+@styled
+def loss_by_position(results: Sequence[Result]) -> Figure:
+    """Mean test loss against position, one line an arm, at the longest length."""
+    longest, curves = position_curves(results)
+    styles = arm_styles(results)
+    figure = new_figure(COLUMN * 1.25, 2.75)
+    axes = figure.subplots()
+    bases = [arm for arm in curves if reference_of(arm, results) == BASE]
+    for arm in [a for a in styles if a in curves]:
+        x, y = [middle(one) for one in curves[arm]], [one.loss for one in curves[arm]]
+        if arm in bases:
+            axes.plot(
+                x, y, color=GREY, ls=REFERENCE_LINES[BASE], zorder=1.5, gid=f"arm:{arm}",
+                marker="_" if len(x) == 1 else "",
+            )  # fmt: skip
+        else:
+            axes.plot(x, y, gid=f"arm:{arm}", **styles[arm].lines)
+    _axis(axes, sorted({(one.start, one.end) for curve in curves.values() for one in curve}))
+    grid = Grid(figure, [axes], 1)
+    grid.name("Position in the text (tokens)", metric_of(results).named("Test"))
+    if curves:
+        grid.note_failures([[r for r in one_rate_an_arm(results) if r["length"] == longest]])
+    else:
+        empty_note(axes, "no loss by position was measured")
+    own = [style for arm, style in styles.items() if arm in curves and arm not in bases]
+    legend(figure, own, [reference_handle(arm, BASE) for arm in bases])
+    return figure
+
+
+def _axis(axes: Axes, bins: Sequence[tuple[int, int]]) -> None:
+    """A logarithmic axis on which each bin is named by the positions in it."""
+    places = {middle(Bin(a, b, 0.0)): f"{a}–{b - 1}" for a, b in bins}
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(list(places)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    labels = list(places.items())
+
+    def told(value: float, _: int | None) -> str:
+        near = min(labels, key=lambda known: abs(known[0] - value), default=(0.0, ""))
+        return near[1]
+
+    axes.xaxis.set_major_formatter(FuncFormatter(told))
+    if places:
+        axes.set_xlim(min(places) / 2**0.4, max(places) * 2**0.4)
+    if len(places) > 4:
+        axes.tick_params(axis="x", labelrotation=45)

@@ -1,0 +1,75 @@
+"""What arms are held against, drawn in grey: the linear model, the untrained backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from reports.files import BASE, Result
+from reports.metrics import metric_of
+from reports.stats import Series, reference_of
+from reports.style import GREY, REFERENCE_LINES, reference_label
+
+_LEAST, _LEAST_OF_A_GUESS = 0.3, 0.6
+"""The least share of an axis that the arms must have where the untrained backbone is drawn. With a
+classifier that was never trained it only guesses, and is worth less of the axis."""
+
+
+def far_off(series: Series, results: Sequence[Result]) -> dict[str, str]:
+    """Untrained backbones so far from the arms that drawing them would flatten all else.
+
+    Each with the words that say where it is instead.
+    """
+    bases = [arm for arm in series if reference_of(arm, results) == BASE]
+    rest = [p for arm, points in series.items() if arm not in bases for p in points]
+    if not rest:
+        return {}
+    low, high = min(p.low for p in rest), max(p.high for p in rest)
+    share = _LEAST if metric_of(results).by_text else _LEAST_OF_A_GUESS
+    found = {}
+    for arm in bases:
+        values = [p.value for p in series[arm]]
+        least, most = min(values), max(values)
+        if (high - low) >= share * (max(high, most) - min(low, least)):
+            continue
+        told = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (least, most)))
+        side = "below" if high > most else "above"
+        found[arm] = f"{reference_label(arm, BASE)}: {told}, {side} this axis"
+    return found
+
+
+def draw_references(axes: Axes, series: Series, results: Sequence[Result]) -> list[Line2D]:
+    """Each reference as a dashed grey line over length, with its interval as a band."""
+    handles = []
+    for arm, points in series.items():
+        method = reference_of(arm, results)
+        if method is None:
+            continue
+        x = [p.length for p in points]
+        axes.fill_between(
+            x, [p.low for p in points], [p.high for p in points], color="#9a9a9a", alpha=0.2, lw=0
+        )
+        mark = "_" if len(points) == 1 else ""
+        handles += axes.plot(
+            x, [p.value for p in points], color=GREY, marker=mark, zorder=1.5, gid=f"arm:{arm}",
+            ls=REFERENCE_LINES[method], label=reference_label(arm, method),
+        )  # fmt: skip
+    return handles
+
+
+def reference_handle(arm: str, method: str) -> Line2D:
+    """A reference as a legend shows it."""
+    return Line2D(
+        [], [], color=GREY, ls=REFERENCE_LINES[method], label=reference_label(arm, method)
+    )
+
+
+def reference_line(axes: Axes, arm: str, method: str, value: float) -> Line2D:
+    """A reference as a line across a panel."""
+    line = axes.axhline(
+        value, ls=REFERENCE_LINES[method], color=GREY, lw=0.9, zorder=1, gid=f"arm:{arm}"
+    )
+    line.set_label(reference_label(arm, method))
+    return line

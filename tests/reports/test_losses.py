@@ -1,0 +1,187 @@
+"""Losses: no share, the lower the better. Every verdict, best and figure turns round for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+
+from reports.compare import difference, growth
+from reports.files import Result, load_run
+from reports.metrics import METRICS, metric_of
+from reports.stats import Try, at_edge, best_try, cost_cells, score_points, tries
+from reports.study_figures import rates_tried
+from reports.table import readme_table, summary_table, write_csv
+from reports.words import summary
+from tests.reports.conftest import make_cell, write_run
+from tests.reports.made import loss_cell, loss_cells
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Load = Callable[..., list[Result]]
+LOSS = METRICS["loss"]
+
+
+def shifted(by: float, n: int = 100, spread: float = 0.01) -> list[float]:
+    """Losses of texts that differ far more among each other than from one arm to another."""
+    draw = np.random.default_rng(round(1000 * by) + n)
+    hard = np.random.default_rng(0).normal(scale=0.5, size=n)
+    return [float(v) for v in 3.5 + by + hard + spread * draw.normal(size=n)]
+
+
+def test_losses_are_not_cut_to_shares(load: Load) -> None:
+    (result,) = load([loss_cell(texts=[0.1, 0.3, 6.0])])
+    ((point,),) = score_points([result]).values()
+    assert point.value == pytest.approx(6.4 / 3)
+    assert point.low == 0.0  # a loss is not negative
+    assert point.high == pytest.approx(result["score_high"])
+    assert point.high > 4
+    assert result["perplexity"] == pytest.approx(math.exp(6.4 / 3))
+    assert metric_of([result]) is LOSS
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("scores", "score", -0.1), ("scores", "score", 1e7), ("scores", "score", "low"),
+        ("scores", "perplexity", -1.0), ("scores", "by_position", {"a": 1}),
+        ("scores", "by_position", [3]), ("scores", "by_position", [{"start": 0}] * 100),
+        ("scores", "by_position", [{"start": 16, "end": 16, "loss": 1.0}]),
+        ("scores", "by_position", [{"start": 0, "end": 16, "loss": -1.0}]),
+        ("scores", "by_position", [{"start": 0, "end": 2, "loss": 1.0}] * 2),
+        ("scores", "rouge_l", 1.5), ("scores", "exact_match", "all"),
+    ],
+)  # fmt: skip
+def test_what_no_loss_can_be_is_refused(tmp_path: Path, section: str, key: str, value: Any) -> None:
+    cell = loss_cell()
+    cell[section][key] = value
+    run = load_run(write_run(tmp_path, [cell]))
+    assert run.results == []
+    assert key in run.unreadable[0][1]
+
+
+def test_a_score_above_one_is_a_loss_or_nothing(tmp_path: Path) -> None:
+    cell = loss_cell()
+    cell["scores"]["metric"] = "accuracy"
+    run = load_run(write_run(tmp_path, [cell]))
+    assert run.unreadable == [(f"{cell['id']}.json", "score is more than 1")]
+
+
+def test_numbers_that_are_none_leave_a_bin_or_a_perplexity_out(tmp_path: Path) -> None:
+    cell = loss_cell(length=64)
+    cell["scores"]["by_position"][1]["loss"] = float("nan")
+    cell["scores"]["perplexity"] = float("inf")
+    (result,) = load_run(write_run(tmp_path, [cell])).results
+    assert [(one.start, one.end) for one in result.by_position] == [(0, 16), (32, 64)]
+    assert result["perplexity"] == pytest.approx(math.exp(result["score"]))
+
+
+def test_a_study_without_a_metric_is_known_by_its_two_equal_numbers(load: Load) -> None:
+    cell = make_cell(accuracy=None)
+    cell["scores"] = {"validation_score": 3.5, "validation_loss": 3.5}
+    (result,) = load([cell])
+    assert (result["metric"], result["validation_score"]) == ("loss", 3.5)
+    cell["scores"] = {"validation_score": 0.5, "validation_loss": 0.6}
+    assert load([cell])[0]["metric"] is None
+
+
+def test_texts_are_paired_by_their_own_losses(load: Load) -> None:
+    a, b = shifted(0.0), shifted(0.02)
+    first, second = load([loss_cell("full", texts=a), loss_cell("lora", texts=b)])
+    points = score_points([first, second])
+    found = difference([first], [second], points["Full"][0], points["LoRA 1"][0], LOSS)
+    interval = ttest_rel(a, b).confidence_interval(0.95)
+    assert found.paired
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert (found.verdict, found.outcome) == ("lower", "better")
+    assert found.high - found.low < 0.1 * (points["Full"][0].high - points["Full"][0].low)
+
+
+@pytest.mark.parametrize("scores", [None, [1.0], "x" * 100, [math.nan] * 100, [-1.0] * 100])
+def test_scores_of_texts_that_are_none_pair_nothing(load: Load, scores: Any) -> None:
+    cells = [loss_cell("full", texts=shifted(0)), loss_cell("lora", texts=shifted(0.02))]
+    cells[0]["predictions"]["scores"] = scores
+    first, second = load(cells)
+    points = score_points([first, second])
+    found = difference([first], [second], points["Full"][0], points["LoRA 1"][0], LOSS)
+    assert first.marks == {}
+    assert not found.paired
+    assert found.outcome == "unclear"
+
+
+def test_a_loss_saturates_where_no_longer_length_lowers_it(load: Load) -> None:
+    cells = [
+        loss_cell(length=n, texts=shifted(by))
+        for n, by in ((64, 0.3), (128, 0.1), (256, 0.0), (512, 0.001))
+    ]
+    (found,) = growth(load(cells))
+    assert [d.verdict for *_, d in found.steps] == ["lower", "lower", "unclear"]
+    assert (found.plateau, found.rises, found.to_the_end) == (256, True, False)
+    (rising,) = growth(load([loss_cell(length=n, texts=shifted(n / 100)) for n in (64, 128)]))
+    assert not rising.rises
+
+
+def test_the_rate_with_the_lowest_loss_is_best_and_a_failure_the_worst(load: Load) -> None:
+    cells = []
+    for lr, losses in ((1e-3, (3.0, 3.2)), (2e-3, (2.5, None)), (4e-3, (3.4, 3.3))):
+        for seed, loss in enumerate(losses):
+            status = "ok" if loss else "diverged"
+            cells.append(loss_cell(lr=lr, seed=seed, loss=loss or 0.0, status=status))
+    (rates,) = tries(load(cells)).values()
+    assert [t.score for t in rates] == pytest.approx([3.13, math.inf, 3.38])
+    assert best_try(rates).lr == 1e-3
+    assert at_edge(rates)
+    better = [Try(lr, (loss,), (), metric=LOSS) for lr, loss in ((1, 3.0), (2, 2.9), (3, 3.1))]
+    assert best_try(better).lr == 2
+    assert not at_edge(better)
+    ring = [a for a in rates_tried(load(cells)).findobj() if a.get_gid() == "best:LoRA 1"]
+    assert list(ring[0].get_xdata()) == [1e-3]  # type: ignore[attr-defined]
+
+
+def test_the_words_turn_round(load: Load) -> None:
+    cells = [
+        loss_cell(method, length=length, texts=shifted(by + step))
+        for method, by in (("full", 0.0), ("lora", 0.2), ("base", 1.0))
+        for length, step in ((64, 0.3), (128, 0.0))
+    ]
+    text = " ".join(summary(load(cells)))
+    assert "2 arms at 64 and 128 tokens" in text  # the untrained backbone is none
+    assert "each loss (in nats per token) rests on 100 test texts" in text
+    assert "Full is lowest with 3.5" in text
+    assert "clearly higher: LoRA 1 (+0." in text
+    assert "Loss falls with length at first: every arm still gains at the longest length" in text
+    assert "The backbone as it is, untrained (Base), reaches 4.5" in text
+    assert "there; every arm is clearly below it." in text
+    flat = [loss_cell(length=n, texts=shifted(0.0)) for n in (64, 128)]
+    assert "No arm's loss clearly falls with length." in " ".join(summary(load(flat)))
+
+
+def test_tables_name_the_unit_and_hold_the_perplexity(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, loss_cells())
+    ((caption, table),) = summary_table(folder)
+    assert caption.startswith("kernel, minilm: test loss (nats per token) by length")
+    by_arm = {row["Arm"]: row for row in table}
+    assert list(by_arm)[-1] == "Base"
+    assert by_arm["Full"]["512 tokens"] == "oom"
+    value = float(by_arm["LoRA 1"]["512 tokens"])
+    told = float(by_arm["LoRA 1"]["Perplexity at 256"])
+    assert by_arm["Base"]["Train tokens/s at 256"] == ""
+    assert math.log(told) == pytest.approx(float(by_arm["LoRA 1"]["256 tokens"]), abs=0.01)
+    assert 3 < value < 4
+    assert "Perplexity at 256" in readme_table(folder)
+    head, *lines = write_csv(folder).read_text().splitlines()
+    assert head.split(",").index("perplexity") > head.split(",").index("memory_gib")
+    assert len(lines) == 18
+
+
+def test_references_cost_nothing_and_try_nothing(load: Load) -> None:
+    cells = [loss_cell(), loss_cell("base")]
+    cells[1]["cell"]["lr"] = 1e-3
+    results = load(cells)
+    assert {r["arm"] for r in cost_cells(results)} == {"LoRA 1"}
+    assert list(tries(results)) == ["LoRA 1"]
