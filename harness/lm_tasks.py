@@ -25,6 +25,7 @@ from unittest import mock
 
 from harness.deadline import in_child
 from harness.errors import told
+from harness.lm_words import import_niah
 
 _TASK_LINE = re.compile(rb"""^task:[ \t]*["']?([^\s"'\[{#]+)["']?[ \t]*(?:#.*)?\r?$""", re.M)
 
@@ -88,6 +89,8 @@ def build(name: str, tokenizer: Any, length: int, limit: int | None, seconds: fl
     from lm_eval.tasks import TaskManager
     from lm_eval.tasks._yaml_loader import load_yaml
 
+    if is_ruler(name):
+        import_niah()
     config = dict(load_yaml(index()[name], resolve_func=True))
     if is_ruler(name):
         make = config["custom_dataset"]
@@ -143,9 +146,7 @@ def _bend(names: dict[str, Any], tokenizer: Any, limit: int | None) -> None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, LookupError) and "punkt" in str(error):
-        return (
-            "nltk's sentence splitter punkt_tab is missing: python -m nltk.downloader punkt_tab"
-        )
+        return "nltk's sentence splitter punkt_tab is missing: python -m nltk.downloader punkt_tab"
     return told(error)
 
 

@@ -23,6 +23,7 @@ from harness.backbones import find_backbone
 from harness.deadline import TimedOut, hard_limit, in_child
 from harness.errors import BadInput
 from harness.evaluations import check, entries_of, run_evaluations
+from harness.lm_words import Words
 from ssmlora import SSMLoraConfig
 from tests.harness.test_batches import TOKENIZER
 
@@ -105,6 +106,28 @@ def test_a_limit_builds_no_more_and_the_same_first_examples() -> None:
     assert len(few) == 3
     assert many[:3] == few
     assert len({doc["input"] for doc in many}) == 12
+
+
+def test_rulers_words_stand_in_their_order() -> None:
+    adjectives, nouns = (
+        ["blue", "ad hoc", "blue-eyed", "bluer", "ad", "wide"],
+        ["bay", "a-b", "eye"],
+    )
+    expected = sorted({f"{a}-{n}" for a in adjectives for n in nouns})
+    words = Words(adjectives, nouns)
+    assert list(words) == expected
+    assert (len(words), words[-1], words[2:5]) == (18, expected[-1], expected[2:5])
+
+
+@pytest.mark.slow  # 15 s and 0.7 GB: what it is that the harness does without
+def test_rulers_words_are_those_of_lm_eval() -> None:
+    import wonderwords
+
+    known = wonderwords.RandomWord()._categories
+    adjectives, nouns = known["adjectives"], known["nouns"]
+    words = Words(adjectives, nouns)
+    assert all(map(str.__eq__, words, sorted({f"{a}-{n}" for a in adjectives for n in nouns})))
+    assert len(words) == 6_171_620
 
 
 def test_results_repeat_and_the_answer_is_what_is_scored(
