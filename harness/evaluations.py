@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import math
 import sys
 import time
 import traceback
@@ -15,6 +14,7 @@ from typing import Any
 from harness import lm_tasks
 from harness.deadline import TimedOut, hard_limit
 from harness.errors import BadInput, nearest, printable, told
+from harness.lm_results import entries_of, failed
 
 PREFIX = "lm_eval:"
 """What a task of lm-eval is called by in a sweep: `lm_eval:niah_single_1`."""
@@ -151,11 +151,11 @@ def run_evaluations(
             with hard_limit(seconds), lm_tasks.quiet_and_offline():
                 rows = _evaluate(model, tokenizer, name, length, limit, batch_size, seconds)
         except TimedOut:
-            rows = [_failed("timeout", f"not done after {seconds:g} s")]
+            rows = [failed("timeout", f"not done after {seconds:g} s")]
         except Exception as error:
             for line in traceback.format_exc().splitlines():
                 print(printable(line[:300]), file=sys.stderr)
-            rows = [_failed("error", f"{type(error).__name__}: {told(error)}")]
+            rows = [failed("error", f"{type(error).__name__}: {told(error)}")]
         taken = time.perf_counter() - start
         about = {"seconds": taken, "version": _version(name)}
         entries += [{"task": name, **row, **about} for row in rows]
@@ -167,18 +167,6 @@ def _version(name: str) -> str:
         return lm_tasks.version(name)
     except Exception:
         return "unknown"
-
-
-def _failed(status: str, message: str, metric: str = "") -> dict[str, Any]:
-    return {
-        "metric": metric,
-        "value": None,
-        "stderr": None,
-        "examples": None,
-        "higher_is_better": True,
-        "status": status,
-        "message": message,
-    }
 
 
 def _evaluate(
@@ -245,47 +233,3 @@ def _complete(tokenizer: Any) -> Any:
 def _ends_texts(tokenizer: Any) -> bool:
     """Whether the tokenizer closes a text, as BERT's does: nothing could be written behind it."""
     return tokenizer("a")["input_ids"][-1] in tokenizer.all_special_ids
-
-
-def entries_of(name: str, found: dict[str, Any], only: str | None) -> list[dict[str, Any]]:
-    """What lm-eval found, one entry a metric; `only` is RULER's metric of the length that was run.
-
-    lm-eval names RULER's metrics by lengths and gives -1 for those that were not run.
-    """
-    better = found["higher_is_better"].get(name) or {}
-    entries = []
-    for key, value in found["results"][name].items():
-        metric, _, chosen = str(key).partition(",")
-        if not chosen or metric.endswith("_stderr") or (only and metric != only):
-            continue
-        short = "string match" if only else metric.replace("_", " ")
-        short += f" ({chosen})" if chosen != "none" else ""
-        number = isinstance(value, int | float) and math.isfinite(value)
-        if not number or (only and value < 0):
-            entries.append(_failed("error", f"lm-eval gives no value for {metric}", short))
-            continue
-        samples = [s for s in found["samples"][name] if s["filter"] == chosen]
-        entries.append(
-            {
-                "metric": short,
-                "value": float(value),
-                "stderr": _stderr(float(value), [s.get(metric) for s in samples]),
-                "examples": len(samples),
-                "higher_is_better": bool(better.get(metric, True)),
-                "status": "ok",
-                "message": "",
-            }
-        )
-    missing = f"the metric of {only} tokens" if only else "a metric"
-    return entries or [_failed("error", f"lm-eval's result lacks {missing}")]
-
-
-def _stderr(value: float, parts: Sequence[Any]) -> float | None:
-    """Standard error of a mean; None for what is no mean of its examples."""
-    if len(parts) < 2 or not all(isinstance(part, int | float) for part in parts):
-        return None
-    mean = sum(parts) / len(parts)
-    if not math.isclose(mean, value, rel_tol=1e-6, abs_tol=1e-9):
-        return None
-    spread = sum((part - mean) ** 2 for part in parts) / (len(parts) - 1)
-    return math.sqrt(spread / len(parts))

@@ -21,11 +21,10 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from harness.deadline import in_child
 from harness.errors import told
-from harness.lm_words import import_niah
+from harness.lm_words import import_niah, swapped
 
 _TASK_LINE = re.compile(rb"""^task:[ \t]*["']?([^\s"'\[{#]+)["']?[ \t]*(?:#.*)?\r?$""", re.M)
 
@@ -170,9 +169,9 @@ def quiet_and_offline() -> Iterator[None]:
     logger = logging.getLogger("lm_eval")
     level = logger.level
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(hub, "HF_HUB_OFFLINE", True))
-        stack.enter_context(mock.patch.object(datasets.config, "HF_HUB_OFFLINE", True))
-        stack.enter_context(mock.patch.object(socket, "getaddrinfo", refuse))
+        stack.enter_context(swapped(hub, "HF_HUB_OFFLINE", True))
+        stack.enter_context(swapped(datasets.config, "HF_HUB_OFFLINE", True))
+        stack.enter_context(swapped(socket, "getaddrinfo", refuse))
         stack.enter_context(redirect_stdout(io.StringIO()))
         stack.enter_context(redirect_stderr(io.StringIO()))
         logger.setLevel(logging.CRITICAL + 1)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
-from typing import overload
-from unittest import mock
+from types import SimpleNamespace
+from typing import Any, overload
 
 
 class Words(Sequence[str]):
@@ -51,6 +52,17 @@ class Words(Sequence[str]):
         return f"{group}-{self._nouns[place]}" if isinstance(group, str) else group[place]
 
 
+@contextmanager
+def swapped(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give `owner` another attribute for a while."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
 def import_niah() -> None:
     """Import RULER's needle module with these words in it, if it is not imported yet."""
     name = "lm_eval.tasks.ruler.prepare_niah"
@@ -59,7 +71,7 @@ def import_niah() -> None:
     import wonderwords
 
     real = wonderwords.RandomWord()._categories
-    few = mock.Mock(_categories={**real, "adjectives": real["adjectives"][:1]})
-    with mock.patch.object(wonderwords, "RandomWord", return_value=few):
+    few = SimpleNamespace(_categories={**real, "adjectives": real["adjectives"][:1]})
+    with swapped(wonderwords, "RandomWord", lambda: few):
         from lm_eval.tasks.ruler import prepare_niah
     prepare_niah.WORDS = Words(real["adjectives"], real["nouns"])
