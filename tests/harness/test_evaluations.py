@@ -148,6 +148,22 @@ def test_results_repeat_and_the_answer_is_what_is_scored(
     assert entry["stderr"] == pytest.approx(0.5)
 
 
+def test_no_text_loses_its_beginning(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def generate(input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        seen.extend(TOKENIZER.batch_decode(input_ids, skip_special_tokens=True))
+        return torch.cat([input_ids, input_ids[:, :1]], 1)
+
+    monkeypatch.setattr(model, "generate", generate)
+    run(model, "ruler_fwe")
+    assert len(seen) == 2
+    assert all(text.startswith("read the following coded text") for text in seen)
+    assert all(text.endswith("the three most frequently appeared words are :") for text in seen)
+
+
 def test_a_peft_model_and_an_ssmlora_model_run() -> None:
     lora = LoraConfig(target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
     ssm = SSMLoraConfig(target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
@@ -166,6 +182,14 @@ def test_what_the_run_changed_is_put_back(model: LlamaForCausalLM) -> None:
     assert signal.getsignal(signal.SIGALRM) == handler
     assert 190 < signal.getitimer(signal.ITIMER_REAL)[0] < 200
     assert TOKENIZER.eos_token == state
+
+
+def test_nothing_is_fetched() -> None:
+    with lm_tasks.quiet_and_offline():
+        with pytest.raises(OSError, match="a run fetches nothing"):
+            socket.create_connection(("localhost", 9), timeout=1)
+        with pytest.raises(Exception, match="OfflineModeIsEnabled"):
+            datasets.load_dataset("owner/nothing")
 
 
 def test_a_task_that_loops_for_ever_is_ended_and_the_next_one_runs(
