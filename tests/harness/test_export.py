@@ -107,14 +107,15 @@ def test_a_pair_is_cut_together(tmp_path: Path) -> None:
 
 def test_a_choice_keeps_its_question_whole(tmp_path: Path) -> None:
     choices = ("red", "a very long blue answer")
-    examples = [Example("c", "fact " * 50, 1, "which colour?", choices=choices)]
+    question = "which colour? " + "why " * 15
+    examples = [Example("c", "fact " * 50, 1, question, choices=choices)]
     export_task(task_of("choice", examples), TOKENIZER, tmp_path, 32, 0)
     _, results = lm_eval_on(tmp_path)
     (sample,) = results["samples"]["made_up"]
     prompt = sample["arguments"][0][0]
-    assert prompt.endswith("\n\nwhich colour?")
+    assert prompt.endswith(f"\n\n{question}")
     assert sample["target"] == 1
-    longest = f"which colour? {choices[1]}"
+    longest = f"{question} {choices[1]}"
     assert len(TOKENIZER(prompt.split("\n\n")[0], longest)["input_ids"]) == 32
 
 
