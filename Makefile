@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
 	@echo "make setup: installing into $(VENV); the first time this takes some minutes"
 	@# A torch that is there stays, if pyproject's range admits it; otherwise the tested one comes.
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install -q $(PIP_ARGS) '$(TORCH)'
-	@$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[bench,dev]'
+	@$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[bench,lm-eval,dev]'
 	@$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --require-hashes -r embedded.txt
 	@touch $@
 

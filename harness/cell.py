@@ -21,6 +21,7 @@ from harness.cell_result import new_result
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
 from harness.errors import told
 from harness.evaluate import Diverged, Evaluation, evaluate
+from harness.evaluations import ROOM, run_evaluations
 from harness.heads import outputs_of
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
@@ -111,8 +112,6 @@ def _evaluations(
     """Tasks of lm-eval on the model as it now is."""
     if not cell.evaluations:
         return
-    from harness.evaluations import run_evaluations
-
     model.eval()
     with watch.phase("eval"):
         result["evaluations"] = run_evaluations(
@@ -179,7 +178,8 @@ def _load(
     with watch.phase("load"):
         model: Any
         if cell.writes:
-            model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id)
+            room = ROOM if cell.evaluations else 0
+            model = load_language_model(backbone, cell.length + room, cell.dropout, pad_token_id)
         else:
             model = load_classifier(
                 backbone,

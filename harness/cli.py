@@ -131,23 +131,37 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("words", nargs=-1, metavar="[NAME | new NAME]")
+@click.argument("words", nargs=-1, metavar="[NAME | new NAME | export NAME]")
 @click.option(
     "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
 )
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
+@click.option("--length", type=click.IntRange(min=1), help="export: tokens that texts are cut to.")
+@click.option("--seed", type=int, default=0, show_default=True, help="export: of the train split.")
 @_TASKS_DIR
-def tasks(words: tuple[str, ...], backbone: str, tasks_dir: Path | None) -> None:
-    """List the tasks, show the card of one, or write a new plug-in."""
+def tasks(
+    words: tuple[str, ...],
+    backbone: str,
+    to: Path | None,
+    length: int | None,
+    seed: int,
+    tasks_dir: Path | None,
+) -> None:
+    """List the tasks, show the card of one, write a new plug-in, or export one to lm-eval."""
     from harness import task_commands
 
     if not words:
         task_commands.list_tasks(tasks_dir)
     elif words[0] == "new" and len(words) == 2:
         task_commands.write_task(words[1], tasks_dir)
-    elif len(words) == 1 and words[0] != "new":
+    elif words[0] == "export" and len(words) == 2:
+        if to is None:
+            raise BadInput("tasks export: give the folder to write to: --to DIR")
+        task_commands.export(words[1], backbone, to, length, seed, tasks_dir)
+    elif len(words) == 1 and words[0] not in ("new", "export"):
         task_commands.show_card(words[0], backbone, tasks_dir)
     else:
-        raise BadInput("tasks: expected no word, a task's NAME, or: new NAME")
+        raise BadInput("tasks: expected no word, a task's NAME, or: new NAME, export NAME")
 
 
 @cli.command()

@@ -138,7 +138,7 @@ def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
     embeddings = getattr(encoder, "embeddings", None)
     table = getattr(embeddings, "position_embeddings", None)
     if not isinstance(table, torch.nn.Embedding):
-        return _check_positions(encoder, length)
+        return check_positions(encoder, length)
     # RoBERTa keeps rows up to its padding's number free, and counts from there.
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     known = table.num_embeddings - first
@@ -156,7 +156,12 @@ def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
     encoder.config.max_position_embeddings = len(rows)
 
 
-def _check_positions(encoder: PreTrainedModel, length: int) -> None:
+def check_positions(encoder: PreTrainedModel, length: int) -> None:
+    """Check that a learned position table has room for `length` tokens.
+
+    Raises:
+        ValueError: it has not.
+    """
     from torch import nn
 
     for name, module in encoder.named_modules():

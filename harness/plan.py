@@ -12,13 +12,12 @@ from harness import tuned
 from harness.backbones import Backbone, check_writes, find_backbone
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
 from harness.errors import BadInput, told
+from harness.evaluations import PREFIX, check
 from harness.machine import choose_device, choose_dtype
 from harness.methods import check_method
 from harness.preflight import check_models
 from harness.sweep import Method, Sweep
 from tasks import WRITING, Task, TaskError, load_task
-
-_FROM_LM_EVAL = f"{LM_EVAL}:"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Plan:
     @property
     def tasks(self) -> list[str]:
         """The sweep's own tasks, those of lm-eval left out."""
-        return [name for name in self.sweep.tasks if not name.startswith(_FROM_LM_EVAL)]
+        return [name for name in self.sweep.tasks if not name.startswith(PREFIX)]
 
 
 def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan:
@@ -45,7 +44,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
             that the task has no examples for, an arm without a tuned learning rate.
     """
-    named = [name for name in sweep.tasks if not name.startswith(_FROM_LM_EVAL)]
+    named = [name for name in sweep.tasks if not name.startswith(PREFIX)]
     tasks = {name: _prepared(name, sweep, source, tasks_dir) for name in named}
     backbone = find_backbone(sweep.backbone, f"{source}: backbone")
     evaluated = _evaluations(sweep, backbone, source)
@@ -140,17 +139,17 @@ def _evaluation_cells(sweep: Sweep, place: dict[str, Any]) -> Iterator[Cell]:
 
 def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, Any]:
     """Fields of the cells that run tasks of lm-eval, and what pins these tasks."""
-    names = [n.removeprefix(_FROM_LM_EVAL) for n in sweep.tasks if n.startswith(_FROM_LM_EVAL)]
+    names = [n.removeprefix(PREFIX) for n in sweep.tasks if n.startswith(PREFIX)]
     if not names:
         return {}
-    from harness import evaluations
 
     check_writes(backbone, f"{source}: backbone")
+    pins = check(names, sweep.lengths, backbone.folder, f"{source}: tasks")
     return {
         "evaluations": tuple(names),
         "evaluation_examples": sweep.lm_eval.examples,
         "evaluation_seconds": sweep.lm_eval.seconds,
-        "revisions": evaluations.check(names, sweep.lengths, backbone.folder, f"{source}: tasks"),
+        "revisions": {PREFIX + name: pin for name, pin in pins.items()},
     }
 
 

@@ -40,6 +40,29 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
         raise BadInput(f"tasks: '{name}' fails: {type(error).__name__}: {told(error)}") from None
 
 
+def export(
+    name: str, backbone: str, to: Path, length: int | None, seed: int, tasks_dir: Path | None
+) -> None:
+    """Write a task as one of lm-eval's, its texts cut by a backbone's tokenizer."""
+    from harness.backbones import find_backbone, load_tokenizer
+    from harness.export import export_task
+
+    try:
+        task = load_task(name, tasks_dir)
+        tokenizer = load_tokenizer(find_backbone(backbone, "--backbone"))
+        for path in export_task(task, tokenizer, to, length, seed):
+            click.echo(f"written: {path}")
+        click.echo(f"run it: lm_eval --model hf … --tasks {name} --include_path {to}")
+    except TaskError as error:
+        raise BadInput(f"tasks export: {error}") from None
+    except (BadInput, OSError):
+        raise
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        raise BadInput(
+            f"tasks export: '{name}' fails: {type(error).__name__}: {told(error)}"
+        ) from None
+
+
 def write_task(name: str, tasks_dir: Path | None) -> None:
     """Write a plug-in and its test: beside the built-in tasks, or into `tasks_dir`."""
     from tasks.template import new_task
