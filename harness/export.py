@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.errors import BadInput
+from harness.rows import asked_of
 from tasks import Example, Task, TaskMetadata
 
 if TYPE_CHECKING:
@@ -102,8 +103,11 @@ def _config(
         config["generation_kwargs"] = {
             "until": ["\n"],
             "do_sample": False,
-            "max_gen_toks": int(getattr(metadata, "answer_tokens", 32)),
+            "max_gen_toks": metadata.answer_tokens,
         }
+        # What is written begins with the space behind "Answer:".
+        trimmed = [{"function": "remove_whitespace"}, {"function": "take_first"}]
+        config["filter_list"] = [{"name": "none", "filter": trimmed}]
     else:
         measures = {"acc": True, "acc_norm": True}
         config |= {"output_type": "multiple_choice", "doc_to_target": "gold"}
@@ -147,12 +151,12 @@ def _rows(
             return {"text": _cut(tokenizer, example.text, "", length)[0]}
 
     elif family == "generation":
-        room = length - int(getattr(metadata, "answer_tokens", 32))
+        room = length - metadata.answer_tokens
 
         def make(example: Example) -> dict[str, Any]:
-            answers = [str(answer) for answer in getattr(example, "answers", ())]
-            text, asked = _cut(tokenizer, example.text, example.second, room, whole=True)
-            return {"prompt": _joined(text, asked), "answers": answers}
+            asked = asked_of(example)
+            text, _ = _cut(tokenizer, example.text, asked.strip(), room, whole=True)
+            return {"prompt": text + asked, "answers": [str(one) for one in example.answers]}
 
     elif family == "choice":
 

@@ -109,7 +109,7 @@ def _answered(
     def bare(text: str) -> Any:
         return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
 
-    asked = bare(f"\n\n{example.second}\nAnswer:" if example.second else "\n\nAnswer:")["input_ids"]
+    asked = bare(asked_of(example))["input_ids"]
     begin = [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
     room = length - len(begin) - len(asked) - metadata.answer_tokens
     _check_room(length - room, length - 1, length, metadata)
@@ -124,6 +124,11 @@ def _answered(
     prompt = [*begin, *ids[:room], *asked]
     kept = f"{example.text[:end]}\n{example.second}".strip()
     return Row([*prompt, *closed], None, kept, len(ids) > room, len(prompt))
+
+
+def asked_of(example: Example) -> str:
+    """What stands between a text and the answer that is to be written."""
+    return f"\n\n{example.second}\nAnswer:" if example.second else "\n\nAnswer:"
 
 
 def _check_room(taken: int, most: int, length: int, metadata: TaskMetadata) -> None:

@@ -14,26 +14,19 @@ from harness import lm_tasks
 from harness.cli import main
 from harness.errors import BadInput
 from harness.export import export_task
-from tasks import Example, Family, Splits, Task, TaskMetadata, load_task
+from tasks import WRITING, Example, Family, Splits, Task, TaskMetadata, load_task
 from tests.harness.test_batches import TOKENIZER
 
 NASTY = "{{ 7*7 }} {% raise %} \x1b[31m !function os.system 'x' #"
 
 
-def task_of(family: Any, examples: list[Example], labels: tuple[str, ...] = ()) -> Task:
-    known = family in Family.__args__  # type: ignore[attr-defined]
+def task_of(family: Family, examples: list[Example], labels: tuple[str, ...] = ()) -> Task:
     about = TaskMetadata(
-        name="made_up", title="made up", description="made up",
-        family=family if known else "classification", labels=labels or ("a", "b"),
-        source="generated", revision="1", licence="none", citation="none", natural_length=10,
-        lengths=(16,), balanced=True,
-    ) if family != "choice" else TaskMetadata(
-        name="made_up", title="made up", description="made up", family="choice", labels=(),
+        name="made_up", title="made up", description="made up", family=family,
+        labels=() if family in ("choice", *WRITING) else labels or ("a", "b"),
         source="generated", revision="1", licence="none", citation="none", natural_length=10,
         lengths=(16,), balanced=True,
     )  # fmt: skip
-    if not known:  # a family that this tree's tasks may not have yet
-        about = about.model_copy(update={"family": family, "labels": ()})
 
     class MadeUp(Task):
         metadata: ClassVar[TaskMetadata] = about
@@ -131,11 +124,12 @@ def test_texts_without_labels(tmp_path: Path) -> None:
 def test_a_generation_scores_the_written_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Answered(Example):
-        answers = ("right", "correct")
-
-    examples = [Answered("g", "text " * 90, second="what?"), Answered("h", "text", second="how?")]
-    export_task(task_of("generation", list(examples)), TOKENIZER, tmp_path, 64, 0)
+    right = ("right", "correct")
+    examples = [
+        Example("g", "text " * 90, second="what?", answers=right),
+        Example("h", "text", second="how?", answers=right),
+    ]
+    export_task(task_of("generation", examples), TOKENIZER, tmp_path, 64, 0)
     answer = TOKENIZER("correct", add_special_tokens=False, return_tensors="pt")["input_ids"]
 
     def generate(self: Any, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
@@ -144,7 +138,7 @@ def test_a_generation_scores_the_written_text(
     monkeypatch.setattr(LlamaForCausalLM, "generate", generate)
     _, results = lm_eval_on(tmp_path)
     prompt = results["samples"]["made_up"][0]["arguments"][0][0]
-    assert prompt.endswith("\n\nwhat?")
+    assert prompt.endswith("\n\nwhat?\nAnswer:")
     assert len(TOKENIZER(*prompt.split("\n\n"))["input_ids"]) == 32
     assert results["samples"]["made_up"][0]["target"] == ["right", "correct"]
     assert results["results"]["made_up"]["exact_match,none"] == 1.0

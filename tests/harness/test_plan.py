@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cells import BASELINE, Cell
+from harness.errors import BadInput
 from harness.plan import Plan, make_plan
 from harness.store import as_file
 from harness.sweep import Sweep, load_sweep
+from tasks import discover
 from tests.harness.conftest import SWEEPS
 
 
@@ -33,7 +35,9 @@ def test_laptop_sweeps_what_the_readme_says() -> None:
     assert all(c.test_examples >= 500 for c in cells if c.kind == "train" and c.test_examples)
 
 
-SHIPPED = sorted(p.name for p in SWEEPS.glob("*.yaml") if p.name != "tuned.yaml")
+SHIPPED = sorted(
+    p.name for p in SWEEPS.glob("*.yaml") if p.name not in ("tuned.yaml", "paper.yaml")
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,14 @@ SHIPPED = sorted(p.name for p in SWEEPS.glob("*.yaml") if p.name != "tuned.yaml"
 )
 def test_every_sweep_that_is_shipped_can_be_planned(name: str) -> None:
     assert plan(name).cells
+
+
+def test_the_papers_sweep_says_what_to_fetch() -> None:
+    with pytest.raises(BadInput, match="glue_cola: the data is not on this machine: run `hf down"):
+        plan("paper.yaml")
+    sweep = load_sweep(SWEEPS / "paper.yaml")
+    assert sweep.train.examples == sweep.train.test_examples == "all"
+    assert set(sweep.tasks) <= set(discover())
 
 
 def test_tuned_rates_come_from_the_study() -> None:

@@ -261,3 +261,29 @@ def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> N
     assert found["made_read", "full"]["cell"]["examples"] == 120
     for name in ("made_read", "made_written"):
         assert (tmp_path / "out" / "cards" / f"{name}.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_sweep_evaluates_the_base_and_what_it_trained(tmp_path: Path, causal: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(TINY.replace("minilm", str(causal)))
+    changes = [
+        "tasks=[needle_written, lm_eval:niah_single_1]",
+        "lengths=[320]",
+        "lm_eval={examples: 2, seconds: 100}",
+    ]
+    done = bench_long(
+        "run", sweep, "--out", tmp_path / "out", *[w for c in changes for w in ("--set", c)]
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {(r["cell"]["task"], r["cell"]["method"]): r for r in cells(tmp_path / "out").values()}
+    assert set(found) == {
+        ("needle_written", "lora"), ("needle_written", "base"), ("needle_written", "tfidf"),
+        ("lm_eval", "base"),
+    }  # fmt: skip
+    evaluated = {key: r["evaluations"] for key, r in found.items() if r.get("evaluations")}
+    assert set(evaluated) == {("needle_written", "lora"), ("lm_eval", "base")}
+    for entries in evaluated.values():
+        assert [(e["task"], e["status"]) for e in entries] == [("niah_single_1", "ok")]
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    assert "niah_single_1" in page
