@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def make_card(task: Task, backbone: Backbone, lengths: Sequence[int]) -> dict[str, Any]:
     """A task's card, with lengths in the tokens of a backbone."""
     tokenizer = load_tokenizer(backbone)
+    tokenizer.model_max_length = 10**9  # whole texts are measured, which no model reads
 
     def offsets(text: str) -> list[tuple[int, int]]:
         coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)

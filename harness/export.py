@@ -124,6 +124,8 @@ def _config(
         {"metric": metric, "aggregation": aggregations[metric], "higher_is_better": better}
         for metric, better in measures.items()
     ]
+    if family == "generation":
+        config["metric_list"][0] |= {"ignore_case": True, "ignore_punctuation": True}
     for split, key in (("train", "training_split"), ("validation", "validation_split")):
         if split not in files:
             del config[key]
