@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ TRAIN, TEST = 1_000, 500
 
 _BASELINES = {
     "generation": ("majority", "TF-IDF, nearest"),
-    "language_modelling": ("letters, bits", "LZMA, bits"),
+    "language_modelling": ("letters", "LZMA"),
 }
 
 SPECIAL = 2
@@ -41,7 +42,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
     in the task's metric, on the first TEST test texts, cut to the length. `baselines` names them:
     where text is written, TF-IDF finds the training text whose answer is taken; where text is only
-    read, they are bits that a character takes, each on its own or compressed by LZMA.
+    read, they are nats a token of letters on their own, and of LZMA.
     """
     metadata = task.metadata
     longest = task.splits(max(lengths), 0)
@@ -158,7 +159,7 @@ def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
         return [row for example in examples for row in _kept(example, ends, metadata, length)]
 
     cut = sum(ends.size(example) > room for example in test) / len(test)
-    first, second = _baselines(metadata, train, test, rows)
+    first, second = _baselines(metadata, train, test, rows, ends)
     return {"length": length, "truncated": cut, "majority": first, "tfidf": second}
 
 
@@ -167,9 +168,13 @@ def _baselines(
     train: Sequence[Example],
     test: Sequence[Example],
     rows: Callable[[Sequence[Example]], list[str]],
+    ends: _Ends,
 ) -> tuple[float, float]:
     if metadata.family == "language_modelling":
-        return bits(rows(test))
+        texts = rows(test)
+        tokens = max(1, sum(len(ends(text)) for text in texts))
+        alone, packed = (math.log(2) * total / tokens for total in bits(texts))
+        return alone, packed
     answers, truth = ([_target(metadata, e) for e in part] for part in (train, test))
     common = Counter(answers).most_common(1)[0][0]
     predicted = baseline(metadata, rows(train), answers, rows(test))

@@ -40,17 +40,17 @@ def _rouge() -> Any:
 
 
 def bits(texts: Sequence[str]) -> tuple[float, float]:
-    """Bits that a character takes: each on its own, and in a text compressed by LZMA.
+    """Bits that all texts take: each character on its own, and every text compressed by LZMA.
 
-    The first is the entropy of the characters of all texts; the second falls with the length as
-    far as a text repeats itself: what a memory of it could win.
+    The first rests on how often a character occurs in all texts; the second is the less for each
+    the more a text repeats itself: what a memory of it could win.
     """
     counts = Counter(char for text in texts for char in text)
     total = sum(counts.values())
-    alone = -sum(n / total * math.log2(n / total) for n in counts.values())
+    alone = -sum(n * math.log2(n / total) for n in counts.values())
     raw = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
     packed = sum(
         len(lzma.compress(text.encode("utf-8", "replace"), lzma.FORMAT_RAW, filters=raw))
         for text in texts
     )
-    return alone, 8 * packed / total
+    return alone, 8.0 * packed

@@ -1,0 +1,154 @@
+"""Judging written texts, counting what texts are made of, and the cards of tasks that do either."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import Example, Splits, Task, TaskMetadata
+from tasks.baseline import baseline
+from tasks.card import render_card, task_card
+from tasks.conformance import violations
+from tasks.texts import bits, judge
+
+
+def words(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r"\S+", text)]
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "exact", "rouge"),
+    [
+        ("The cat!", "cat", 1.0, 2 / 3),
+        ("a dog and a cat", "a cat and a dog", 0.0, 0.6),  # "a and a" is the longest in order
+        ("dogs running", "dog run", 0.0, 1.0),  # stems
+        ("", "x", 0.0, 0.0),
+    ],
+)
+def test_by_hand(said: str, right: str, exact: float, rouge: float) -> None:
+    assert judge(said, right, "exact_match") == exact
+    assert judge(said, right, "rouge_l") == pytest.approx(rouge)
+
+
+@given(st.lists(st.sampled_from(["ab", "cd", "ef", "gh"]), min_size=1, max_size=12))
+def test_a_text_is_right_to_itself(parts: list[str]) -> None:
+    text = " ".join(parts)
+    assert judge(text, text, "rouge_l") == judge(text, text, "exact_match") == 1.0
+
+
+def test_bits_of_texts() -> None:
+    alone, packed = bits(["abcd" * 250])
+    assert alone == pytest.approx(2 * 1000)
+    assert packed < 0.2 * alone  # it repeats itself
+    assert bits(["aaaa"])[0] == 0
+
+
+class Reading(Task):
+    metadata: ClassVar[TaskMetadata] = TaskMetadata(
+        name="reading",
+        title="t",
+        description="d",
+        family="language_modelling",
+        source="s",
+        revision="r",
+        licence="l",
+        citation="c",
+        natural_length=20,
+        lengths=(12, 22),
+    )
+
+    def splits(self, length: int, seed: int) -> Splits:
+        parts = [
+            [
+                Example(f"{p}{k}", " ".join(f"{p}{k}w{i * k % 7}" for i in range(20)))
+                for k in range(9)
+            ]
+            for p in "abc"
+        ]
+        return Splits(parts[0][seed:] + parts[0][:seed], parts[1], parts[2])
+
+
+class Answering(Reading):
+    metadata = Reading.metadata.model_copy(
+        update={"family": "generation", "judged_by": "exact_match", "answer_tokens": 2}
+    )
+
+    def splits(self, length: int, seed: int) -> Splits:
+        def asked(part: list[Example]) -> list[Example]:
+            answers = ["red", "red", "blue"]
+            return [
+                e._replace(second=f"which {k % 3}", answers=(answers[k % 3],))
+                for k, e in enumerate(part)
+            ]
+
+        return Splits(*(asked(list(part)) for part in super().splits(length, seed)))
+
+
+def test_the_card_of_texts_that_are_read_is_in_nats_a_token() -> None:
+    card = task_card(Reading(), words, (12, 22))
+    assert card["baselines"] == ["letters", "LZMA"]
+    texts = [" ".join(e.text.split()[:10]) for e in Reading().splits(12, 0).test]
+    assert card["rows"][0]["truncated"] == 1.0
+    assert card["rows"][1]["truncated"] == 0.0
+    expected = math.log(2) * bits(texts)[0] / (10 * len(texts))
+    assert card["rows"][0]["majority"] == pytest.approx(expected)
+    assert card["rows"][1]["tfidf"] < card["rows"][0]["tfidf"]
+    assert "letters" in render_card(card)
+    assert card["labels"] == {"train": {}, "validation": {}, "test": {}}
+
+
+def test_the_card_of_texts_that_are_written() -> None:
+    card = task_card(Answering(), words, (22,))
+    (row,) = card["rows"]
+    assert row["majority"] == pytest.approx(6 / 9)  # always "red"
+    assert row["tfidf"] == 1.0  # the question's number is the nearest text's
+    assert card["metric"] == "exact_match"
+
+
+def test_the_nearest_text_lends_its_answer() -> None:
+    said = baseline(
+        Answering.metadata, ["a ship at sea", "a car on a road"], [("boat",), ("auto", "car")],
+        ["the road", "the sea"],
+    )  # fmt: skip
+    assert said == ["auto", "boat"]
+
+
+def test_conformance_of_both_families() -> None:
+    assert violations(Reading(), 22) == []
+    assert violations(Answering(), 22) == []
+
+    class Silent(Answering):
+        def splits(self, length: int, seed: int) -> Splits:
+            train, validation, test = super().splits(length, seed)
+            return Splits(train, validation, [test[0]._replace(answers=(" ",)), *test[1:]])
+
+    assert violations(Silent(), 22) == [
+        "test has an example without an answer, or with an empty one"
+    ]
+
+    class Labelled(Reading):
+        def splits(self, length: int, seed: int) -> Splits:
+            train, validation, test = super().splits(length, seed)
+            return Splits(train, validation, [test[0]._replace(answers=("x",)), *test[1:]])
+
+    (found,) = violations(Labelled(), 22)
+    assert "test fills 'answers', which the family language_modelling does not have" in found
+
+
+@pytest.mark.parametrize(
+    ("family", "more", "problem"),
+    [
+        ("generation", {"labels": ("a", "b")}, "generation has none"),
+        ("language_modelling", {"judged_by": "rouge_l"}, "for generation only"),
+        ("classification", {}, "at least two"),
+    ],
+)
+def test_metadata_of_the_wrong_family(family: str, more: dict[str, object], problem: str) -> None:
+    fields = Reading.metadata.model_dump(exclude={"labels", "judged_by"})
+    with pytest.raises(ValueError, match=problem):
+        TaskMetadata(**{**fields, "family": family, **more})

@@ -1,0 +1,98 @@
+"""Tasks whose answer is written: the needle's question and the docstring's sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks import load_task
+from tasks.needle import Needle
+from tasks.pydoc import SHORTEST, candidates, first_sentence
+from tasks.words import COLOURS, NOUNS
+from tests.tasks.tokens import tokenizer
+
+
+def test_the_needle_is_in_the_text_and_answers_the_question() -> None:
+    task = load_task("needle_written")
+    for length in (96, 256):
+        for example in task.splits(length, 0).test[:40]:
+            thing = example.second.split()[-2]
+            assert thing in NOUNS
+            assert example.second == f"which colour is the {thing} ?"
+            assert f"the {thing} is {example.answers[0]} ." in example.text
+            assert sum(word in COLOURS for word in example.text.split()) == len(COLOURS)
+            # the text, the question with what is around it, an answer and two special tokens
+            taken = len(tokenizer()(f"{example.text} {example.second} answer :")["input_ids"])
+            assert length - 14 <= taken + 4 <= length
+
+
+def test_it_is_another_task_than_the_one_that_is_chosen() -> None:
+    chosen = {e.text for e in Needle().splits(256, 0).test[:50]}
+    written = load_task("needle_written").splits(256, 0).test[:50]
+    assert not any(f"{e.text} {e.second}" in chosen for e in written)
+
+
+_BODY = "\n".join(f"        value_{k} = self.first(value_{k}, {k})  # a comment" for k in range(60))
+_MODULE = f'''
+"""A module."""
+import os
+
+class Small:
+    """A small class that is too short."""
+
+class Big(Base):
+    """Count what is there, once. Then more.
+
+    And a paragraph.
+    """
+
+    def run(self):
+        """A method's own docstring."""
+{_BODY}
+
+def bare():
+    pass
+'''
+
+
+def test_what_is_asked_of_a_module() -> None:
+    ((name, text, sentence),) = candidates(_MODULE)
+    assert (name, sentence) == ("Big", "Count what is there, once.")
+    assert len(text) >= SHORTEST
+    assert text.startswith("class Big(Base):\n    def run(self):\n        value_0 =")
+    assert "docstring" not in text
+    assert "comment" not in text
+    assert "paragraph" not in text
+    with pytest.raises(SyntaxError):
+        list(candidates("def ("))
+
+
+@pytest.mark.parametrize(
+    ("docstring", "sentence"),
+    [
+        ("Return the\n    mean. More words here.", ""),
+        ("Return the weighted\n    mean of all x. More.", "Return the weighted mean of all x."),
+        ("One two three four five\n\nMore.", "One two three four five"),
+        ("word " * 31 + ".", ""),
+        ("", ""),
+    ],
+)
+def test_first_sentences(docstring: str, sentence: str) -> None:
+    assert first_sentence(docstring) == sentence
+
+
+@pytest.mark.slow
+def test_the_real_modules() -> None:
+    train, validation, test = load_task("pydoc").splits(512, 0)
+    assert len(train) > 900
+    assert len(validation) > 150
+    assert len(test) > 500
+    for example in [*train, *validation, *test]:
+        (answer,) = example.answers
+        assert 5 <= len(answer.split()) <= 30
+        assert answer not in example.text
+    folders = [
+        {e.id.partition(":")[0].rpartition("/")[0] for e in part}
+        for part in (train, validation, test)
+    ]
+    assert not folders[0] & folders[1]
+    assert not folders[0] & folders[2]
