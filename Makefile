@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
 RUN_ARGS ?=
 TORCH := torch==2.13.0
+TWO := -n 2 --dist loadfile
 STAMP := $(VENV)/.bench-long-setup
 
 .PHONY: help setup bench-long test test-all lint format task report tune clean
@@ -31,10 +32,10 @@ $(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
 	@touch $@
 
 test: setup ## Quick tests, the smoke sweep among them (6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 test-all: setup ## Every test (20 minutes on 2 cores)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 lint: setup ## Formatting, lint and types
 	$(BIN)/ruff format --check .
