@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
 RUN_ARGS ?=
 TORCH := torch==2.13.0
-TWO := -n 2 --dist loadfile
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.bench-long-setup
 
 .PHONY: help setup bench-long test test-all lint format task report tune clean

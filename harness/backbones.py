@@ -53,6 +53,15 @@ EMBEDDED = {
 DEQUANTISED = "4-bit weights, dequantised"
 """Stands in the revision of a backbone that was read from GGUF: reports show it."""
 
+_CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel"}
+"""Causal language models whose names do not say it. XLNet's and XLM's see what comes next."""
+
+_ENCODERS = {
+    "bert", "roberta", "xlm-roberta", "camembert", "electra", "big_bird", "data2vec-text", "ernie",
+    "megatron-bert", "rembert", "roformer", "xmod",
+}  # fmt: skip
+"""Models that see what comes next unless their configuration makes a decoder of them."""
+
 _VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
     "sentencepiece.bpe.model",
@@ -106,6 +115,8 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
         raise ValueError(f"{type(tokenizer).__name__} is not a fast one: it gives no offsets")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ValueError("it has neither a padding token nor an end of text")
     return tokenizer
 
 
@@ -115,10 +126,15 @@ def check_writes(backbone: Backbone, where: str) -> None:
     Raises:
         BadInput: it does not.
     """
-    config = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
-    architectures = config.get("architectures") or []
-    if not any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
-        named = ", ".join(map(str, architectures)) or "none"
+    try:
+        config = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
+        architectures = [str(name) for name in config.get("architectures") or []]
+        kind = str(config.get("model_type"))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise BadInput(f"{where}: {backbone.folder}/config.json is not valid JSON") from None
+    causal = any(name.endswith("ForCausalLM") or name in _CAUSAL for name in architectures)
+    if not causal or (kind in _ENCODERS and config.get("is_decoder") is not True):
+        named = ", ".join(architectures) or "none"
         raise BadInput(
             f"{where}: '{backbone.name}' is no causal language model (its architecture: {named}), "
             f"which tasks that model or generate text need: take one such as smollm2"
@@ -165,7 +181,10 @@ def _find_folder(name: str, folder: Path, where: str) -> Backbone:
     weights = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
     if not weights:
         raise BadInput(f"{where}: the folder {folder} has no *.safetensors, and no other is read")
-    digest = hashlib.sha256("".join(_sha256(w) for w in weights).encode()).hexdigest()
+    # What says how weights and texts are read decides outcomes as well.
+    told = sorted({*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("*.model")})
+    files = [*weights, *(path for path in told if path.is_file())]
+    digest = hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
     return Backbone(name, folder, f"sha256:{digest}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.rows import Row, Rower, row_maker
+from harness.rows import Row, Rower, end_of_text, row_maker
 from harness.token_rows import TokenRows
 from tasks import WRITING, Example, TaskMetadata
 
@@ -22,8 +22,8 @@ that are right (generation). None where text is only read (language modelling)."
 IGNORED = -100
 """A token that no loss is taken on, as transformers and torch have it."""
 
-_CHUNK = 256
-"""Examples that are text and tokens in memory at once."""
+_CHUNK = 2**17
+"""Tokens of the examples that are text and tokens in memory at once (256 examples at most)."""
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Encoded:
         labels: size of a multilabel target, else 0.
         writing: whether tokens are learned, and no label.
         decode: token ids to text.
+        end: the token that closes an answer (generation).
     """
 
     decode: Callable[[list[int]], str]
@@ -56,6 +57,7 @@ class Encoded:
     names: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     truncated: int = 0
+    end: int | None = None
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -92,10 +94,12 @@ def encode(
         rows=rows,
         labels=len(metadata.labels) if family == "multilabel" else 0,
         writing=family in WRITING,
+        end=end_of_text(tokenizer) if family == "generation" else None,
     )
     make = row_maker(tokenizer, length, metadata)
-    for start in range(0, count, _CHUNK):
-        _add(found, examples[start : min(start + _CHUNK, count)], make, metadata, keep_text)
+    chunk = max(1, min(256, _CHUNK // (length * rows)))
+    for start in range(0, count, chunk):
+        _add(found, examples[start : min(start + chunk, count)], make, metadata, keep_text)
     return found
 
 

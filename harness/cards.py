@@ -45,13 +45,13 @@ def write_cards(
         path = folder.path / "cards" / f"{name}.json"
         try:
             task = load_task(name, tasks_dir)
-            wanted = {"backbone": backbone.name, "revision": task.metadata.revision}
+            wanted = {"backbone": backbone.name, "pinned": task.pinned()}
             known = _read(path)
             there = {row["length"] for row in known.get("rows", [])}
             if wanted.items() <= known.items() and there >= set(lengths):
                 continue
             every = sorted({*lengths, *(there if wanted.items() <= known.items() else ())})
-            card = {**make_card(task, backbone, every), "backbone": backbone.name}
+            card = {**make_card(task, backbone, every), **wanted}
             folder.write_card(name, json.dumps(card, ensure_ascii=False, indent=1))
         except BadInput:
             raise

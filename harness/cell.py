@@ -23,6 +23,7 @@ from harness.errors import told
 from harness.evaluate import Diverged, Evaluation, evaluate
 from harness.evaluations import ROOM, run_evaluations
 from harness.heads import outputs_of
+from harness.lm_tasks import is_ruler
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
 from harness.models import describe_dropout, load_classifier, load_language_model
@@ -178,8 +179,8 @@ def _load(
     with watch.phase("load"):
         model: Any
         if cell.writes:
-            room = ROOM if cell.evaluations else 0
-            model = load_language_model(backbone, cell.length + room, cell.dropout, pad_token_id)
+            spare = ROOM if any(map(is_ruler, cell.evaluations)) else 0
+            model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
         else:
             model = load_classifier(
                 backbone,

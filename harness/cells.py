@@ -23,7 +23,7 @@ LM_EVAL = "lm_eval"
 
 _NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", BASELINE: "TF-IDF", BASE: "Base"}
 
-_LATER = ("writes", "evaluations", "evaluation_examples", "evaluation_seconds")
+_LATER = ("writes", "evaluations", "evaluation_examples")
 """Fields that came after the first results: at their defaults they are no part of an id."""
 
 
@@ -73,7 +73,7 @@ class Cell(BaseModel):
     @property  # not cached: `model_copy` would carry it to a cell that it is wrong for
     def id(self) -> str:
         """12 hexadecimal digits of the SHA-256 of every field and of RECIPE."""
-        fields = self.model_dump()
+        fields = self.model_dump(exclude={"evaluation_seconds"})
         for name in _LATER:
             if fields[name] == type(self).model_fields[name].default:
                 del fields[name]

@@ -111,6 +111,7 @@ def _written(
             num_beams=1,
             use_cache=True,
             pad_token_id=pad_id,
+            eos_token_id=data.end,
         )
     new = ids[:, inputs["input_ids"].shape[1] :]
     tokens = int(inputs["attention_mask"].sum()) + new.numel()

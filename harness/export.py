@@ -126,7 +126,8 @@ def _config(
     ]
     if family == "generation":
         config["metric_list"][0] |= {"ignore_case": True, "ignore_punctuation": True}
-    for split, key in (("train", "training_split"), ("validation", "validation_split")):
+    keys = {"train": "training_split", "validation": "validation_split", "test": "test_split"}
+    for split, key in keys.items():
         if split not in files:
             del config[key]
     told = ("title", "source", "revision", "licence", "citation")

@@ -49,20 +49,27 @@ def load_classifier(
 
 
 def load_language_model(
-    backbone: Backbone, length: int, dropout: float, pad_token_id: int | None
+    backbone: Backbone, length: int, dropout: float, pad_token_id: int | None, spare: int = 0
 ) -> PreTrainedModel:
     """Load a causal language model, its own head included; the rest is as for a classifier.
+
+    A position table that has to be extended gets `spare` positions more. How a model generates is
+    the caller's to say: what its folder says of that (penalties, sampling) is left out.
 
     Raises:
         ValueError: weights that lack tensors of the model, or too few positions.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     config = _config(backbone, dropout, pad_token_id)
-    return _pretrained(AutoModelForCausalLM, backbone, config, length)
+    model = _pretrained(AutoModelForCausalLM, backbone, config, length, spare)
+    model.generation_config = GenerationConfig(pad_token_id=pad_token_id)
+    return model
 
 
-def _pretrained(kind: Any, backbone: Backbone, config: Any, length: int, **more: Any) -> Any:
+def _pretrained(
+    kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
+) -> Any:
     model, info = kind.from_pretrained(
         backbone.folder,
         config=config,
@@ -80,7 +87,7 @@ def _pretrained(kind: Any, backbone: Backbone, config: Any, length: int, **more:
             f"{backbone.folder}: the weights lack {len(missing)} tensors of the model, such as "
             f"{missing[0]}"
         )
-    _extend_positions(model.base_model, length)
+    _extend_positions(model.base_model, length, spare)
     return model
 
 
@@ -124,7 +131,7 @@ def _without_pooler(config: Any) -> dict[str, bool]:
     return {"add_pooling_layer": False} if config.model_type in _POOLED else {}
 
 
-def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
+def _extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> None:
     """Repeat a learned position table until it covers `length` tokens (rotary models need nothing).
 
     The repeated rows were never trained at those places: they serve for cost, and accuracy beyond
@@ -142,6 +149,7 @@ def _extend_positions(encoder: PreTrainedModel, length: int) -> None:
     # RoBERTa keeps rows up to its padding's number free, and counts from there.
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     known = table.num_embeddings - first
+    length += spare
     if known >= length:
         return
     rows = torch.cat([torch.arange(first), first + torch.arange(length) % known])

@@ -61,7 +61,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     rates = tuned.read(source.parent / "tuned.yaml") if tasks and _needs_tuned(sweep) else None
     for name, task in tasks.items():
         family = task.metadata.family
-        revisions = {"task": task.metadata.revision, "backbone": backbone.revision}
+        revisions = {"task": task.pinned(), "backbone": backbone.revision}
         place = {**common, "task": name, "writes": family in WRITING, "revisions": revisions}
         for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {}):
             given = cell.lr or cell.method in (BASELINE, BASE)
@@ -71,7 +71,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
             own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
             if family != "language_modelling":  # words tell no linear model what comes next
                 cells.append(Cell(**own, method=BASELINE))
-            if family in WRITING and seed == sweep.seeds[0]:
+            if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
                 cells.append(Cell(**own, method=BASE))
     place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
     writing = bool(cells) and all(cell.writes for cell in cells)
@@ -144,6 +144,12 @@ def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, An
         return {}
 
     check_writes(backbone, f"{source}: backbone")
+    if len(names) * sweep.lm_eval.seconds >= sweep.limits.cell_seconds:
+        raise BadInput(
+            f"{source}: limits.cell_seconds: {sweep.limits.cell_seconds:g} s are no more than the "
+            f"{len(names)} x {sweep.lm_eval.seconds:g} s that tasks of lm-eval may take in a cell, "
+            f"which would end it without a result: raise it, or lower lm_eval.seconds"
+        )
     pins = check(names, sweep.lengths, backbone.folder, f"{source}: tasks")
     return {
         "evaluations": tuple(names),
@@ -208,7 +214,9 @@ def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
         splits = task.splits(length, sweep.seeds[0])
         for name, part, key in zip(splits._fields, splits, _SIZES, strict=True):
             size = getattr(sweep.train, key)
-            if size != "all" and len(part) < size:
+            if size == "all":
+                size = 0 if name == "test" else 1
+            if len(part) < size:
                 raise BadInput(
                     f"{source}: train.{key}: {size} are asked for, and the task "
                     f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.resample import resampled
+
 FIRST = 16
 """End of the first bin; every further bin ends at twice the position."""
-
-_DRAWS = 2_000
 
 
 class Positions:
@@ -51,9 +51,7 @@ class Positions:
 
     def scores(self) -> dict[str, Any]:
         """What is kept of a test: the mean loss, its interval from resampled texts, the bins."""
-        draws = np.random.default_rng(0).integers(0, len(self._texts), (_DRAWS, len(self._texts)))
-        sums = self._texts[draws].sum(1)
-        low, high = np.quantile(sums[:, 0] / np.maximum(1, sums[:, 1]), [0.025, 0.975])
+        low, high = resampled(self._texts, lambda sums: sums[:, 0] / np.maximum(1, sums[:, 1]))
         by_position = [
             {
                 "start": start,
@@ -67,8 +65,8 @@ class Positions:
         return {
             "metric": "loss",
             "score": self.mean(),
-            "score_low": float(low),
-            "score_high": float(high),
+            "score_low": low,
+            "score_high": high,
             "perplexity": float(np.exp(self.mean())),
             "test_examples": len(self._texts),
             "by_position": by_position,

@@ -19,6 +19,7 @@ from harness.backbones import EMBEDDED, Backbone, check_writes, load_tokenizer
 from harness.cells import BASE, BASELINE, Cell
 from harness.errors import BadInput, told
 from harness.models import load_classifier, load_language_model, load_skeleton
+from harness.rows import end_of_text
 
 _Made = TypeVar("_Made")
 
@@ -54,7 +55,9 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
     from safetensors import safe_open
 
     if any(cell.kind == "train" for cell in cells):
-        _or_refuse(f"{where}: tokenizer", partial(load_tokenizer, backbone))
+        tokenizer = _or_refuse(f"{where}: tokenizer", partial(load_tokenizer, backbone))
+        if any(cell.writes for cell in cells):
+            _or_refuse(f"{where}: tokenizer", partial(end_of_text, tokenizer))
     weights = [path for path in backbone.folder.glob("*.safetensors") if path.is_file()]
     for path in weights:
         _or_refuse(f"{where}: {path.name}", partial(safe_open, path, framework="pt"))

@@ -14,6 +14,10 @@ _CHARACTERS = 32
 """Few texts have more characters a token: the rest of a text need not be tokenised."""
 
 
+_REST = 200
+"""Characters of what was cut off that are looked at."""
+
+
 class Row(NamedTuple):
     """Token ids, segment numbers where a tokenizer has them, and what became of the text.
 
@@ -42,6 +46,11 @@ def row_maker(tokenizer: PreTrainedTokenizerBase, length: int, metadata: TaskMet
     def answered(examples: Sequence[Example]) -> list[Row]:
         return [_answered(example, tokenizer, length, metadata) for example in examples]
 
+    def read(examples: Sequence[Example]) -> list[Row]:
+        return [_read(example, tokenizer, length, metadata) for example in examples]
+
+    if metadata.family == "language_modelling":
+        return read
     return answered if metadata.family == "generation" else judged
 
 
@@ -91,7 +100,9 @@ def _judged(
             if part is not None:
                 ends[part] = max(ends[part], end)
         ids = coded["input_ids"][number]
-        lost = bool(text[ends[0] :].strip() or other[ends[1] :].strip()) and len(ids) == length
+        rest = f"{text[ends[0] :][:_REST].strip()} {other[ends[1] :][:_REST].strip()}".strip()
+        # What is left may be nothing to the tokenizer: control characters, for one.
+        lost = len(ids) == length and bool(rest) and bool(_bare(tokenizer, rest)["input_ids"])
         kept = text[: ends[0]] + ("\n" + other[: ends[1]] if other else "")
         rows.append(Row(ids, types[number] if types else None, kept, lost))
     return rows
@@ -106,24 +117,59 @@ def _answered(
     and test are cut alike and an answer that is generated has its place within the length.
     """
 
-    def bare(text: str) -> Any:
-        return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-
-    asked = bare(asked_of(example))["input_ids"]
-    begin = [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
+    asked = _bare(tokenizer, asked_of(example))["input_ids"]
+    begin = _begin(tokenizer)
     room = length - len(begin) - len(asked) - metadata.answer_tokens
     _check_room(length - room, length - 1, length, metadata)
-    text = bare(example.text[: _CHARACTERS * length])
-    ids, offsets = text["input_ids"], text["offset_mapping"]
-    end = offsets[room - 1][1] if len(ids) > room else len(example.text)
-    answer = bare(f" {example.answers[0]}" if example.answers else "")["input_ids"]
-    end_of_text = (
-        tokenizer.sep_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
-    )
-    closed = [*answer[: metadata.answer_tokens - 1], end_of_text]
-    prompt = [*begin, *ids[:room], *asked]
+    ids, end = _front(tokenizer, example.text, room)
+    answer = _bare(tokenizer, f" {example.answers[0]}" if example.answers else "")["input_ids"]
+    closed = [*answer[: metadata.answer_tokens - 1], end_of_text(tokenizer)]
+    prompt = [*begin, *ids, *asked]
     kept = f"{example.text[:end]}\n{example.second}".strip()
-    return Row([*prompt, *closed], None, kept, len(ids) > room, len(prompt))
+    return Row([*prompt, *closed], None, kept, end < len(example.text), len(prompt))
+
+
+def _read(
+    example: Example, tokenizer: PreTrainedTokenizerBase, length: int, metadata: TaskMetadata
+) -> Row:
+    """The front of a text behind what begins texts; nothing closes it, for it may go on."""
+    begin = _begin(tokenizer)
+    ids, end = _front(tokenizer, example.text, length - len(begin))
+    if len(begin) + len(ids) < 2:
+        raise ValueError(f"'{metadata.name}' has a text of fewer than two tokens: {example.id!r}")
+    return Row([*begin, *ids], None, example.text[:end], end < len(example.text))
+
+
+def _bare(tokenizer: PreTrainedTokenizerBase, text: str) -> Any:
+    return tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+
+
+def _begin(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
+
+
+def _front(tokenizer: PreTrainedTokenizerBase, text: str, room: int) -> tuple[list[int], int]:
+    """The first `room` tokens of a text, and how many of its characters they stand for."""
+    for most in (_CHARACTERS * room, None):
+        coded = _bare(tokenizer, text[:most])
+        ids, offsets = coded["input_ids"], coded["offset_mapping"]
+        if len(ids) > room:
+            return ids[:room], offsets[room - 1][1]
+        if most is None or len(text) <= most:
+            break
+    return ids, len(text)
+
+
+def end_of_text(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that closes an answer.
+
+    Raises:
+        ValueError: the tokenizer has none.
+    """
+    for token in (tokenizer.eos_token_id, tokenizer.sep_token_id):
+        if token is not None:
+            return int(token)
+    raise ValueError("it has no end of text")
 
 
 def asked_of(example: Example) -> str:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.batches import Target
+from harness.resample import resampled
 from tasks import TaskMetadata
 from tasks.texts import judge
 
 if TYPE_CHECKING:
     from harness.evaluate import Evaluation
-
-_DRAWS = 2_000
-"""Bootstrap samples behind the interval of a score that is no share of right answers."""
 
 
 def score(predicted: Sequence[Target], targets: Sequence[Target], metric: str) -> float:
@@ -47,7 +45,7 @@ def full_scores(
         interval = binomtest(right, len(targets)).proportion_ci(0.95, method="wilson")
         low, high = float(interval.low), float(interval.high)
     else:
-        low, high = _resampled(_counts(predicted, targets))
+        low, high = resampled(_counts(predicted, targets), _f1)
     scores: dict[str, Any] = {
         "metric": metric,
         "score": value,
@@ -69,13 +67,12 @@ def _text_scores(
     predicted: Sequence[Target], targets: Sequence[Target], metric: str
 ) -> dict[str, Any]:
     values = np.array(each(predicted, targets, metric))
-    draws = np.random.default_rng(0).integers(0, len(values), (_DRAWS, len(values)))
-    low, high = np.quantile(values[draws].mean(1), [0.025, 0.975])
+    low, high = resampled(values[:, None], lambda sums: sums[:, 0] / len(values))
     return {
         "metric": metric,
         "score": float(values.mean()),
-        "score_low": float(low),
-        "score_high": float(high),
+        "score_low": low,
+        "score_high": high,
         "test_examples": len(targets),
         "rouge_l": score(predicted, targets, "rouge_l"),
         "exact_match": score(predicted, targets, "exact_match"),
@@ -115,9 +112,3 @@ def _counts(predicted: Sequence[Target], targets: Sequence[Target]) -> np.ndarra
 def _f1(sums: Any) -> Any:
     found, said, there = sums[..., 0], sums[..., 1], sums[..., 2]
     return np.where(said + there > 0, 2 * found / np.maximum(said + there, 1), 0.0)
-
-
-def _resampled(counts: np.ndarray[Any, Any]) -> tuple[float, float]:
-    draws = np.random.default_rng(0).integers(0, len(counts), (_DRAWS, len(counts)))
-    low, high = np.quantile(_f1(counts[draws].sum(1)), [0.025, 0.975])
-    return float(low), float(high)

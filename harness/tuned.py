@@ -15,6 +15,9 @@ from harness.errors import BadInput, explain, read_yaml
 from harness.store import write_atomically
 from harness.sweep import LearningRate
 
+_Outcome = tuple[float | None, float]
+"""Validation score and loss of a cell; None and infinite where it failed."""
+
 
 class Try(BaseModel):
     """One learning rate of one arm: its mean over the study's seeds and lengths."""
@@ -72,9 +75,8 @@ def choose(results: list[dict[str, Any]]) -> Study:
         BadInput: no training cell is there, or the arms had unequal numbers of tries.
     """
     arms: dict[str, dict[str, Any]] = {}
-    tries: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
+    losses: set[str] = set()
     for result in results:
         cell = result["cell"]
         if result["kind"] != "train" or cell["method"] in (BASE, BASELINE):
@@ -86,10 +88,9 @@ def choose(results: list[dict[str, Any]]) -> Study:
         ok = result["status"] == "ok"
         value = scores.get("validation_score") if ok else None
         loss = scores.get("validation_loss") if ok else float("inf")
-        lower = scores.get("metric") == "loss"  # is better then; a failed cell is the worst
-        worst = float("-inf") if lower else 0.0
-        score = worst if value is None else -value if lower else value
-        tries[key][cell["lr"]].append((score, float("inf") if loss is None else loss))
+        if scores.get("metric") == "loss":
+            losses.add(key)
+        tries[key][cell["lr"]].append((value, float("inf") if loss is None else loss))
     if not arms:
         raise BadInput("no training cells are here to choose learning rates from")
     if len({len(t) for t in tries.values()}) > 1:
@@ -97,7 +98,7 @@ def choose(results: list[dict[str, Any]]) -> Study:
             f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
         )
         raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
-    entries = [_entry(arms[key], tries[key]) for key in sorted(arms)]
+    entries = [_entry(arms[key], tries[key], key in losses) for key in sorted(arms)]
     trained = [r["cell"] for r in results if r["kind"] == "train"]
     lengths = sorted({cell["length"] for cell in trained})
     seeds = sorted({cell["seed"] for cell in trained})
@@ -122,9 +123,18 @@ def write(study: Study, path: Path) -> None:
     write_atomically(path, head + body)
 
 
-def _entry(arm: dict[str, Any], rates: dict[float, list[tuple[float, float]]]) -> Entry:
+def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], lower: bool) -> Entry:
+    """The best try; `lower`: scores are losses, and a failed cell is worse than any."""
+
+    def score(value: float | None) -> float:
+        if value is None:
+            return float("-inf") if lower else 0.0
+        return -value if lower else value
+
     def mean(lr: float, which: int) -> float:
-        return statistics.fmean(outcome[which] for outcome in rates[lr])
+        if which == 0:
+            return statistics.fmean(score(outcome[0]) for outcome in rates[lr])
+        return statistics.fmean(outcome[1] for outcome in rates[lr])
 
     best = max(rates, key=lambda lr: (mean(lr, 0), -mean(lr, 1)))
     return Entry(

@@ -130,6 +130,13 @@ class Task(ABC):
             TaskError: something is missing or damaged.
         """
 
+    def pinned(self) -> str:
+        """What pins the data: the metadata's revision, unless only the data itself can tell.
+
+        Another answer is another cell: results of other data are not taken for these.
+        """
+        return self.metadata.revision
+
     @abstractmethod
     def splits(self, length: int, seed: int) -> Splits:
         """Examples for texts of up to `length` tokens.

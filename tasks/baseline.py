@@ -70,10 +70,12 @@ def _nearest(
     if not texts:
         return []
     words = _vectorizer(200_000)
+    best: list[int] = []
     with threadpool_limits(1):
-        known = words.fit_transform(train_texts)
-        alike = words.transform(texts) @ known.T
-    best = [int(row.argmax()) for row in alike]
+        known = words.fit_transform(train_texts).T
+        vectors = words.transform(texts)
+        for start in range(0, len(texts), 256):  # the product is nearly dense
+            best += [int(row.argmax()) for row in vectors[start : start + 256] @ known]
     firsts = [t[0] if isinstance(t, tuple) and t else "" for t in train_targets]
     return [firsts[k] for k in best]
 

@@ -71,6 +71,18 @@ class _HubTask(Task):
             self._rows(test, "test", shuffled(range(len(test)), 0)),
         )
 
+    def pinned(self) -> str:
+        """The commit; where none is asked for, that of the cache, or the files' names and sizes."""
+        if self.revision:
+            return self.metadata.revision
+        folder = self._folder()
+        if folder.parent.name == "snapshots":
+            return f"commit:{folder.name}"
+        parts = [part for part in self.parts if part]
+        files = [path for part in parts for path in self._files(folder, part)[1]]
+        sizes = " ".join(f"{path.name}={path.stat().st_size}" for path in files)
+        return f"files:{zlib.crc32(sizes.encode()):08x}"
+
     def label(self, value: Any) -> int:
         """A label that is in range.
 

@@ -52,6 +52,11 @@ def test_never_longer_than_asked_and_kept_is_what_the_model_sees(
     assert TOKENIZER(cut.kept[0])["input_ids"] == cut.ids[0]
 
 
+def test_what_is_nothing_to_the_tokenizer_is_not_missed() -> None:
+    assert one("0:0 0:0\x1b", 8).truncated == 0
+    assert one("0:0 0:0 0", 8).truncated == 1
+
+
 def test_what_stands_behind_a_very_long_word_is_not_lost() -> None:
     cut = one("a" * 5000 + " tail", 8)
     assert TOKENIZER.convert_ids_to_tokens(cut.ids[0]) == ["[CLS]", "[UNK]", "tail", "[SEP]"]

@@ -45,6 +45,18 @@ def test_between_equals_the_lower_loss_wins() -> None:
     assert tuned.choose([first, second]).entries[0].lr == 2e-3
 
 
+def test_of_losses_the_lowest_wins_and_a_failed_cell_is_the_worst(tmp_path: Path) -> None:
+    tries = [result(lr, loss) for lr, loss in ((1e-3, 2.3), (2e-3, 2.1), (4e-3, 2.6))]
+    for one in tries:
+        one["scores"] |= {"metric": "loss", "validation_loss": one["scores"]["validation_score"]}
+    study = tuned.choose([*tries, result(8e-3, None, "diverged")])
+    (entry,) = study.entries
+    assert entry.lr == 2e-3
+    assert [t.validation_score for t in entry.tries] == [-2.3, -2.1, -2.6, float("-inf")]
+    tuned.write(study, tmp_path / "tuned.yaml")
+    assert tuned.read(tmp_path / "tuned.yaml") == study.entries
+
+
 def test_no_arm_may_be_starved() -> None:
     tries = [result(1e-3, 0.8), result(2e-3, 0.8), result(1e-3, 0.8, method="ssmlora")]
     with pytest.raises(BadInput, match=r"unequal numbers of tries.*no arm may be starved"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,13 +16,16 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from harness.backbones import Backbone
+from harness.backbones import Backbone, check_writes
 from harness.batches import IGNORED, encode, padded, prompts
 from harness.cells import Cell
+from harness.errors import BadInput
 from harness.evaluate import evaluate
 from harness.methods import adapt
 from harness.models import load_language_model
 from harness.positions import Positions
+from harness.resample import resampled
+from harness.runner import _outcomes
 from harness.scores import each, full_scores
 from harness.token_rows import TokenRows
 from tasks import Example, Family, TaskMetadata
@@ -191,6 +197,85 @@ def test_a_backbone_that_cannot_write_is_refused() -> None:
     assert done.returncode == 2
     assert "'minilm' is no causal language model (its architecture: BertModel)" in done.stderr
     assert "smollm2" in done.stderr
+
+
+def test_a_text_that_goes_on_is_not_closed() -> None:
+    cut, whole = encode(
+        [Example("x", "word " * 30), Example("y", "word " * 16)], TOKENIZER, 16, READ,
+        keep_text=True,
+    ).ids  # fmt: skip
+    assert cut == whole == TOKENIZER("word " * 16, add_special_tokens=False)["input_ids"]
+    with pytest.raises(ValueError, match=r"'made_up' has a text of fewer than two tokens: 'z'"):
+        encode([Example("z", "word")], TOKENIZER, 16, READ)
+
+
+def test_what_the_folder_says_of_generation_changes_nothing(causal: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    shutil.copytree(causal, folder)
+    (folder / "generation_config.json").write_text(
+        json.dumps({"repetition_penalty": 9.0, "no_repeat_ngram_size": 1, "eos_token_id": 5})
+    )
+    data = encode(
+        [Example("x", "alpha beta", second="what ?", answers=("x",))], TOKENIZER, 64, WRITE
+    )
+    plain, odd = (evaluate(load(f), CELL, data, 0, WRITE).predicted for f in (causal, folder))
+    assert plain == odd
+    assert any(plain)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("{", "config.json is not valid JSON"),
+        ("[]", "config.json is not valid JSON"),
+        ('{"architectures": ["XLNetLMHeadModel"], "model_type": "xlnet"}', "XLNetLMHeadModel"),
+        ('{"architectures": ["BertLMHeadModel"], "model_type": "bert"}', "is no causal language"),
+        ('{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}', "is no causal"),
+        ("{}", "its architecture: none"),
+    ],
+)
+def test_models_that_see_what_comes_next_are_refused(
+    config: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(BadInput, match=message):
+        check_writes(Backbone("x", tmp_path, ""), "f: backbone")
+
+
+def test_models_that_do_not_are_taken(tmp_path: Path) -> None:
+    for config in (
+        {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"},
+        {"architectures": ["RobertaForCausalLM"], "model_type": "roberta", "is_decoder": True},
+        {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        check_writes(Backbone("x", tmp_path, ""), "f: backbone")
+
+
+def test_intervals_of_resampled_texts() -> None:
+    values = np.random.default_rng(1).normal(5, 2, (400, 1))
+    low, high = resampled(values, lambda sums: sums[:, 0] / 400)
+    half = 1.96 * values.std() / 20
+    assert low == pytest.approx(values.mean() - half, abs=0.03)
+    assert high == pytest.approx(values.mean() + half, abs=0.03)
+    assert resampled(values, lambda sums: sums[:, 0] / 400) == (low, high)
+
+
+def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(TINY.replace("minilm", str(causal)))
+    words = ["tasks=[lm_eval:niah_single_1]", "limits={cell_seconds: 600}", "lengths=[256]"]
+    done = bench_long("plan", sweep, *[w for c in words for w in ("--set", c)])
+    assert done.returncode == 2
+    assert "limits.cell_seconds: 600 s are no more than the 1 x 600 s" in done.stderr
+
+
+def test_a_task_of_lm_eval_that_ran_out_of_time_can_be_retried() -> None:
+    entries = [{"status": "ok"}, {"status": "timeout"}]
+    assert _outcomes({"status": "ok", "evaluations": entries}) == {"ok", "timeout"}
+    assert _outcomes({"status": "oom", "evaluations": None}) == {"oom"}
+    one = CELL.model_copy(update={"evaluation_seconds": 5.0})
+    assert one.id == CELL.id  # more time is no other cell
 
 
 PLUGINS = """

@@ -14,7 +14,7 @@ from tasks import Splits, TaskError, load_task
 from tasks.base import Example
 from tasks.conformance import violations
 from tasks.rows import Rows, shuffled
-from tests.tasks.hub_folder import HUB, ROWS, Row, text_row, write
+from tests.tasks.hub_folder import HUB, ROWS, Row, text_row, write, write_rows
 
 
 def test_every_hub_task_has_rows_here() -> None:
@@ -169,3 +169,14 @@ def test_a_hundred_thousand_documents_are_not_in_memory(hub: Path) -> None:
     tracemalloc.stop()
     assert peak < 50e6
     assert pool.bytes_allocated() < 50e6
+
+
+def test_data_without_a_commit_is_pinned_by_its_files(hub: Path) -> None:
+    first = write(hub, "narrativeqa")
+    before = load_task("narrativeqa").pinned()
+    assert before == load_task("narrativeqa").pinned()
+    assert before.startswith("files:")
+    write_rows(first, [ROWS["narrativeqa"](i, random.Random(1)) for i in range(3)])
+    assert load_task("narrativeqa").pinned() != before
+    write(hub, "race")
+    assert load_task("race").pinned() == load_task("race").metadata.revision
