@@ -61,14 +61,18 @@ class LocalEngine:
         Raises:
             BadInput: this system starts none.
         """
-        try:
-            running = self._fork(job)
-        except (OSError, EOFError):
+        for patience in (0.1, 0.4, 1.6, None):
             try:
-                running = self._fork(job)  # the server died meanwhile; this starts another
+                self._running[job.cell.id] = self._fork(job)
+                return
             except (OSError, EOFError) as error:
-                raise BadInput(f"the process of a cell cannot be started: {told(error)}") from None
-        self._running[job.cell.id] = running
+                # The server died meanwhile, and another is started. A process that is dying has
+                # closed its pipes a moment before the system says that it is dead.
+                if patience is None:
+                    raise BadInput(
+                        f"the process of a cell cannot be started: {told(error)}"
+                    ) from None
+                time.sleep(patience)
 
     def _fork(self, job: Job) -> _Running:
         # A server born with Ctrl-C blocked hands that on, so that it prints nothing while it still
