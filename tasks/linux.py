@@ -44,7 +44,7 @@ LEAST = 20
 _LARGEST_FILE = 1_000_000
 """Bytes: larger files are generated tables."""
 
-_RULES = "1"
+_RULES = "2"
 """Raised when the rules below change what is kept."""
 
 _HOW = (
@@ -56,6 +56,8 @@ _LITERALS_AND_COMMENTS = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|//[^\n]*|/\*.*?\*/', re.DOTALL
 )
 _INCLUDES = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
+_NAMES = re.compile(rf"\b(?:{'|'.join(name.rpartition('/')[2] for name in SUBSYSTEMS)})\b")
+"""As words of their own: `struct net` would tell `net` by its name."""
 _MODULE = re.compile(r"^[ \t]*MODULE_[A-Z_]+[ \t]*\(.*?\)[ \t]*;?[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -95,8 +97,8 @@ class Linux(Task):
         name="linux",
         title="C files of the Linux kernel, ten subsystems",
         description=(
-            "Subsystem of a C file of the Linux kernel after comments, includes and module "
-            f"descriptions are stripped: {', '.join(SUBSYSTEMS)}."
+            "Subsystem of a C file of the Linux kernel after comments, includes, module "
+            f"descriptions and the subsystems' names are stripped: {', '.join(SUBSYSTEMS)}."
         ),
         labels=SUBSYSTEMS,
         source="the Debian package linux-source-6.1, or a kernel tarball or tree in $LINUX_SOURCE",
@@ -127,10 +129,10 @@ class Linux(Task):
 
 
 def strip(source: str) -> str:
-    """Remove comments, includes, MODULE_ lines and blank lines from a C file."""
+    """Remove comments, includes, MODULE_ lines, subsystem names and blank lines from a C file."""
     source = source.replace("\r\n", "\n")
     bare = _LITERALS_AND_COMMENTS.sub(lambda m: m[0] if m[0][0] in "\"'" else " ", source)
-    bare = _MODULE.sub("", _INCLUDES.sub("", bare))
+    bare = _NAMES.sub("", _MODULE.sub("", _INCLUDES.sub("", bare)))
     lines = (line.rstrip() for line in bare.split("\n"))
     return "\n".join(line for line in lines if line)
 

@@ -89,6 +89,9 @@ def test_what_is_stripped_from_a_c_file() -> None:
     assert strip(SOURCE.replace("\n", "\r\n")) == LEFT
     assert strip("int x; /* open") == "int x; /* open"
     assert strip("") == ""
+    assert strip("struct net *net; int netdev, is_usb; usb = fs;") == (
+        "struct  *; int netdev, is_usb;  = ;"
+    )
 
 
 @pytest.mark.parametrize(
