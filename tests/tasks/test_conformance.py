@@ -16,6 +16,14 @@ from tasks.conformance import violations
 from tasks.rows import SCHEMA_ONLY
 
 SLOW = {
+    # These seven have quick tests of their own beside this.
+    "facts_count",
+    "facts_two",
+    "facts_yesno",
+    "licences",
+    "listops",
+    "mnist_permuted",
+    "mnist_sequential",
     "linux",  # reads a gigabyte of source code the first time
     "pathfinder_generated",  # draws 45,000 images
     "pydoc",  # parses a quarter of a gigabyte the first time, as the next two do
