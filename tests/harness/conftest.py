@@ -71,3 +71,25 @@ def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
     return path
+
+
+@pytest.fixture(scope="session")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A causal language model of random weights in the hub's format."""
+    folder = tmp_path_factory.mktemp("backbones") / "causal"
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from tests.harness.test_batches import TOKENIZER
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, intermediate_size=64, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=TOKENIZER.sep_token_id, max_position_embeddings=64,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.5)
+    model.save_pretrained(folder)
+    TOKENIZER.save_pretrained(folder)
+    return folder

@@ -14,7 +14,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from harness.backbones import Backbone, check_writes
 from harness.batches import IGNORED, encode, padded, prompts
@@ -29,7 +28,7 @@ from harness.runner import _outcomes
 from harness.scores import each, full_scores
 from harness.token_rows import TokenRows
 from tasks import Example, Family, TaskMetadata
-from tests.harness.conftest import SWEEPS, TINY, bench_long, cells
+from tests.harness.conftest import SWEEPS, TINY, bench_long
 from tests.harness.test_batches import TOKENIZER
 
 
@@ -55,23 +54,6 @@ CELL = Cell(
     kind="train", task="x", backbone="x", method="full", length=64, seed=0, batch_size=3,
     dtype="float32", device="cpu", writes=True,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A causal language model of random weights in the hub's format."""
-    folder = tmp_path_factory.mktemp("backbones") / "causal"
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, intermediate_size=64, tie_word_embeddings=True,
-        bos_token_id=None, eos_token_id=TOKENIZER.sep_token_id, max_position_embeddings=64,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.5)
-    model.save_pretrained(folder)
-    TOKENIZER.save_pretrained(folder)
-    return folder
 
 
 def load(folder: Path, length: int = 64) -> Any:
@@ -276,99 +258,3 @@ def test_a_task_of_lm_eval_that_ran_out_of_time_can_be_retried() -> None:
     assert _outcomes({"status": "oom", "evaluations": None}) == {"oom"}
     one = CELL.model_copy(update={"evaluation_seconds": 5.0})
     assert one.id == CELL.id  # more time is no other cell
-
-
-PLUGINS = """
-import random
-from tasks import Example, Splits, Task, TaskMetadata
-
-def metadata(name, family):
-    return TaskMetadata(name=name, title=name, description=name, family=family,
-        source="generated", revision="1", licence="none", citation="none", natural_length=20,
-        answer_tokens=4, lengths=(32,))
-
-class _Made(Task):
-    def splits(self, length, seed):
-        return Splits(*(self.draw(part) for part in ("train", "validation", "test")))
-
-    def draw(self, part):
-        r = random.Random(part)
-        return [self.one(f"{part}-{k}", " ".join(str(r.randrange(99)) for _ in range(12)))
-                for k in range(120 if part == "train" else 20)]
-
-class Read(_Made):
-    metadata = metadata("made_read", "language_modelling")
-    def one(self, name, text):
-        return Example(name, text)
-
-class Written(_Made):
-    metadata = metadata("made_written", "generation")
-    def one(self, name, text):
-        return Example(name, text, second="which ?", answers=("red",))
-"""
-
-
-def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> None:
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "made.py").write_text(PLUGINS)
-    sweep = tmp_path / "sweep.yaml"
-    sweep.write_text(TINY.replace("minilm", str(causal)))
-    changes = [
-        "tasks=[made_read, made_written]",
-        "methods=[full, {ssmlora: {density: 0.5, lr: 0.02}}]",
-        "probe={lengths: [32], steps: 2}",
-        "train={examples: all, validation_examples: 8, test_examples: 20, epochs: 2, lr: 1.0e-2}",
-    ]
-    words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
-    done = bench_long("run", sweep, *words, *[w for c in changes for w in ("--set", c)])
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = cells(tmp_path / "out").values()
-    found = {(r["cell"]["task"], r["cell"]["method"]): r for r in results}
-    assert set(found) == {
-        *((task, method) for task in ("made_read", "made_written")
-          for method in ("full", "ssmlora", "base")),
-        ("made_written", "tfidf"), (None, "full"), (None, "ssmlora"),
-    }  # fmt: skip
-    losses = {m: found["made_read", m]["scores"] for m in ("base", "full", "ssmlora")}
-    assert {s["metric"] for s in losses.values()} == {"loss"}
-    assert losses["full"]["score"] < losses["base"]["score"] - 1
-    assert losses["ssmlora"]["score"] < losses["base"]["score"] - 0.01
-    assert len(found["made_read", "full"]["predictions"]["scores"]) == 20
-    written = {m: found["made_written", m]["scores"]["score"] for m in ("base", "full", "tfidf")}
-    assert written == {"base": 0.0, "full": 1.0, "tfidf": 1.0}
-    base = found["made_read", "base"]
-    assert base["model"]["trainable_params"] == 0
-    assert base["curve"] == []
-    probe = found[None, "ssmlora"]
-    assert probe["cell"]["writes"] is True
-    head = 30522 * 32
-    assert probe["model"]["total_params"] > head
-    assert found["made_read", "full"]["cell"]["examples"] == 120
-    for name in ("made_read", "made_written"):
-        assert (tmp_path / "out" / "cards" / f"{name}.json").is_file()
-
-
-@pytest.mark.slow
-def test_a_sweep_evaluates_the_base_and_what_it_trained(tmp_path: Path, causal: Path) -> None:
-    sweep = tmp_path / "sweep.yaml"
-    sweep.write_text(TINY.replace("minilm", str(causal)))
-    changes = [
-        "tasks=[needle_written, lm_eval:niah_single_1]",
-        "lengths=[320]",
-        "lm_eval={examples: 2, seconds: 100}",
-    ]
-    done = bench_long(
-        "run", sweep, "--out", tmp_path / "out", *[w for c in changes for w in ("--set", c)]
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = {(r["cell"]["task"], r["cell"]["method"]): r for r in cells(tmp_path / "out").values()}
-    assert set(found) == {
-        ("needle_written", "lora"), ("needle_written", "base"), ("needle_written", "tfidf"),
-        ("lm_eval", "base"),
-    }  # fmt: skip
-    evaluated = {key: r["evaluations"] for key, r in found.items() if r.get("evaluations")}
-    assert set(evaluated) == {("needle_written", "lora"), ("lm_eval", "base")}
-    for entries in evaluated.values():
-        assert [(e["task"], e["status"]) for e in entries] == [("niah_single_1", "ok")]
-    page = (tmp_path / "out" / "report" / "index.html").read_text()
-    assert "niah_single_1" in page
