@@ -14,7 +14,6 @@ import pytest
 from harness.cli import cli
 from harness.plan import make_plan
 from harness.sweep import Limits, Probe, Sweep, Train, load_sweep
-from tasks.table import task_table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])
@@ -85,10 +84,6 @@ def test_every_key_of_a_sweep_is_in_the_reference() -> None:
     for model in (Sweep, Train, Probe, Limits):
         for field in model.model_fields:
             assert re.search(rf"[`.]{field}[`.]", text), field
-
-
-def test_the_task_table_is_the_generated_one() -> None:
-    assert task_table().strip() in (ROOT / "README.md").read_text()
 
 
 def test_the_sweep_in_the_readme_can_be_planned(tmp_path: Path) -> None:

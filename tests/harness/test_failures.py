@@ -55,9 +55,7 @@ def logged(folder: Path, words: str) -> bool:
     return any(words in p.read_text() for p in (folder / "logs").glob("*.log"))
 
 
-def test_divergence_and_a_memory_limit_are_results_and_can_be_retried(
-    tmp_path: Path, tiny: Path
-) -> None:
+def test_divergence_is_a_result(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out"
     change = "methods=[{lora: {lr: 1.0e+30}}, {lora: {density: 0.5}}]"
     done = bench_long("run", tiny, "--out", out, "--set", change)
@@ -70,6 +68,9 @@ def test_divergence_and_a_memory_limit_are_results_and_can_be_retried(
     assert "diverged" in (out / "results.csv").read_text()
     assert "diverged" in (out / "report" / "index.html").read_text()
 
+
+@pytest.mark.slow
+def test_a_memory_limit_is_a_result_and_can_be_retried(tmp_path: Path, tiny: Path) -> None:
     change = "limits={cell_gib: 0.5}"
     done = bench_long("run", tiny, "--out", tmp_path / "small", "--set", change)
     assert done.returncode == 1, done.stderr

@@ -118,6 +118,7 @@ def test_the_report_is_one_file_and_pictures(smoke: Path) -> None:
     assert "of it was not training, evaluating or probing" in printed
 
 
+@pytest.mark.slow
 def test_the_same_sweep_gives_the_same_outcomes(tmp_path: Path, tiny: Path) -> None:
     """Two folders, two runs: nothing may depend on order, time or an earlier cell."""
     change = "methods=[{lora: {density: 0.5}}, {ssmlora: {density: 0.5, state_dropout: 0.5}}]"

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks import Example, Splits, load_task
 from tasks.baseline import tfidf_baseline
@@ -180,6 +182,43 @@ def test_the_card_of_a_choice() -> None:
     assert [row["truncated"] for row in card["rows"]] == [1, 0]
     assert all(row["tfidf"] == 1 for row in card["rows"])
     assert card["rows"][0]["majority"] == pytest.approx(2 / 3)
+
+
+@given(
+    st.lists(st.integers(1, 60), max_size=60),
+    st.lists(st.integers(0, 9), min_size=1, max_size=4),
+)
+def test_a_head_is_cut_as_the_whole_text_is(sizes: list[int], rooms: list[int]) -> None:
+    """Words of these sizes fall into pieces whose size depends on the word's: none may be torn."""
+    from tasks.card import _Ends
+
+    def pieces(part: str) -> list[tuple[int, int]]:
+        found = [m.span() for m in re.finditer(r"\S+", part)]
+        steps = [(start, end, 1 + (end - start) % 7) for start, end in found]
+        return [(i, min(i + k, end)) for start, end, k in steps for i in range(start, end, k)]
+
+    text = " ".join("x" * size for size in sizes)
+    ends = _Ends(pieces)
+    whole = [end for _, end in pieces(text)]
+    for room in rooms:
+        expected = text[: [0, *whole][room]] if len(whole) > room else text
+        assert ends.cut(text, room) == expected
+    assert list(ends(text)) == whole
+
+
+def test_a_long_text_is_not_read_to_its_end() -> None:
+    from tasks.card import _Ends
+
+    read: list[str] = []
+
+    def noted(part: str) -> list[tuple[int, int]]:
+        read.append(part)
+        return words(part)
+
+    ends = _Ends(noted)
+    for room in (20, 10, 20):
+        assert ends.cut("word " * 10_000, room) == " ".join(["word"] * room)
+    assert [len(part) for part in read] == [16 * 20 - 1]
 
 
 def test_of_a_choice_the_text_alone_is_cut() -> None:
