@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.backbones import Backbone, load_tokenizer
+from harness.backbones import Backbone, token_offsets
 from harness.errors import BadInput, told
 from harness.store import RunFolder
 from tasks import Task, load_task
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 def make_card(task: Task, backbone: Backbone, lengths: Sequence[int]) -> dict[str, Any]:
     """A task's card, with lengths in the tokens of a backbone."""
-    tokenizer = load_tokenizer(backbone)
-    tokenizer.model_max_length = 10**9  # whole texts are measured, which no model reads
-
-    def offsets(text: str) -> list[tuple[int, int]]:
-        coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
-        return [(int(start), int(end)) for start, end in coded["offset_mapping"]]
-
-    return task_card(task, offsets, lengths)
+    return task_card(task, token_offsets(backbone), lengths)
 
 
 def write_cards(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,17 @@ from transformers import (
     RobertaModel,
 )
 
-from harness.backbones import EMBEDDED, Backbone, find_backbone, load_tokenizer
+from harness.backbones import (
+    EMBEDDED,
+    Backbone,
+    find_backbone,
+    load_tokenizer,
+    token_offsets,
+)
 from harness.cli import main
 from harness.errors import BadInput
 from harness.models import load_classifier
+from tasks import load_task
 from tests.harness.conftest import TINY
 from tests.harness.test_batches import TOKENIZER
 
@@ -209,3 +217,25 @@ def test_a_hub_name_is_read_from_the_cache_alone(
         find_backbone("someone/tiny@v2")
     with pytest.raises(BadInput, match="not a name the hub could have"):
         find_backbone("some one/..")
+
+
+@pytest.mark.parametrize("name", ["minilm", "smollm2"])
+def test_cards_measure_tokens_as_cells_do(name: str) -> None:
+    backbone = find_backbone(name)
+    tokenizer, offsets = load_tokenizer(backbone), token_offsets(backbone)
+    texts = [example.text for example in load_task("newsgroups").splits(64, 0).test[:20]]
+    for text in [*texts, "", "  naïve \r\n\t 中文 \U0001f600 [SEP] <|im_end|>"]:
+        coded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+        assert offsets(text) == [tuple(pair) for pair in coded["offset_mapping"]]
+
+
+def test_tokens_are_measured_without_a_tokenizer_json(tmp_path: Path) -> None:
+    minilm = find_backbone("minilm")
+    words = json.loads((minilm.folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (tmp_path / "vocab.txt").write_text("\n".join(sorted(words, key=words.get)))
+    (tmp_path / "config.json").write_text((minilm.folder / "config.json").read_text())
+    found = token_offsets(Backbone("", tmp_path, ""))
+    assert found("Tokens are measured.") == token_offsets(minilm)("Tokens are measured.")
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ValueError, match=r"tokenizer\.json: "):
+        token_offsets(Backbone("", tmp_path, ""))
