@@ -85,7 +85,7 @@ def test_a_memory_limit_is_a_result_and_can_be_retried(tmp_path: Path, tiny: Pat
 
 
 def test_a_cell_over_its_time_is_ended(tmp_path: Path, tiny: Path) -> None:
-    changes = ["--set", LONG, "--set", "lengths=[512]", "--set", "limits={cell_seconds: 15}"]
+    changes = ["--set", LONG, "--set", "lengths=[512]", "--set", "limits={cell_seconds: 10}"]
     done = bench_long("run", tiny, "--out", tmp_path / "out", *changes)
     assert done.returncode == 1, done.stderr
     outcome = by_arm(tmp_path / "out")
