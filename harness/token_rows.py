@@ -27,7 +27,9 @@ class TokenRows(Sequence[list[int]]):
         for row in rows:
             ids.extend(row)
             self._ends.append(start + len(ids))
-        self._file.write(ids.tobytes())
+        rest = memoryview(ids.tobytes())
+        while rest:  # a disk that is nearly full takes a part, and fails at the next
+            rest = rest[self._file.write(rest) :]
 
     def size(self, row: int) -> int:
         """Tokens of a row, without reading it."""

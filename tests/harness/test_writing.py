@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from harness.backbones import Backbone, check_writes
@@ -26,7 +24,6 @@ from harness.positions import Positions
 from harness.resample import resampled
 from harness.runner import _outcomes
 from harness.scores import each, full_scores
-from harness.token_rows import TokenRows
 from tasks import Example, Family, TaskMetadata
 from tests.harness.conftest import SWEEPS, TINY, bench_long
 from tests.harness.test_batches import TOKENIZER
@@ -58,18 +55,6 @@ CELL = Cell(
 
 def load(folder: Path, length: int = 64) -> Any:
     return load_language_model(Backbone("x", folder, ""), length, 0.0, 0).eval()
-
-
-@given(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=9), max_size=9))
-@settings(max_examples=50, deadline=None)
-def test_rows_on_disk_come_back(rows: list[list[int]]) -> None:
-    kept = TokenRows()
-    for start in range(0, len(rows), 2):
-        kept.extend(rows[start : start + 2])
-    assert list(kept) == rows == kept[:]
-    assert kept.sizes() == [len(row) for row in rows]
-    with pytest.raises(IndexError):
-        kept[len(rows)]
 
 
 def test_a_question_is_kept_whole_and_room_is_left_for_the_answer() -> None:
