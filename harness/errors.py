@@ -77,7 +77,7 @@ def parse_yaml(text: str, where: str) -> Any:
         BadInput: not YAML, or something that the loader above refuses.
     """
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # a SafeLoader, see above
+        return _StrictLoader(text).get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -17,6 +17,7 @@ import yaml
 from harness.errors import BadInput
 from harness.rows import asked_of
 from tasks import Example, Task, TaskMetadata
+from tasks.texts import A_TOKEN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -207,8 +208,7 @@ def _cut(
         raise BadInput(
             f"tasks export: --length: {length} tokens leave no room for a text beside its question"
         )
-    # Few texts have more than 32 characters a token: the rest of them need not be tokenised.
-    for most in (32 * length, None):
+    for most in (A_TOKEN * length, None):
         coded = tokenizer(
             text[:most],
             gap + other if whole else (gap + other)[:most] if other else None,

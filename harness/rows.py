@@ -6,13 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks import Example, TaskMetadata
+from tasks.texts import A_TOKEN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-_CHARACTERS = 32
-"""Few texts have more characters a token: the rest of a text need not be tokenised."""
-
 
 _REST = 200
 """Characters of what was cut off that are looked at."""
@@ -82,7 +79,7 @@ def _judged(
             return_offsets_mapping=True,
         )
 
-    most = _CHARACTERS * length
+    most = A_TOKEN * length
     coded = tokenised(most)
     if any(
         len(ids) < length and len(text) > most
@@ -150,7 +147,7 @@ def _begin(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 def _front(tokenizer: PreTrainedTokenizerBase, text: str, room: int) -> tuple[list[int], int]:
     """The first `room` tokens of a text, and how many of its characters they stand for."""
-    for most in (_CHARACTERS * room, None):
+    for most in (A_TOKEN * room, None):
         coded = _bare(tokenizer, text[:most])
         ids, offsets = coded["input_ids"], coded["offset_mapping"]
         if len(ids) > room:

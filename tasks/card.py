@@ -11,7 +11,7 @@ from typing import Any
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.baseline import Target, baseline
 from tasks.conformance import targets
-from tasks.texts import bits, judge
+from tasks.texts import A_TOKEN, bits, judge
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""
@@ -27,9 +27,6 @@ _BASELINES = {
     "language_modelling": ("letters", "LZMA"),
 }
 
-WIDE = 16
-"""Characters that are read for a token that is kept; few texts have longer ones on average."""
-
 SPECIAL = 2
 """Tokens that a model adds to a text (to two texts one more); a length in tokens counts them."""
 
@@ -40,7 +37,8 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     `examples` and `labels` are counted at the longest of `lengths`; several labels of an example
     count once each, and those of a choice are the places of the right answer. `tokens` holds
     quantiles of the uncut length of the test examples there (two texts together, the longest
-    answer of a choice), without special tokens. `rows` has for each length: `truncated`, the share
+    answer of a choice), without special tokens. `rows` has for each length, the
+    shortest first: `truncated`, the share
     of test texts that are cut; `majority`, the score of the training texts' most frequent answer;
     and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
     in the task's metric, on the first TEST test texts, cut to the length. `baselines` names them:
@@ -103,31 +101,35 @@ def render_card(card: dict[str, Any]) -> str:
 class _Ends:
     """Where each token of a text ends; kept, for most tasks have the same texts at every length.
 
-    Of a text that is only cut no more than a head is read, up to a space: no tokenizer here joins
-    words, so that a head's tokens are those of the text, and a card takes half the time.
+    Of a text that is only cut a head is read, up to a space: no tokenizer here joins words, so that
+    a head's tokens are those of the text.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._known: dict[str, tuple[array[int], bool]] = {}
+        self._whole: dict[str, array[int]] = {}
+        self._heads: dict[str, array[int]] = {}
 
     def __call__(self, text: str) -> array[int]:
-        ends, whole = self._known.get(text, (array("l"), False))
-        return ends if whole else self._read(text, text)
+        if text not in self._whole:
+            self._whole[text] = self._read(text)
+        return self._whole[text]
 
     def cut(self, text: str, room: int) -> str:
         """The first `room` tokens of a text."""
-        ends, whole = self._known.get(text, (array("l"), False))
-        if not whole and len(ends) <= room and len(text) > 2 * WIDE * room:
-            ends = self._read(text, text[: WIDE * room].rpartition(" ")[0])
-        if len(ends) <= room:
+        if text in self._whole or len(text) <= A_TOKEN * room:
             ends = self(text)
+        else:
+            ends = self._heads.get(text, array("l"))
+            if len(ends) <= room:
+                head = text[: A_TOKEN * room].rpartition(" ")[0]
+                ends = self._heads[text] = self._read(head)
+            if len(ends) <= room:
+                ends = self(text)
         return text[: ends[room - 1] if room else 0] if len(ends) > room else text
 
-    def _read(self, text: str, head: str) -> array[int]:
-        ends = array("l", (end for _, end in self._tokenizer(head)))
-        self._known[text] = ends, head is text
-        return ends
+    def _read(self, text: str) -> array[int]:
+        return array("l", (end for _, end in self._tokenizer(text)))
 
     def size(self, example: Example) -> int:
         """Tokens of an example, the longest of its choices counted."""

@@ -15,6 +15,10 @@ MOST = 20_000
 """Characters of a text that are judged: ROUGE-L takes time with the product of two lengths."""
 
 
+A_TOKEN = 32
+"""Characters: few texts have more a token, so that the rest of one that is cut is not tokenised."""
+
+
 def judge(said: str, right: str, metric: str) -> float:
     """Score of a text against one that is right, 0 to 1.
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.ssmlora.tiny import adapted, bert, distance, furthest, tokens
@@ -37,7 +38,7 @@ def train(rank: int, world: int, folder: str, settings: dict[str, Any]) -> None:
         optimizer.step()
         optimizer.zero_grad()
     weights = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-    torch.save(weights, Path(folder, f"{world}-{rank}.pt"))
+    save_file(weights, Path(folder, f"{world}-{rank}.safetensors"))
     if world > 1:
         dist.barrier()
         dist.destroy_process_group()
@@ -52,7 +53,7 @@ def test_two_processes(tmp_path: Path, settings: dict[str, Any]) -> None:
     # Fresh processes: a fork of one whose backward passes have started threads can hang.
     mp.start_processes(train, args=(2, folder, settings), nprocs=2, start_method="spawn")
     one, first, second = (
-        torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1")
+        load_file(tmp_path / f"{name}.safetensors") for name in ("1-0", "2-0", "2-1")
     )
     assert furthest(first, second) == 0.0
     assert furthest(first, one) < 1e-8

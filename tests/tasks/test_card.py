@@ -15,6 +15,7 @@ from tasks import Example, Splits, load_task
 from tasks.baseline import tfidf_baseline
 from tasks.card import render_card, task_card
 from tasks.template import new_task
+from tasks.texts import A_TOKEN
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -218,7 +219,7 @@ def test_a_long_text_is_not_read_to_its_end() -> None:
     ends = _Ends(noted)
     for room in (20, 10, 20):
         assert ends.cut("word " * 10_000, room) == " ".join(["word"] * room)
-    assert [len(part) for part in read] == [16 * 20 - 1]
+    assert [len(part) for part in read] == [A_TOKEN * 20 - 1]
 
 
 def test_of_a_choice_the_text_alone_is_cut() -> None:
