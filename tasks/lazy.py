@@ -37,22 +37,26 @@ def generated(
     draw: Draw,
     sizes: Mapping[str, int] = SIZES,
     keep_as: str = "",
-    apart: bool = False,
+    train: Draw | None = None,
 ) -> Splits:
     """Three splits of a task whose texts are drawn; the seed draws the training texts only.
+
+    `train` draws the training texts if they are not like the others: from easy ones to those that
+    are judged. Of these alone nothing may be learned (`docs/learned.md`).
 
     Each block of each split starts a generator of its own, from the task's name, the split, the
     length, the seed and the block's number, so nothing depends on what was read before. No more
     than one block of a split is in memory. With `keep_as`, the generator's revision, blocks are
-    kept in the cache: for what takes longer to draw than to read. With `apart`, a text's checksum
-    decides in which split it may stand: for texts so few that one could be drawn twice.
+    kept in the cache: for what takes longer to draw than to read.
     """
 
-    def part(name_of: str, own: int) -> _Lazy:
+    def part(name_of: str, own: int, draw: Draw) -> _Lazy:
         state = (zlib.crc32(name.encode()), list(sizes).index(name_of), length, own)
-        return _Lazy(name_of, sizes[name_of], state, draw, (name, keep_as), apart)
+        return _Lazy(name_of, sizes[name_of], state, draw, (name, keep_as))
 
-    return Splits(part("train", seed), part("validation", 0), part("test", 0))
+    return Splits(
+        part("train", seed, train or draw), part("validation", 0, draw), part("test", 0, draw)
+    )
 
 
 class _Lazy(Sequence[Example]):
@@ -63,10 +67,9 @@ class _Lazy(Sequence[Example]):
         state: tuple[int, ...],
         draw: Draw,
         keep: tuple[str, str],
-        apart: bool,
     ) -> None:
         self._part, self._size, self._state = part, size, state
-        self._draw, self._keep, self._apart = draw, keep, apart
+        self._draw, self._keep = draw, keep
         self._last: tuple[int, list[Example]] = (-1, [])
 
     def __len__(self) -> int:
@@ -95,16 +98,7 @@ class _Lazy(Sequence[Example]):
         import numpy as np
 
         random = np.random.default_rng([*self._state, block])
-        drawn: list[Drawn] = []
-        while len(drawn) < BLOCK:
-            more = self._draw(random, BLOCK)
-            drawn += [d for d in more if not self._apart or _split_of(d.text) == self._part]
         return [
             Example(f"{self._part}-{self._state[-1]}-{block * BLOCK + place}{note}", text, label)
-            for place, (text, label, note) in enumerate(drawn[:BLOCK])
+            for place, (text, label, note) in enumerate(self._draw(random, BLOCK))
         ]
-
-
-def _split_of(text: str) -> str:
-    """Even checksums train, the odd ones validation and test by turns."""
-    return ("train", "validation", "train", "test")[zlib.crc32(text.encode()) % 4]

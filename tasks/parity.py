@@ -1,38 +1,45 @@
-"""Parity: is the number of ones in a text of ones and zeros even or odd?"""
+"""Parity: of the seven digits in a text, is the number of ones even or odd?"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.lazy import Drawn, generated
-from tasks.words import join
+from tasks.words import FILLER, join
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-FEWEST, MOST = 4, 19
-"""Ones in a text, each number as likely: eight even ones and eight odd ones."""
+DIGITS = 7
+"""Words of a text that are `zero` or `one`."""
+
+WORDS = ("zero", "one", *(word for word in FILLER if word != "one"))
 
 
 class Parity(Task):
-    """Whether the ones are an even or an odd number: "zero one zero zero one ..." is even.
+    """Whether the ones are an even or an odd number: "of zero to in one that ..." is odd.
 
-    The ones are 4 to 19 at any length, anywhere in the text, and the rest are zeros. With ones
-    and zeros as likely no model learns the parity of more than a few dozen symbols by gradients,
-    and longer would also mean harder to count. As it is, what has to be kept does not grow with
-    the length, and a single word missed anywhere turns the answer round. An example's id ends in
-    `@` and the number of ones.
+    Seven words of a text, anywhere, are digits, and the rest are drawn at random. What has to be
+    kept does not grow with the length, and a single digit missed anywhere may turn the answer
+    round. No number of ones and seven are half as likely as each number between them: so a
+    threshold on the ones is right for 8 texts of 14 at best, and both labels are as likely.
+
+    The digits stand out from the rest and are the same number in each text for a reason: a model
+    that weighs the words of a text, as attention does, sees what share of them are ones. Of a text
+    of zeros and a few ones nothing was learned (`docs/learned.md`). An example's id ends in `@`
+    and the number of ones.
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="parity",
-        title="Parity of a few ones among many zeros",
-        description="Is the number of ones in a text of the words zero and one even or odd?",
+        title="Parity of seven digits among many words",
+        description="Is the number of ones among the seven digits in a text even or odd?",
         labels=("even", "odd"),
         source="generated here",
-        revision="generator:1",
+        revision="generator:2",
         licence="Apache-2.0 (this generator)",
         citation="none: the parity function",
         natural_length=1024,
@@ -44,13 +51,17 @@ class Parity(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of exactly `length` tokens; the seed draws the training texts."""
 
-        def draw(random: Generator, count: int) -> list[Drawn]:
-            import numpy as np
+        return generated(self.metadata.name, length, seed, partial(texts, room=length - SPECIAL))
 
-            ones = random.permutation(np.arange(count) % (MOST - FEWEST + 1) + FEWEST)
-            row = np.arange(length - SPECIAL) < ones[:, None]
-            words = random.permuted(row, axis=1).astype(int)
-            texts = join(("zero", "one"), words)
-            return [Drawn(t, n % 2, f"@{n}") for t, n in zip(texts, ones.tolist(), strict=True)]
 
-        return generated(self.metadata.name, length, seed, draw, apart=True)
+def texts(random: Generator, count: int, room: int) -> list[Drawn]:
+    """Draw `count` texts of `room` words, the labels as even as they can be."""
+    import numpy as np
+
+    # 0 and 7 stand once, what is between them twice.
+    numbers = [(k + 1) // 2 for k in range(2 * DIGITS)]
+    ones = random.permutation(np.resize(numbers, count))
+    words = random.integers(2, len(WORDS), (count, room))
+    words[:, :DIGITS] = np.arange(DIGITS) < ones[:, None]
+    written = join(WORDS, random.permuted(words, axis=1))
+    return [Drawn(text, n % 2, f"@{n}") for text, n in zip(written, ones.tolist(), strict=True)]

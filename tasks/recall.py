@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
+from tasks.easier import parts_with
 from tasks.lazy import Drawn, generated
-from tasks.words import ADJECTIVES, COLOURS, NOUNS, join
+from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS, join
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, "?")
+_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, "?", *FILLER)
 KEYS = len(ADJECTIVES) * len(NOUNS)
 """Different keys; as many pairs, 21,600 tokens of them, are in the longest texts."""
 
@@ -29,6 +31,10 @@ class Recall(Task):
 
     The label is drawn first, and then one of the pairs that have it: how often a colour occurs
     tells nothing. An example's id ends in `@` and the place of the pair, in percent of the text.
+
+    A training text has one pair to all of them, small numbers as likely as large ones on a
+    logarithmic scale, and words drawn at random in the place of the others: with all pairs in each
+    text a model stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -40,7 +46,7 @@ class Recall(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:1",
+        revision="generator:2",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "
@@ -56,14 +62,15 @@ class Recall(Task):
         """Texts of `length` tokens less 0 to 2; the seed draws the training texts."""
         pairs = min(KEYS, (length - SPECIAL - 3) // 3)
 
-        def draw(random: Generator, count: int) -> list[Drawn]:
-            return texts(random, count, pairs)
-
-        return generated(self.metadata.name, length, seed, draw)
+        draw, train = (partial(texts, pairs=pairs, fewest=k) for k in (pairs, 1))
+        return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, pairs: int) -> list[Drawn]:
-    """Draw `count` texts of so many pairs (8 or more), the labels as even as they can be."""
+def texts(random: Generator, count: int, pairs: int, fewest: int) -> list[Drawn]:
+    """Draw `count` texts with room for so many pairs (8 or more), the labels as even as can be.
+
+    Each has `fewest` of them or more.
+    """
     import numpy as np
 
     kinds, nouns, colours = len(COLOURS), len(ADJECTIVES), len(ADJECTIVES) + len(NOUNS)
@@ -75,13 +82,14 @@ def texts(random: Generator, count: int, pairs: int) -> list[Drawn]:
     # Of the pairs that have the label as their value, each is as likely to be asked for.
     lots = np.where(values == label[:, None], random.random((count, pairs)), -1)
     asked = lots.argmax(axis=1)
-    words = np.full((count, 3 * pairs + 3), len(_WORDS) - 1)
-    words[:, : 3 * pairs : 3] = keys // len(NOUNS)
-    words[:, 1 : 3 * pairs : 3] = keys % len(NOUNS) + nouns
-    words[:, 2 : 3 * pairs : 3] = values + colours
-    row = np.arange(count)
-    words[:, -3] = words[row, 3 * asked]
-    words[:, -2] = words[row, 3 * asked + 1]
+    said = np.stack([keys // len(NOUNS), keys % len(NOUNS) + nouns, values + colours], axis=2)
+    question = said[np.arange(count), asked]
+    question[:, 2] = _WORDS.index("?")
+    number = np.exp(random.uniform(np.log(fewest), np.log(pairs + 1), count)).astype(int)
+    some = parts_with(random, number, asked, pairs)
+    fillers = random.integers(_WORDS.index(FILLER[0]), len(_WORDS), said.shape)
+    said = np.where(some[..., None], said, fillers)
+    words = np.concatenate([said.reshape(count, -1), question], axis=1)
     place = 100 * asked // pairs
     written = zip(join(_WORDS, words), label.tolist(), place.tolist(), strict=True)
     return [Drawn(text, own, f"@{percent}") for text, own, percent in written]

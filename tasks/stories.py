@@ -15,18 +15,34 @@ THINGS = ("apple", "milk", "football", "book", "hat", "key")
 
 
 class Story(NamedTuple):
-    """Facts in the order in which they happened, a question about the end, and the answer."""
+    """Facts in the order in which they happened, a question about the end, and the answer.
+
+    `needed` are the places and things without whose facts the answer might be another.
+    """
 
     facts: list[str]
     question: str
     answer: str
+    needed: frozenset[str]
+
+
+def easier(draw: Random, story: Story) -> Story:
+    """Leave out any number of the facts, from none to all that are not needed."""
+    share = draw.random()
+    words = dict.fromkeys(map(_about, story.facts))
+    kept = {word for word in words if word in story.needed or draw.random() < share}
+    return story._replace(facts=[fact for fact in story.facts if _about(fact) in kept])
+
+
+def _about(fact: str) -> str:
+    return fact.rpartition(" ")[2]
 
 
 def one_fact(draw: Random) -> Story:
     """Where somebody is. Everyone goes to two of the places, and nobody where another went."""
     facts, places = _walks(draw)
     who = draw.choice(PEOPLE)
-    return Story(facts, f"where is {who} ?", places[who][-1])
+    return Story(facts, f"where is {who} ?", places[who][-1], frozenset(places[who][-1:]))
 
 
 def yes_or_no(draw: Random) -> Story:
@@ -37,7 +53,8 @@ def yes_or_no(draw: Random) -> Story:
     others = [place for place in PLACES if place not in (before, now)]
     wrong = before if draw.random() < 0.5 else draw.choice(others)
     answer = draw.choice(("yes", "no"))
-    return Story(facts, f"is {who} in the {now if answer == 'yes' else wrong} ?", answer)
+    asked = now if answer == "yes" else wrong
+    return Story(facts, f"is {who} in the {asked} ?", answer, frozenset([now]))
 
 
 def two_facts(draw: Random) -> Story:
@@ -58,7 +75,8 @@ def two_facts(draw: Random) -> Story:
             own.insert(dropped, f"dropped the {thing}")
             where[thing] = went[who][0 if dropped <= second else 1]
     asked = draw.choice(sorted(where))
-    return Story(_in_turns(draw, acts), f"where is the {asked} ?", where[asked])
+    needed = frozenset([asked, where[asked]])
+    return Story(_in_turns(draw, acts), f"where is the {asked} ?", where[asked], needed)
 
 
 def count(draw: Random) -> Story:
@@ -72,7 +90,8 @@ def count(draw: Random) -> Story:
     for thing in draw.sample([*things, *dropped], len(things) + len(dropped)):
         again = f"{owner[thing]} took the {thing}" in facts
         facts.append(f"{owner[thing]} {'dropped' if again else 'took'} the {thing}")
-    return Story(facts, f"how many things does {who} have ?", ("none", "one", "two", "three")[left])
+    answer = ("none", "one", "two", "three")[left]
+    return Story(facts, f"how many things does {who} have ?", answer, frozenset(things[:3]))
 
 
 def _walks(draw: Random) -> tuple[list[str], dict[str, list[str]]]:

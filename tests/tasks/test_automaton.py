@@ -34,12 +34,12 @@ def walk(text: str) -> tuple[str, int]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(62, 900), st.integers(0, 10**9))
-def test_every_label_is_that_of_the_walk(room: int, seed: int) -> None:
-    for text, label, note in texts(default_rng(seed), 10, room):
+@given(st.integers(62, 900), st.integers(0, 10**9), st.integers(0, MOST))
+def test_every_label_is_that_of_the_walk(room: int, seed: int, fewest: int) -> None:
+    for text, label, note in texts(default_rng(seed), 10, room, fewest):
         state, moves = walk(text)
         assert STATES[label] == state
-        assert FEWEST <= moves <= MOST
+        assert fewest <= moves <= MOST
         assert note == f"@{moves}"
         assert len(text.split()) == room
 
@@ -65,12 +65,15 @@ def test_the_length_asked_for_is_the_length_given() -> None:
 def test_moves_lie_anywhere_and_first_states_are_as_likely() -> None:
     from scipy.stats import chisquare
 
-    train = load_task("automaton").splits(130, 0).train[:4000]
-    places = Counter(k for e in train for k, word in enumerate(e.text.split()) if word in "xy")
-    assert set(places) == set(range(1, 128))
-    assert chisquare(list(places.values())).pvalue > 0.01
-    for values in (Counter(e.text[0] for e in train), Counter(e.id.split("@")[1] for e in train)):
-        assert chisquare(list(values.values())).pvalue > 0.01
+    splits = load_task("automaton").splits(130, 0)
+    test = [*splits.validation, *splits.test]
+    for part, fewest in ((splits.train[:4000], 0), (test, FEWEST)):
+        places = Counter(k for e in part for k, word in enumerate(e.text.split()) if word in "xy")
+        assert set(places) == set(range(1, 128))
+        numbers = Counter(int(e.id.split("@")[1]) for e in part)
+        assert set(numbers) == set(range(fewest, MOST + 1))
+        for values in (places, numbers, Counter(e.text[0] for e in part)):
+            assert chisquare(list(values.values())).pvalue > 0.01
 
 
 def test_letters_alone_do_not_tell_the_label() -> None:
@@ -78,7 +81,7 @@ def test_letters_alone_do_not_tell_the_label() -> None:
     train, test = splits.train[:1000], splits.test[:1000]
     said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
     right = sum(label == example.label for label, example in zip(said, test, strict=True))
-    assert 0.15 < right / 1000 < 0.25  # chance is .2, four standard deviations .05
+    assert 0.15 < right / 1000 < 0.4  # chance is .2; of one move counts tell much, of five little
 
 
 @pytest.mark.parametrize("length", [64, 128])
@@ -97,5 +100,5 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("automaton")
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:1"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "eb2079ba7be552e5"
+    assert task.metadata.revision == "generator:2"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "81bc6b1d20b3ec24"

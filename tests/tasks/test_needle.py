@@ -31,17 +31,16 @@ def answer(text: str) -> tuple[str, int]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(62, 700), st.integers(0, 10**9))
-def test_every_answer_is_in_the_text(room: int, seed: int) -> None:
-    for text, label, note in texts(default_rng(seed), 8, room):
+@given(st.integers(62, 700), st.integers(0, 10**9), st.integers(1, 8))
+def test_every_answer_is_in_the_text(room: int, seed: int, fewest: int) -> None:
+    for text, label, note in texts(default_rng(seed), 8, room, fewest):
         colour, place = answer(text)
         assert colour == COLOURS[label]
         assert note == f"@{100 * place // (room - 6)}"
         assert len(text.split()) == room
         said = re.findall(rf"\bthe (\w+) is ({ANY}) \.", text)
-        assert sorted(colour for _, colour in said) == sorted(COLOURS)
-        assert len({thing for thing, _ in said}) == len(said) == 8
-        assert Counter(text.split())["the"] == 9
+        assert fewest <= len(said) == len(dict(said)) == len(set(dict(said).values()))
+        assert Counter(text.split())["the"] == len(said) + 1
 
 
 @pytest.mark.parametrize("length", [64, 777])
@@ -60,6 +59,17 @@ def test_every_word_is_one_token() -> None:
     assert not set(NOUNS) & set(FILLER)
     assert not set(COLOURS) & {*NOUNS, *FILLER}
     assert not {"the", "is", ".", "which", "colour", "?"} & {*NOUNS, *FILLER, *COLOURS}
+
+
+def test_texts_to_learn_from_have_one_statement_to_eight_and_the_others_eight() -> None:
+    from scipy.stats import chisquare
+
+    splits = load_task("needle").splits(128, 0)
+    numbers = Counter(len(re.findall(rf" is ({ANY}) ", e.text)) for e in splits.train[:4000])
+    assert set(numbers) == set(range(1, 9))
+    assert chisquare(list(numbers.values())).pvalue > 0.01
+    for part in (splits.validation, splits.test):
+        assert {len(re.findall(rf" is ({ANY}) ", e.text)) for e in part[:500]} == {8}
 
 
 def places(examples: list[Example]) -> list[int]:
@@ -104,5 +114,5 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("needle")
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:1"
+    assert task.metadata.revision == "generator:2"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "e8abf7c463308df5"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,31 +15,50 @@ from tasks import load_task
 from tasks.baseline import tfidf_baseline
 from tasks.conformance import violations
 from tasks.recall import KEYS, texts
-from tasks.words import ADJECTIVES, COLOURS, NOUNS
+from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS
 
 from .tokens import lengths
 
 
 def look_up(text: str) -> tuple[int, int, int]:
-    """(label, place of the pair, pairs) of a text, read as a list of pairs and a key."""
+    """(label, place of the pair, pairs) of a text, read as a list of pairs and a key.
+
+    Three words of filler are a pair's place that none stands in.
+    """
     *body, first, second, mark = text.split()
     assert mark == "?"
     assert len(body) % 3 == 0
-    known: dict[tuple[str, str], int] = {}
-    for adjective, noun, value in zip(body[::3], body[1::3], body[2::3], strict=True):
-        assert (adjective, noun) not in known
-        known[adjective, noun] = COLOURS.index(value)
-    return known[first, second], list(known).index((first, second)), len(known)
+    known: dict[tuple[str, str], tuple[int, int]] = {}
+    for place, (adjective, noun, value) in enumerate(zip(*[iter(body)] * 3, strict=True)):
+        if value in FILLER:
+            assert {adjective, noun} <= set(FILLER)
+        else:
+            assert (adjective, noun) not in known
+            known[adjective, noun] = COLOURS.index(value), place
+    return *known[first, second], len(known)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(8, 400), st.integers(0, 10**9))
-def test_every_answer_is_that_of_a_dictionary(pairs: int, seed: int) -> None:
-    for text, label, note in texts(default_rng(seed), 8, pairs):
+@given(st.integers(8, 400), st.data(), st.integers(0, 10**9))
+def test_every_answer_is_that_of_a_dictionary(pairs: int, data: st.DataObject, seed: int) -> None:
+    fewest = data.draw(st.integers(1, pairs))
+    for text, label, note in texts(default_rng(seed), 8, pairs, fewest):
         found, place, count = look_up(text)
         assert found == label
         assert note == f"@{100 * place // pairs}"
-        assert count == pairs
+        assert fewest <= count <= pairs
+        assert len(text.split()) == 3 * pairs + 3
+
+
+def test_texts_to_learn_from_have_few_pairs_as_often_as_many_and_the_others_all() -> None:
+    from scipy.stats import kstest
+
+    splits = load_task("recall").splits(1024, 0)
+    pairs = [look_up(example.text)[2] for example in splits.train[:2000]]
+    assert {1, 2, 3, 339} <= set(pairs)
+    assert kstest(pairs, lambda n: np.log(n + 1) / np.log(340)).statistic < 0.17  # one: .12
+    for part in (splits.validation, splits.test):
+        assert {look_up(example.text)[2] for example in part[:100]} == {339}
 
 
 def test_pairs_are_as_many_as_fit() -> None:
@@ -48,18 +68,20 @@ def test_pairs_are_as_many_as_fit() -> None:
     assert lengths(e.text for e in task.splits(64, 0).test[:100]) == {62}
     assert lengths(e.text for e in task.splits(509, 0).test[:100]) == {509}
     assert len(ADJECTIVES) * len(NOUNS) == KEYS == len({*ADJECTIVES}) * len({*NOUNS})
-    assert look_up(texts(default_rng(0), 1, KEYS)[0].text)[2] == KEYS
+    assert look_up(texts(default_rng(0), 1, KEYS, KEYS)[0].text)[2] == KEYS
 
 
 def test_what_is_asked_for_lies_anywhere_and_counts_do_not_tell_it() -> None:
     from scipy.stats import chisquare, kstest
 
-    train = load_task("recall").splits(256, 0).train[:4000]
-    places = [int(example.id.partition("@")[2]) / 100 for example in train]
-    assert kstest(places, "uniform").statistic < 0.04
+    splits = load_task("recall").splits(256, 0)
+    examples = [*splits.validation, *splits.test]
+    for part in (examples, splits.train[:4000]):
+        places = [int(example.id.partition("@")[2]) / 100 for example in part]
+        assert kstest(places, "uniform").statistic < 0.04
     # The label's colour is among the most frequent ones as often as any other colour.
     most, expected = 0, 0.0
-    for example in train:
+    for example in examples:
         counts = Counter(word for word in example.text.split() if word in COLOURS)
         top = {colour for colour, n in counts.items() if n == max(counts.values())}
         most += COLOURS[example.label] in top
@@ -71,7 +93,7 @@ def test_few_pairs_are_in_no_order_and_any_of_them_is_asked_for() -> None:
     from scipy.stats import chi2_contingency
 
     table = [[0] * 9 for _ in COLOURS]
-    for text, label, _ in texts(default_rng(1), 4000, 9):
+    for text, label, _ in texts(default_rng(1), 4000, 9, 9):
         table[label][look_up(text)[1]] += 1
     assert chi2_contingency(table).pvalue > 0.001
 
@@ -101,5 +123,5 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("recall")
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:1"
+    assert task.metadata.revision == "generator:2"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "f0aaeb30cc006afd"

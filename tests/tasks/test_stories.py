@@ -57,6 +57,31 @@ def test_every_answer_is_that_of_the_world(kind: Callable[[Random], Story], seed
     assert kind(Random(seed)) == story
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 2**40))
+def test_an_easier_story_has_some_of_the_facts_and_the_same_answer(
+    kind: Callable[[Random], Story], seed: int
+) -> None:
+    story = kind(Random(seed))
+    less = stories.easier(Random(seed), story)
+    assert less.question == story.question
+    assert less.answer == answer(less.facts, less.question)
+    rest = iter(story.facts)
+    assert all(fact in rest for fact in less.facts)  # in their order
+
+
+@pytest.mark.parametrize(
+    ("kind", "fewest", "most"), list(zip(KINDS, (1, 2, 1, 3), (6, 12, 6, 9), strict=True))
+)
+def test_from_what_is_needed_alone_to_all(
+    kind: Callable[[Random], Story], fewest: int, most: int
+) -> None:
+    draw = Random(0)
+    numbers = Counter(len(stories.easier(draw, story).facts) for story in many(kind))
+    assert (min(numbers), max(numbers)) == (fewest, most)
+    assert min(numbers.values()) > 50
+
+
 def many(kind: Callable[[Random], Story]) -> list[Story]:
     return [kind(Random(seed)) for seed in range(6000)]
 
