@@ -1,4 +1,4 @@
-"""Parity: of the seven digits in a text, is the number of ones even or odd?"""
+"""Parity: of the five digits in a text, is the number of ones even or odd?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.words import FILLER, join
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-DIGITS = 7
+DIGITS = 5
 """Words of a text that are `zero` or `one`."""
 
 WORDS = ("zero", "one", *(word for word in FILLER if word != "one"))
@@ -22,10 +22,10 @@ WORDS = ("zero", "one", *(word for word in FILLER if word != "one"))
 class Parity(Task):
     """Whether the ones are an even or an odd number: "of zero to in one that ..." is odd.
 
-    Seven words of a text, anywhere, are digits, and the rest are drawn at random. What has to be
+    Five words of a text, anywhere, are digits, and the rest are drawn at random. What has to be
     kept does not grow with the length, and a single digit missed anywhere may turn the answer
-    round. No number of ones and seven are half as likely as each number between them: so a
-    threshold on the ones is right for 8 texts of 14 at best, and both labels are as likely.
+    round. Of the numbers of ones, 0 and 5 are half as likely as those between them: so a threshold
+    is right for 6 texts of 10 at best, and both labels are as likely.
 
     The digits stand out from the rest and are the same number in each text for a reason: a model
     that weighs the words of a text, as attention does, sees what share of them are ones. Of a text
@@ -35,8 +35,8 @@ class Parity(Task):
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="parity",
-        title="Parity of seven digits among many words",
-        description="Is the number of ones among the seven digits in a text even or odd?",
+        title="Parity of five digits among many words",
+        description="Is the number of ones among the five digits in a text even or odd?",
         labels=("even", "odd"),
         source="generated here",
         revision="generator:2",
@@ -58,7 +58,7 @@ def texts(random: Generator, count: int, room: int) -> list[Drawn]:
     """Draw `count` texts of `room` words, the labels as even as they can be."""
     import numpy as np
 
-    # 0 and 7 stand once, what is between them twice.
+    # 0 and 5 stand once, what is between them twice.
     numbers = [(k + 1) // 2 for k in range(2 * DIGITS)]
     ones = random.permutation(np.resize(numbers, count))
     words = random.integers(2, len(WORDS), (count, room))

