@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import pickle
 import threading
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -235,9 +235,27 @@ def test_two_threads(model: Any) -> None:
     assert torch.equal(results[1], expected[1])
 
 
-@pytest.mark.parametrize("how", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_copies_are_models_of_their_own(model: Any, how: Any) -> None:
-    twin = how(model)
+def test_a_copy_is_a_model_of_its_own(model: Any) -> None:
+    _check_a_copy(copy.deepcopy(model), model)
+
+
+def test_a_model_sent_to_another_process_is_one_of_its_own_there(model: Any) -> None:
+    expected, watched = logits(model, tokens()), hooks(model)
+    with get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_check_there, (model,)) == (expected.tolist(), watched)
+    assert torch.equal(logits(model, tokens()), expected)
+    assert hooks(model) == watched > 0
+
+
+def _check_there(model: Any) -> tuple[Any, int]:
+    for weight in model.parameters():
+        weight.data = weight.data.clone()  # came in memory that both processes share
+    seen = logits(model, tokens()).tolist(), hooks(model)
+    _check_a_copy(model, copy.deepcopy(model))
+    return seen
+
+
+def _check_a_copy(twin: Any, model: Any) -> None:
     expected = logits(model, tokens())
     assert torch.equal(logits(twin, tokens()), expected)
     randomise(twin, seed=3)
