@@ -41,8 +41,8 @@ def generated(
 ) -> Splits:
     """Three splits of a task whose texts are drawn; the seed draws the training texts only.
 
-    `train` draws the training texts if they are not like the others: from easy ones to those that
-    are judged. Of these alone nothing may be learned (`docs/learned.md`).
+    `train` draws the training texts if they are not like the others: some easier than those that
+    are judged, which alone may be too hard to learn from (`docs/learned.md`).
 
     Each block of each split starts a generator of its own, from the task's name, the split, the
     length, the seed and the block's number, so nothing depends on what was read before. No more

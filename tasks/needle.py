@@ -60,7 +60,7 @@ class Needle(Task):
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int, fewest: int = len(COLOURS)) -> list[Drawn]:
+def texts(random: Generator, count: int, room: int, fewest: int) -> list[Drawn]:
     """Draw `count` texts of `room` words, the labels as even as they can be.
 
     Each has `fewest` to eight statements, each number as likely.

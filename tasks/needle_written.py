@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
-from tasks.lazy import Drawn, generated
+from tasks.lazy import generated
 from tasks.needle import Needle, texts
 from tasks.rows import Rows
 from tasks.words import COLOURS
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 _QUESTION = 6
 """Words of the question at the end of the task `needle`'s texts."""
@@ -49,10 +47,10 @@ class NeedleWritten(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts that fill `length` tokens but for their question; the seed draws those of train."""
 
-        def draw(random: Generator, count: int) -> list[Drawn]:
-            return texts(random, count, length - SPECIAL - _ASKED - _ANSWER + _QUESTION)
-
-        return Splits(*map(_asked, generated(self.metadata.name, length, seed, draw)))
+        room = length - SPECIAL - _ASKED - _ANSWER + _QUESTION
+        draw, train = (partial(texts, room=room, fewest=k) for k in (len(COLOURS), 1))
+        splits = generated(self.metadata.name, length, seed, draw, train=train)
+        return Splits(*map(_asked, splits))
 
 
 def _asked(examples: Sequence[Example]) -> Rows:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from tasks import load_task
+from tasks import Example, load_task
 from tasks.needle import Needle
 from tasks.pydoc import SHORTEST, candidates, first_sentence
 from tasks.words import COLOURS, NOUNS
@@ -23,6 +25,16 @@ def test_the_needle_is_in_the_text_and_answers_the_question() -> None:
             # the text, the question with what is around it, an answer and two special tokens
             taken = len(tokenizer()(f"{example.text} {example.second} answer :")["input_ids"])
             assert length - 14 <= taken + 4 <= length
+
+
+def test_it_is_learned_from_texts_like_those_of_the_needle() -> None:
+    splits = load_task("needle_written").splits(256, 0)
+
+    def stated(examples: Sequence[Example]) -> set[int]:
+        return {sum(word in COLOURS for word in e.text.split()) for e in examples[:200]}
+
+    assert stated(splits.train) == set(range(1, 9))
+    assert stated(splits.validation) == stated(splits.test) == {8}
 
 
 def test_it_is_another_task_than_the_one_that_is_chosen() -> None:
