@@ -17,12 +17,16 @@ from tasks.card import SPECIAL
 from tasks.lazy import Drawn, generated
 from tasks.newsgroups import Newsgroups
 from tasks.wordpiece import tokens
+from tasks.words import FILLER
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 RUN = 8
 """Words in a row that no two splits' postings may share."""
+
+PRACTICE = 2 / 3
+"""The share of a task's training texts that are practice, if it has any."""
 
 _RULES = "1"
 """Raised when what is kept of the postings, or what is made of it, changes."""
@@ -36,10 +40,12 @@ class _Facts(Task):
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
     length, counted in BERT's WordPiece, but for at most a few tokens. What the stories are like and
     why counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
-    facts that the answer does not need are left out, from none to all (`docs/learned.md`).
+    facts that the answer does not need are left out, from none to all; with a `practice`, two of
+    three training texts are such stories, among plain words (`docs/learned.md`).
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
+    practice: ClassVar[Callable[[Random], stories.Story] | None] = None
 
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
@@ -60,26 +66,38 @@ class _Facts(Task):
     def _draw(self, part: str, room: int, random: Generator, count: int) -> list[Drawn]:
         draw = Random(int(random.integers(2**62)))
         labels = {name: label for label, name in enumerate(self.metadata.labels)}
-        told = [type(self).story(draw) for _ in range(count)]
+        story, practice = type(self).story, type(self).practice
+        tell = [story] * count
+        if part == "train" and practice:
+            tell = [practice if draw.random() < PRACTICE else story for _ in range(count)]
+        told = [one(draw) for one in tell]
         if part == "train":
             told = [stories.easier(draw, one) for one in told]
-        return [Drawn(_hide(draw, part, room, one), labels[one.answer]) for one in told]
+        drawn = []
+        for kind, one in zip(tell, told, strict=True):
+            left = room - sum(map(tokens, " ".join([*one.facts, one.question]).split()))
+            hay = draw.choices(FILLER, k=left) if kind is practice else _stretch(draw, part, left)
+            drawn.append(Drawn(_hide(draw, hay, one), labels[one.answer]))
+        return drawn
 
 
-def _hide(draw: Random, part: str, room: int, story: stories.Story) -> str:
-    """Scatter a story's facts over a stretch of a split's postings."""
-    own = sum(tokens(word) for line in (*story.facts, story.question[:-2]) for word in line.split())
-    words, ends = _words(part)
-    first = draw.randrange(len(words))
-    # Tokens are counted round the end of the last posting, for the longest of texts even twice.
-    goal = (ends[first - 1] if first else 0) + room - own - 1
-    rounds, rest = divmod(goal, ends[-1])
-    stop = rounds * len(words) + bisect_right(ends, rest)
-    hay = [words[place % len(words)] for place in range(first, stop)]
+def _hide(draw: Random, hay: list[str], story: stories.Story) -> str:
+    """Scatter a story's facts over words."""
     places = sorted(draw.randint(0, len(hay)) for _ in story.facts)
     lines = [" ".join(hay[a:b]) for a, b in zip([0, *places], [*places, len(hay)], strict=True)]
     mixed = [lines[0], *(x for pair in zip(story.facts, lines[1:], strict=True) for x in pair)]
     return " ".join([*filter(None, mixed), story.question])
+
+
+def _stretch(draw: Random, part: str, room: int) -> list[str]:
+    """Words of a split's postings that follow each other and fill so many tokens."""
+    words, ends = _words(part)
+    first = draw.randrange(len(words))
+    # Tokens are counted round the end of the last posting, for the longest of texts even twice.
+    goal = (ends[first - 1] if first else 0) + room
+    rounds, rest = divmod(goal, ends[-1])
+    stop = rounds * len(words) + bisect_right(ends, rest)
+    return [words[place % len(words)] for place in range(first, stop)]
 
 
 @lru_cache(maxsize=3)
@@ -118,7 +136,7 @@ def _without(words: list[str], seen: set[str]) -> str:
     return " ".join(word for word, kept in zip(words, keep, strict=True) if kept)
 
 
-def _metadata(name: str, title: str, labels: tuple[str, ...]) -> TaskMetadata:
+def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 2) -> TaskMetadata:
     return TaskMetadata(
         name=name,
         title=title,
@@ -127,7 +145,7 @@ def _metadata(name: str, title: str, labels: tuple[str, ...]) -> TaskMetadata:
         ),
         labels=labels,
         source=f"generated here, in {Newsgroups.metadata.source}",
-        revision=f"generator:2,{Newsgroups.metadata.revision}",
+        revision=f"generator:{generator},{Newsgroups.metadata.revision}",
         licence="Apache-2.0 (this generator); " + Newsgroups.metadata.licence,
         citation=(
             "after Kuratov et al., BABILong, NeurIPS 2024, and Weston et al., Towards AI-Complete "
@@ -148,10 +166,16 @@ class FactsOne(_Facts):
 
 
 class FactsTwo(_Facts):
-    """Where is a thing? Two facts tell: who took or dropped it, and where that one was."""
+    """Where is a thing? Two facts tell: who took it, and where that one is.
+
+    Practice asks where somebody is: until a model can find one fact, it learns nothing of two.
+    """
 
     story = stories.two_facts
-    metadata = _metadata("facts_two", "Two facts hidden in real text: where is it?", stories.PLACES)
+    practice = stories.one_of_two
+    metadata = _metadata(
+        "facts_two", "Two facts hidden in real text: where is it?", stories.PLACES, generator=3
+    )
 
 
 class FactsYesno(_Facts):

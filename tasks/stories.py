@@ -10,6 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 PEOPLE = ("mary", "john", "sandra")
+CROWD = (*PEOPLE, "daniel", "julie", "fred")
 PLACES = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 THINGS = ("apple", "milk", "football", "book", "hat", "key")
 
@@ -58,25 +59,18 @@ def yes_or_no(draw: Random) -> Story:
 
 
 def two_facts(draw: Random) -> Story:
-    """Where a thing is: with the one who took it, or in the place where he dropped it."""
-    places = draw.sample(PLACES, len(PLACES))
-    went = {who: places[2 * k : 2 * k + 2] for k, who in enumerate(PEOPLE)}
-    acts = {who: [f"went to the {place}" for place in went[who]] for who in PEOPLE}
-    where: dict[str, str] = {}
-    for thing in draw.sample(THINGS, 3):
-        who = draw.choice(PEOPLE)
-        own = acts[who]
-        taken = draw.randint(0, len(own))
-        own.insert(taken, f"took the {thing}")
-        where[thing] = went[who][1]
-        if draw.random() < 0.5:
-            first, second = (own.index(f"went to the {place}") for place in went[who])
-            dropped = draw.randint(max(taken, first) + 1, len(own))
-            own.insert(dropped, f"dropped the {thing}")
-            where[thing] = went[who][0 if dropped <= second else 1]
-    asked = draw.choice(sorted(where))
-    needed = frozenset([asked, where[asked]])
-    return Story(_in_turns(draw, acts), f"where is the {asked} ?", where[asked], needed)
+    """Where a thing is: with the one who took it. Six people are in a place each; three things."""
+    facts, places, holders = _taken(draw)
+    asked = draw.choice(sorted(holders))
+    place = places[holders[asked]]
+    return Story(facts, f"where is the {asked} ?", place, frozenset([asked, place]))
+
+
+def one_of_two(draw: Random) -> Story:
+    """Where somebody is, in a story of `two_facts`: half of the way to its answer."""
+    facts, places, _ = _taken(draw)
+    who = draw.choice(CROWD)
+    return Story(facts, f"where is {who} ?", places[who], frozenset([places[who]]))
 
 
 def count(draw: Random) -> Story:
@@ -99,6 +93,17 @@ def _walks(draw: Random) -> tuple[list[str], dict[str, list[str]]]:
     went = {who: places[2 * k : 2 * k + 2] for k, who in enumerate(PEOPLE)}
     acts = {who: [f"went to the {place}" for place in went[who]] for who in PEOPLE}
     return _in_turns(draw, acts), went
+
+
+def _taken(draw: Random) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """What six people did, where each of them is, and who has which thing."""
+    places = dict(zip(CROWD, draw.sample(PLACES, len(CROWD)), strict=True))
+    acts = {who: [f"went to the {place}"] for who, place in places.items()}
+    holders: dict[str, str] = {}
+    for thing in draw.sample(THINGS, 3):
+        who = holders[thing] = draw.choice(CROWD)
+        acts[who].insert(draw.randint(0, len(acts[who])), f"took the {thing}")
+    return _in_turns(draw, acts), places, holders
 
 
 def _in_turns(draw: Random, acts: dict[str, list[str]]) -> list[str]:
