@@ -168,7 +168,9 @@ class FactsOne(_Facts):
 class FactsTwo(_Facts):
     """Where is a thing? Two facts tell: who took it, and where that one is.
 
-    Practice asks where somebody is: until a model can find one fact, it learns nothing of two.
+    The place of anybody who took something is right .42 of the time, .49 with the one who took most:
+    only what is above that has read which thing is asked for. Practice asks where somebody is:
+    until a model can find one fact, it learns nothing of two.
     """
 
     story = stories.two_facts
