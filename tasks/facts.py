@@ -168,7 +168,7 @@ class FactsOne(_Facts):
 class FactsTwo(_Facts):
     """Where is a thing? Two facts tell: who took it, and where that one is.
 
-    The place of anybody who took something is right .42 of the time, .49 with the one who took most:
+    The place of anybody who took something is right .42 of the time, of the one who took most .49:
     only what is above that has read which thing is asked for. Practice asks where somebody is:
     until a model can find one fact, it learns nothing of two.
     """
