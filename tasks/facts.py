@@ -33,7 +33,7 @@ _RULES = "1"
 
 
 class _Facts(Task):
-    """A story of 6 to 12 facts among the words of real postings, and a question at the end.
+    """A story of 6 or 9 facts among the words of real postings, and a question at the end.
 
     In the manner of BABILong: the facts stand in their order, each at a place drawn uniformly, in a
     stretch of the newsgroups task's postings (training postings for training texts, and so on; runs

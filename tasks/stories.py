@@ -1,7 +1,7 @@
 """Small stories of people, places and things, with a question whose answer they tell.
 
-In the manner of bAbI (Weston et al., 2015), tasks 1, 2, 6 and 7. Which words a story uses, and how
-often, does not depend on the answer: only who did what, and in which order, does.
+In the manner of bAbI (Weston et al., 2015), tasks 1, 2 (less the dropping), 6 and 7. Which words a
+story uses, and how often, does not depend on the answer: who did what, and in which order, does.
 """
 
 from __future__ import annotations

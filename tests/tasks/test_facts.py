@@ -39,13 +39,13 @@ def apart(text: str) -> tuple[list[str], str, str]:
 @pytest.mark.parametrize("length", [96, 300, 4096])
 def test_every_label_is_that_of_the_facts_in_the_text(name: str, length: int) -> None:
     task = load_task(name)
-    number = {"facts_two": (9, 9), "facts_count": (9, 9)}.get(name, (6, 6))
+    number = 9 if name in ("facts_two", "facts_count") else 6
     for kind, part in task.splits(length, 5)._asdict().items():
         for example in part[:100]:
             facts, question, _ = apart(example.text)
             assert answer(facts, question) == task.metadata.labels[example.label]
-            fewest = 1 if kind == "train" else number[0]
-            assert fewest <= len(facts) <= number[1]
+            fewest = 1 if kind == "train" else number
+            assert fewest <= len(facts) <= number
 
 
 @pytest.mark.parametrize("name", NAMES)
