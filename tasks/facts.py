@@ -17,7 +17,6 @@ from tasks.card import SPECIAL
 from tasks.lazy import Drawn, generated
 from tasks.newsgroups import Newsgroups
 from tasks.wordpiece import tokens
-from tasks.words import FILLER
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 RUN = 8
 """Words in a row that no two splits' postings may share."""
 
-PRACTICE = 2 / 3
+PRACTICE = 1 / 2
 """The share of a task's training texts that are practice, if it has any."""
 
 _RULES = "1"
@@ -40,8 +39,8 @@ class _Facts(Task):
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
     length, counted in BERT's WordPiece, but for at most a few tokens. What the stories are like and
     why counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
-    facts that the answer does not need are left out, from none to all; with a `practice`, two of
-    three training texts are such stories, among plain words (`docs/learned.md`).
+    facts that the answer does not need are left out, from none to all; with a `practice`, half of
+    the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
@@ -74,10 +73,9 @@ class _Facts(Task):
         if part == "train":
             told = [stories.easier(draw, one) for one in told]
         drawn = []
-        for kind, one in zip(tell, told, strict=True):
+        for one in told:
             left = room - sum(map(tokens, " ".join([*one.facts, one.question]).split()))
-            hay = draw.choices(FILLER, k=left) if kind is practice else _stretch(draw, part, left)
-            drawn.append(Drawn(_hide(draw, hay, one), labels[one.answer]))
+            drawn.append(Drawn(_hide(draw, _stretch(draw, part, left), one), labels[one.answer]))
         return drawn
 
 
@@ -136,7 +134,7 @@ def _without(words: list[str], seen: set[str]) -> str:
     return " ".join(word for word, kept in zip(words, keep, strict=True) if kept)
 
 
-def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 2) -> TaskMetadata:
+def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 3) -> TaskMetadata:
     return TaskMetadata(
         name=name,
         title=title,
@@ -166,17 +164,20 @@ class FactsOne(_Facts):
 
 
 class FactsTwo(_Facts):
-    """Where is a thing? Two facts tell: who took it, and where that one is.
+    """Where was somebody before he went to a place? Two of his facts tell, and their order.
 
-    The place of anybody who took something is right .42 of the time, of the one who took most .49:
-    only what is above that has read which thing is asked for. Practice asks where somebody is:
-    until a model can find one fact, it learns nothing of two.
+    Either other place of his is right half of the time, and so is the place that is named just
+    before, whoever went there: only what is above that has read both. Practice asks where somebody
+    is: until a model can find one fact, it learns nothing of two.
     """
 
     story = stories.two_facts
-    practice = stories.one_of_two
+    practice = stories.one_of_many
     metadata = _metadata(
-        "facts_two", "Two facts hidden in real text: where is it?", stories.PLACES, generator=3
+        "facts_two",
+        "Two facts hidden in real text: where was she before?",
+        stories.PLACES,
+        generator=4,
     )
 
 

@@ -14,13 +14,13 @@ from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS, join
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, "?", *FILLER)
+_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, ".", "?", *FILLER)
 KEYS = len(ADJECTIVES) * len(NOUNS)
-"""Different keys; as many pairs, 21,600 tokens of them, are in the longest texts."""
+"""Different keys; as many pairs, 28,800 tokens of them, are in the longest texts."""
 
 
 class Recall(Task):
-    """The value of the key asked for: "cold river red quiet lamp blue ... quiet lamp ?" is blue.
+    """The value of the key asked for: "cold river red . quiet lamp blue . ... cold river ?" is red.
 
     The text is nothing but pairs, as many as fit: a key is an adjective and a noun and comes once,
     a value is one of eight colours. In multi-query associative recall (Arora et al.) a text is
@@ -34,7 +34,7 @@ class Recall(Task):
 
     A training text has one pair to all of them, small numbers as likely as large ones on a
     logarithmic scale, and words drawn at random in the place of the others: with all pairs in each
-    text a model stays at chance for long (`docs/learned.md`).
+    text, or without the full stops, a model stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -46,7 +46,7 @@ class Recall(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:2",
+        revision="generator:3",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "
@@ -59,8 +59,8 @@ class Recall(Task):
     )
 
     def splits(self, length: int, seed: int) -> Splits:
-        """Texts of `length` tokens less 0 to 2; the seed draws the training texts."""
-        pairs = min(KEYS, (length - SPECIAL - 3) // 3)
+        """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
+        pairs = min(KEYS, (length - SPECIAL - 3) // 4)
 
         draw, train = (partial(texts, pairs=pairs, fewest=k) for k in (pairs, 1))
         return generated(self.metadata.name, length, seed, draw, train=train)
@@ -82,8 +82,10 @@ def texts(random: Generator, count: int, pairs: int, fewest: int) -> list[Drawn]
     # Of the pairs that have the label as their value, each is as likely to be asked for.
     lots = np.where(values == label[:, None], random.random((count, pairs)), -1)
     asked = lots.argmax(axis=1)
-    said = np.stack([keys // len(NOUNS), keys % len(NOUNS) + nouns, values + colours], axis=2)
-    question = said[np.arange(count), asked]
+    stop = np.full_like(keys, _WORDS.index("."))
+    pair = [keys // len(NOUNS), keys % len(NOUNS) + nouns, values + colours, stop]
+    said = np.stack(pair, axis=2)
+    question = said[np.arange(count), asked, :3]
     question[:, 2] = _WORDS.index("?")
     number = np.exp(random.uniform(np.log(fewest), np.log(pairs + 1), count)).astype(int)
     some = parts_with(random, number, asked, pairs)

@@ -23,16 +23,17 @@ from .tokens import lengths
 def look_up(text: str) -> tuple[int, int, int]:
     """(label, place of the pair, pairs) of a text, read as a list of pairs and a key.
 
-    Three words of filler are a pair's place that none stands in.
+    Four words of filler are a pair's place that none stands in.
     """
     *body, first, second, mark = text.split()
     assert mark == "?"
-    assert len(body) % 3 == 0
+    assert len(body) % 4 == 0
     known: dict[tuple[str, str], tuple[int, int]] = {}
-    for place, (adjective, noun, value) in enumerate(zip(*[iter(body)] * 3, strict=True)):
+    for place, (adjective, noun, value, stop) in enumerate(zip(*[iter(body)] * 4, strict=True)):
         if value in FILLER:
-            assert {adjective, noun} <= set(FILLER)
+            assert {adjective, noun, stop} <= set(FILLER)
         else:
+            assert stop == "."
             assert (adjective, noun) not in known
             known[adjective, noun] = COLOURS.index(value), place
     return *known[first, second], len(known)
@@ -47,7 +48,7 @@ def test_every_answer_is_that_of_a_dictionary(pairs: int, data: st.DataObject, s
         assert found == label
         assert note == f"@{100 * place // pairs}"
         assert fewest <= count <= pairs
-        assert len(text.split()) == 3 * pairs + 3
+        assert len(text.split()) == 4 * pairs + 3
 
 
 def test_texts_to_learn_from_have_few_pairs_as_often_as_many_and_the_others_all() -> None:
@@ -55,17 +56,17 @@ def test_texts_to_learn_from_have_few_pairs_as_often_as_many_and_the_others_all(
 
     splits = load_task("recall").splits(1024, 0)
     pairs = [look_up(example.text)[2] for example in splits.train[:2000]]
-    assert {1, 2, 3, 339} <= set(pairs)
-    assert kstest(pairs, lambda n: np.log(n + 1) / np.log(340)).statistic < 0.17  # one: .12
+    assert {1, 2, 3, 254} <= set(pairs)
+    assert kstest(pairs, lambda n: np.log(n + 1) / np.log(255)).statistic < 0.17  # one: .12
     for part in (splits.validation, splits.test):
-        assert {look_up(example.text)[2] for example in part[:100]} == {339}
+        assert {look_up(example.text)[2] for example in part[:100]} == {254}
 
 
 def test_pairs_are_as_many_as_fit() -> None:
     task = load_task("recall")
-    for length, pairs in ((64, 19), (66, 20), (4096, 1363)):
+    for length, pairs in ((64, 14), (69, 16), (4096, 1022)):
         assert look_up(task.splits(length, 0).test[0].text)[2] == pairs
-    assert lengths(e.text for e in task.splits(64, 0).test[:100]) == {62}
+    assert lengths(e.text for e in task.splits(64, 0).test[:100]) == {61}
     assert lengths(e.text for e in task.splits(509, 0).test[:100]) == {509}
     assert len(ADJECTIVES) * len(NOUNS) == KEYS == len({*ADJECTIVES}) * len({*NOUNS})
     assert look_up(texts(default_rng(0), 1, KEYS, KEYS)[0].text)[2] == KEYS
@@ -123,5 +124,5 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("recall")
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:2"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "f0aaeb30cc006afd"
+    assert task.metadata.revision == "generator:3"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "7903fa19209d4eef"
