@@ -32,13 +32,14 @@ _RULES = "1"
 
 
 class _Facts(Task):
-    """A story of 6 or 9 facts among the words of real postings, and a question at the end.
+    """A story of 6 or 12 facts among the words of real postings, and a question at the end.
 
     In the manner of BABILong: the facts stand in their order, each at a place drawn uniformly, in a
     stretch of the newsgroups task's postings (training postings for training texts, and so on; runs
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
-    length, counted in BERT's WordPiece, but for at most a few tokens. What the stories are like and
-    why counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
+    length, counted in BERT's WordPiece, but for at most a few tokens. Postings have no full stops
+    here, so that the one after each fact shows where it ends. What the stories are like and why
+    counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
     the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
     """
@@ -157,7 +158,10 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 3
 
 
 class FactsOne(_Facts):
-    """Where is somebody? One fact tells: the last of the two places he went to."""
+    """Where is somebody? One fact tells: the last of the two places he went to.
+
+    Either of them is right half of the time, and the place named last, whoever went there, a third.
+    """
 
     story = stories.one_fact
     metadata = _metadata("facts_one", "One fact hidden in real text: where is she?", stories.PLACES)
@@ -166,9 +170,9 @@ class FactsOne(_Facts):
 class FactsTwo(_Facts):
     """Where was somebody before he went to a place? Two of his facts tell, and their order.
 
-    Either other place of his is right half of the time, and so is the place that is named just
-    before, whoever went there: only what is above that has read both. Practice asks where somebody
-    is: until a model can find one fact, it learns nothing of two.
+    Either other place of his is right half of the time, the place that is named just before,
+    whoever went there, as often, and any earlier place of his .75. Practice asks where somebody is:
+    until a model can find one fact, it learns nothing of two.
     """
 
     story = stories.two_facts
@@ -182,14 +186,19 @@ class FactsTwo(_Facts):
 
 
 class FactsYesno(_Facts):
-    """Is somebody in a certain place?"""
+    """Is somebody in a certain place?
+
+    Who reads only whether he was there at all is right .75 of the time, and so is who reads only
+    whether anybody is there still. Practice asks it of people who are in one place only.
+    """
 
     story = stories.yes_or_no
+    practice = stories.there_of_many
     metadata = _metadata("facts_yesno", "Facts hidden in real text: is she there?", ("no", "yes"))
 
 
 class FactsCount(_Facts):
-    """How many things does somebody have? All that he took and dropped must be found."""
+    """How many things does somebody have? He took three: what he dropped of them must be found."""
 
     story = stories.count
     metadata = _metadata(

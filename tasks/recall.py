@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, ".", "?", *FILLER)
 KEYS = len(ADJECTIVES) * len(NOUNS)
-"""Different keys; as many pairs, 28,800 tokens of them, are in the longest texts."""
+"""Different keys; as many pairs, 25,800 tokens of them, are in the longest texts."""
 
 
 class Recall(Task):
@@ -34,7 +34,7 @@ class Recall(Task):
 
     A training text has one pair to all of them, small numbers as likely as large ones on a
     logarithmic scale, and words drawn at random in the place of the others: with all pairs in each
-    text, or without the full stops, a model stays at chance for long (`docs/learned.md`).
+    text, or in 256 tokens without full stops, a model stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
