@@ -37,7 +37,7 @@ PLACES = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 class Story(NamedTuple):
     """Facts in the order in which they happened, a question about them, and the answer.
 
-    `needed` are the places and things without whose facts the answer might be another.
+    `needed` are the places and things without whose facts the answer might be another, or guessed.
     """
 
     facts: list[str]
@@ -66,13 +66,16 @@ def one_fact(draw: Random) -> Story:
 
 
 def yes_or_no(draw: Random) -> Story:
-    """Whether somebody is in a place; if not, it is his other place or where another one is."""
+    """Whether somebody is in a place; if not, it is his other place or where another one is.
+
+    An easier story keeps the place asked for: else "not named" would be a way to say no.
+    """
     facts, places = _walks(draw)
     who, other = draw.sample(list(places), 2)
     before, now = places[who]
     answer = draw.choice(("yes", "no"))
     asked = now if answer == "yes" else draw.choice((before, places[other][-1]))
-    return Story(facts, f"is {who} in the {asked} ?", answer, frozenset([now]))
+    return Story(facts, f"is {who} in the {asked} ?", answer, frozenset([before, now, asked]))
 
 
 def two_facts(draw: Random) -> Story:
@@ -97,7 +100,8 @@ def there_of_many(draw: Random) -> Story:
     who, other = draw.sample(list(places), 2)
     answer = draw.choice(("yes", "no"))
     asked = places[who if answer == "yes" else other][0]
-    return Story(facts, f"is {who} in the {asked} ?", answer, frozenset(places[who]))
+    needed = frozenset([*places[who], *places[other]])
+    return Story(facts, f"is {who} in the {asked} ?", answer, needed)
 
 
 def count(draw: Random) -> Story:

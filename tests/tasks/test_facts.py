@@ -79,8 +79,8 @@ def test_practice_is_half_of_the_training_texts_and_none_of_the_others() -> None
             ],
         }
         share = {name: sum(own) / len(own) for name, own in found.items()}
-        # Of six people any number is left: more than three in half of the practice.
-        expected = {"two": 0.5, "yesno": 0.25} if part == "train" else {"two": 0, "yesno": 0}
+        # Two of six people are left, or any more: more than three in .6 of the practice.
+        expected = {"two": 0.5, "yesno": 0.3} if part == "train" else {"two": 0, "yesno": 0}
         assert share == pytest.approx(expected, abs=0.05)
 
 

@@ -82,7 +82,7 @@ def test_an_easier_story_has_some_of_the_facts_and_the_same_answer(
 
 @pytest.mark.parametrize(
     ("kind", "fewest", "most"),
-    list(zip(KINDS, (1, 2, 1, 1, 1, 3), (6, 6, 6, 6, 6, 12), strict=True)),
+    list(zip(KINDS, (1, 2, 1, 2, 2, 3), (6, 6, 6, 6, 6, 12), strict=True)),
 )
 def test_from_what_is_needed_alone_to_all(
     kind: Callable[[Random], Story], fewest: int, most: int
@@ -115,13 +115,13 @@ def test_answers_are_as_likely_and_words_do_not_tell_them(kind: Callable[[Random
             assert words[asked(story)] == 6
 
 
-@pytest.mark.parametrize(("kind", "share"), list(zip(KINDS, (1, 1, 1, 0.7, 1, 0.4), strict=True)))
+@pytest.mark.parametrize(("kind", "share"), list(zip(KINDS, (1, 1, 1, 0.3, 0.5, 0.4), strict=True)))
 def test_the_answer_needs_what_it_is_said_to_need(
     kind: Callable[[Random], Story], share: float
 ) -> None:
     """Without the facts about a place or thing that is needed the world gives another answer.
 
-    Not always: "no" stays right, and a thing that he dropped counts for nothing.
+    Not always: what must be there so that it tells nothing to be missing, and what he dropped.
     """
     other = []
     for story in many(kind)[:1000]:
@@ -133,6 +133,13 @@ def test_the_answer_needs_what_it_is_said_to_need(
             except (KeyError, ValueError):  # nobody knows any more
                 other.append(True)
     assert sum(other) / len(other) >= share
+
+
+@pytest.mark.parametrize("kind", [stories.yes_or_no, stories.there_of_many])
+def test_a_place_is_asked_for_that_is_in_the_story(kind: Callable[[Random], Story]) -> None:
+    for story in many(kind):
+        less = stories.easier(Random(0), story)
+        assert story.question.split()[-2] in named(less)
 
 
 def test_guesses_are_right_as_often_as_the_tasks_say() -> None:
