@@ -160,7 +160,7 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 3
 class FactsOne(_Facts):
     """Where is somebody? One fact tells: the last of the two places he went to.
 
-    Either of them is right half of the time, and the place named last, whoever went there, a third.
+    A guess between them is right half of the time, the place named last, by anybody, a third.
     """
 
     story = stories.one_fact
@@ -170,8 +170,8 @@ class FactsOne(_Facts):
 class FactsTwo(_Facts):
     """Where was somebody before he went to a place? Two of his facts tell, and their order.
 
-    Either other place of his is right half of the time, the place that is named just before,
-    whoever went there, as often, and any earlier place of his .75. Practice asks where somebody is:
+    A guess at either other place of his is right half of the time, as is the place named just
+    before, by anybody; a guess at an earlier place of his, .75. Practice asks where somebody is:
     until a model can find one fact, it learns nothing of two.
     """
 
