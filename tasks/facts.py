@@ -25,7 +25,7 @@ RUN = 8
 """Words in a row that no two splits' postings may share."""
 
 PRACTICE = 1 / 2
-"""The share of a task's training texts that are practice, if it has any."""
+"""The share of the training texts that are practice."""
 
 _RULES = "1"
 """Raised when what is kept of the postings, or what is made of it, changes."""
@@ -39,13 +39,13 @@ class _Facts(Task):
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
     length, counted in BERT's WordPiece, but for at most a few tokens. Postings have no full stops
     here, so that the one after each fact shows where it ends. What the stories are like and why
-    counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
-    facts that the answer does not need are left out, from none to all; with a `practice`, half of
-    the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
+    counts of words do not give the answer: `tasks/stories.py`. Half of the training texts tell
+    another story, the task's `practice`: what can be learned first (`docs/learned.md`). And of all
+    training texts some of the facts that the answer does not need are left out, from none to all.
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
-    practice: ClassVar[Callable[[Random], stories.Story] | None] = None
+    practice: ClassVar[Callable[[Random], stories.Story]]
 
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
@@ -66,18 +66,18 @@ class _Facts(Task):
     def _draw(self, part: str, room: int, random: Generator, count: int) -> list[Drawn]:
         draw = Random(int(random.integers(2**62)))
         labels = {name: label for label, name in enumerate(self.metadata.labels)}
-        story, practice = type(self).story, type(self).practice
-        tell = [story] * count
-        if part == "train" and practice:
-            tell = [practice if draw.random() < PRACTICE else story for _ in range(count)]
-        told = [one(draw) for one in tell]
-        if part == "train":
-            told = [stories.easier(draw, one) for one in told]
         drawn = []
-        for one in told:
+        for one in self._tell(draw, part, count):
             left = room - sum(map(tokens, " ".join([*one.facts, one.question]).split()))
             drawn.append(Drawn(_hide(draw, _stretch(draw, part, left), one), labels[one.answer]))
         return drawn
+
+    def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
+        story, practice = type(self).story, type(self).practice
+        if part != "train":
+            return [story(draw) for _ in range(count)]
+        kinds = [practice if draw.random() < PRACTICE else story for _ in range(count)]
+        return [stories.easier(draw, one) for one in [kind(draw) for kind in kinds]]
 
 
 def _hide(draw: Random, hay: list[str], story: stories.Story) -> str:
@@ -161,10 +161,14 @@ class FactsOne(_Facts):
     """Where is somebody? One fact tells: the last of the two places he went to.
 
     A guess between them is right half of the time, the place named last, by anybody, a third.
+    Practice asks it of people who are in one place only.
     """
 
     story = stories.one_fact
-    metadata = _metadata("facts_one", "One fact hidden in real text: where is she?", stories.PLACES)
+    practice = stories.one_of_many
+    metadata = _metadata(
+        "facts_one", "One fact hidden in real text: where is she?", stories.PLACES, generator=4
+    )
 
 
 class FactsTwo(_Facts):
@@ -185,24 +189,34 @@ class FactsTwo(_Facts):
     )
 
 
-class FactsYesno(_Facts):
-    """Is somebody in a certain place?
+class FactsGave(_Facts):
+    """What did somebody give somebody? One fact tells: the one with both of them, in their order.
 
-    Who reads only whether he was there at all is right .75 of the time, and so is who reads only
-    whether anybody is there still. Practice asks it of people who are in one place only.
+    Who reads only the giver, or only the taker, is right half of the time.
+    Practice asks it of people of whom nothing else is told.
     """
 
-    story = stories.yes_or_no
-    practice = stories.there_of_many
-    metadata = _metadata("facts_yesno", "Facts hidden in real text: is she there?", ("no", "yes"))
+    story = stories.given
+    practice = stories.given_of_many
+    metadata = _metadata(
+        "facts_gave",
+        "A fact hidden in real text: what did she give him?",
+        stories.GIFTS,
+        generator=1,
+    )
 
 
 class FactsCount(_Facts):
-    """How many things does somebody have? He took three: what he dropped of them must be found."""
+    """How many things does somebody have? He took three: what he dropped of them must be found.
+
+    In practice nobody drops a thing, and he took none to three.
+    """
 
     story = stories.count
+    practice = stories.takes
     metadata = _metadata(
         "facts_count",
         "Facts hidden in real text: how many has she?",
-        ("none", "one", "two", "three"),
+        stories.NUMBERS,
+        generator=4,
     )

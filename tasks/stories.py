@@ -8,6 +8,7 @@ without, a model did not learn who did what in some thousands of texts (`docs/le
 
 from __future__ import annotations
 
+from itertools import permutations
 from random import Random
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ tea thread ticket tie towel toy umbrella violin watch wheel
 """
 THINGS = tuple(_THINGS.split())
 
+GIFTS = ("apple", "book", "football", "hat", "key", "milk")
+NUMBERS = ("none", "one", "two", "three")
 PLACES = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 
 
@@ -65,19 +68,6 @@ def one_fact(draw: Random) -> Story:
     return Story(facts, f"where is {who} ?", places[who][-1], frozenset(places[who][-1:]))
 
 
-def yes_or_no(draw: Random) -> Story:
-    """Whether somebody is in a place; if not, it is his other place or where another one is.
-
-    An easier story keeps the place asked for: else "not named" would be a way to say no.
-    """
-    facts, places = _walks(draw)
-    who, other = draw.sample(list(places), 2)
-    before, now = places[who]
-    answer = draw.choice(("yes", "no"))
-    asked = now if answer == "yes" else draw.choice((before, places[other][-1]))
-    return Story(facts, f"is {who} in the {asked} ?", answer, frozenset([before, now, asked]))
-
-
 def two_facts(draw: Random) -> Story:
     """Where somebody was before he went to a place. Two people go to three places each."""
     facts, places = _walks(draw, 2)
@@ -94,14 +84,17 @@ def one_of_many(draw: Random) -> Story:
     return Story(facts, f"where is {who} ?", places[who][0], frozenset(places[who]))
 
 
-def there_of_many(draw: Random) -> Story:
-    """Whether somebody is in a place. Six people are in a place each."""
-    facts, places = _walks(draw, len(PLACES))
-    who, other = draw.sample(list(places), 2)
-    answer = draw.choice(("yes", "no"))
-    asked = places[who if answer == "yes" else other][0]
-    needed = frozenset([*places[who], *places[other]])
-    return Story(facts, f"is {who} in the {asked} ?", answer, needed)
+def given(draw: Random) -> Story:
+    """What somebody gave somebody. Each of three people gave each of the others a thing."""
+    pairs = list(permutations(draw.sample(PEOPLE, 3), 2))
+    draw.shuffle(pairs)
+    return _gifts(draw, pairs)
+
+
+def given_of_many(draw: Random) -> Story:
+    """What somebody gave somebody. Six people gave a thing each, to six others."""
+    people = draw.sample(PEOPLE, 2 * len(GIFTS))
+    return _gifts(draw, list(zip(people[::2], people[1::2], strict=True)))
 
 
 def count(draw: Random) -> Story:
@@ -122,8 +115,31 @@ def count(draw: Random) -> Story:
     ]
     acts += [(one, [f"went to the {place} ."]) for one, place in zip(went, places, strict=True)]
     facts = _in_turns(draw, acts)
-    answer = ("none", "one", "two", "three")[left]
-    return Story(facts, f"how many things does {who} have ?", answer, frozenset(things[:3]))
+    question = f"how many things does {who} have ?"
+    return Story(facts, question, NUMBERS[left], frozenset(things[:3]))
+
+
+def takes(draw: Random) -> Story:
+    """How many things somebody has. Three people took six, and nothing else is told."""
+    who, *others = draw.sample(PEOPLE, 3)
+    things = draw.sample(THINGS, 6)
+    left = draw.randrange(4)
+    owners = [who] * left + draw.choices(others, k=6 - left)
+    taken = [(owner, [f"took the {thing} ."]) for owner, thing in zip(owners, things, strict=True)]
+    question = f"how many things does {who} have ?"
+    # Of the others' things one is kept where he has none: no text is without a fact.
+    needed = frozenset(things[: max(left, 1)])
+    return Story(_in_turns(draw, taken), question, NUMBERS[left], needed)
+
+
+def _gifts(draw: Random, pairs: list[tuple[str, str]]) -> Story:
+    """Six (giver, taker), as told, with a thing each, and the question about one of them."""
+    gifts = draw.sample(GIFTS, len(pairs))
+    facts = [f"{a} gave {b} the {gift} ." for (a, b), gift in zip(pairs, gifts, strict=True)]
+    asked = draw.randrange(len(pairs))
+    giver, taker = pairs[asked]
+    needed = frozenset([gifts[asked]])
+    return Story(facts, f"what did {giver} give {taker} ?", gifts[asked], needed)
 
 
 def _walks(draw: Random, people: int = 3) -> tuple[list[str], dict[str, list[str]]]:

@@ -17,7 +17,7 @@ SLOW = {
     "facts_count",
     "facts_one",
     "facts_two",
-    "facts_yesno",
+    "facts_gave",
     "licences",
     "listops",
     "mnist_permuted",
