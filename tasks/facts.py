@@ -25,7 +25,7 @@ RUN = 8
 """Words in a row that no two splits' postings may share."""
 
 PRACTICE = 1 / 2
-"""The share of the training texts that are practice."""
+"""The share of a task's training texts that are practice, if it has any."""
 
 _RULES = "1"
 """Raised when what is kept of the postings, or what is made of it, changes."""
@@ -39,13 +39,13 @@ class _Facts(Task):
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
     length, counted in BERT's WordPiece, but for at most a few tokens. Postings have no full stops
     here, so that the one after each fact shows where it ends. What the stories are like and why
-    counts of words do not give the answer: `tasks/stories.py`. Half of the training texts tell
-    another story, the task's `practice`: what can be learned first (`docs/learned.md`). And of all
-    training texts some of the facts that the answer does not need are left out, from none to all.
+    counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
+    facts that the answer does not need are left out, from none to all; with a `practice`, half of
+    the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
-    practice: ClassVar[Callable[[Random], stories.Story]]
+    practice: ClassVar[Callable[[Random], stories.Story] | None] = None
 
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
@@ -74,10 +74,11 @@ class _Facts(Task):
 
     def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
         story, practice = type(self).story, type(self).practice
-        if part != "train":
-            return [story(draw) for _ in range(count)]
-        kinds = [practice if draw.random() < PRACTICE else story for _ in range(count)]
-        return [stories.easier(draw, one) for one in [kind(draw) for kind in kinds]]
+        kinds = [story] * count
+        if part == "train" and practice:
+            kinds = [practice if draw.random() < PRACTICE else story for _ in range(count)]
+        told = [kind(draw) for kind in kinds]
+        return [stories.easier(draw, one) for one in told] if part == "train" else told
 
 
 def _hide(draw: Random, hay: list[str], story: stories.Story) -> str:
@@ -161,14 +162,10 @@ class FactsOne(_Facts):
     """Where is somebody? One fact tells: the last of the two places he went to.
 
     A guess between them is right half of the time, the place named last, by anybody, a third.
-    Practice asks it of people who are in one place only.
     """
 
     story = stories.one_fact
-    practice = stories.one_of_many
-    metadata = _metadata(
-        "facts_one", "One fact hidden in real text: where is she?", stories.PLACES, generator=4
-    )
+    metadata = _metadata("facts_one", "One fact hidden in real text: where is she?", stories.PLACES)
 
 
 class FactsTwo(_Facts):
@@ -207,16 +204,11 @@ class FactsGave(_Facts):
 
 
 class FactsCount(_Facts):
-    """How many things does somebody have? He took three: what he dropped of them must be found.
-
-    In practice nobody drops a thing, and he took none to three.
-    """
+    """How many things does somebody have? He took three: what he dropped of them must be found."""
 
     story = stories.count
-    practice = stories.takes
     metadata = _metadata(
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
-        generator=4,
     )

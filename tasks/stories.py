@@ -1,6 +1,6 @@
 """Small stories of people, places and things, with a question whose answer they tell.
 
-In the manner of bAbI (Weston et al., 2015), tasks 1, 6 and 7, and of the question of its task 3.
+In the manner of bAbI (Weston et al., 2015), tasks 1, 5 and 7, and of the question of its task 3.
 Which words a story uses, and how often, does not depend on the answer, unless it was made easier:
 who did what, and in which order, does. Names are drawn from many, and a fact ends in a full stop:
 without, a model did not learn who did what in some thousands of texts (`docs/learned.md`).
@@ -117,19 +117,6 @@ def count(draw: Random) -> Story:
     facts = _in_turns(draw, acts)
     question = f"how many things does {who} have ?"
     return Story(facts, question, NUMBERS[left], frozenset(things[:3]))
-
-
-def takes(draw: Random) -> Story:
-    """How many things somebody has. Three people took six, and nothing else is told."""
-    who, *others = draw.sample(PEOPLE, 3)
-    things = draw.sample(THINGS, 6)
-    left = draw.randrange(4)
-    owners = [who] * left + draw.choices(others, k=6 - left)
-    taken = [(owner, [f"took the {thing} ."]) for owner, thing in zip(owners, things, strict=True)]
-    question = f"how many things does {who} have ?"
-    # Of the others' things one is kept where he has none: no text is without a fact.
-    needed = frozenset(things[: max(left, 1)])
-    return Story(_in_turns(draw, taken), question, NUMBERS[left], needed)
 
 
 def _gifts(draw: Random, pairs: list[tuple[str, str]]) -> Story:

@@ -68,10 +68,6 @@ def test_what_surrounds_the_facts_is_a_stretch_of_the_splits_own_postings() -> N
             assert len(set(rests)) == len(rests)
 
 
-def _facts_of(facts: list[str], who: str, verb: str) -> int:
-    return sum(fact.startswith(f"{who} {verb} ") for fact in facts)
-
-
 def _strangers(facts: list[str]) -> bool:
     people = [name for fact in facts for name in fact.split()[:3:2]]
     return len(facts) > 3 and len(set(people)) == len(people)
@@ -80,13 +76,9 @@ def _strangers(facts: list[str]) -> bool:
 @pytest.mark.parametrize(
     ("name", "sign", "share"),
     [
-        # His other place is left out of half of the other training texts.
-        ("facts_one", lambda facts, asked: _facts_of(facts, asked[2], "went") == 1, 0.75),
         ("facts_two", lambda facts, asked: "before" not in asked, 0.5),
         # Four facts or more are left of six in .6 of the texts.
         ("facts_gave", lambda facts, asked: _strangers(facts), 0.3),
-        # In practice he took any number up to three.
-        ("facts_count", lambda facts, asked: _facts_of(facts, asked[4], "took") < 3, 0.375),
     ],
 )
 def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
@@ -180,7 +172,7 @@ def test_the_same_everywhere() -> None:
     digests = []
     for name in NAMES:
         task = load_task(name)
-        generator = 1 if name == "facts_gave" else 4
+        generator = {"facts_two": 4, "facts_gave": 1}.get(name, 3)
         assert task.metadata.revision.startswith(f"generator:{generator},")
         text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:30])
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
