@@ -184,6 +184,17 @@ def test_guesses_are_right_as_often_as_the_tasks_say() -> None:
     assert shares == pytest.approx(expected, abs=0.02)
 
 
+def test_gifts_and_givers_stand_in_any_order() -> None:
+    from scipy.stats import chisquare
+
+    told = many(stories.given)
+    where = Counter((k, gift) for story in told for k, gift in enumerate(named(story)))
+    assert len(where) == 36
+    assert chisquare(list(where.values())).pvalue > 0.001
+    again = [story.facts[0].split()[0] == story.facts[1].split()[0] for story in told]
+    assert sum(again) / len(again) == pytest.approx(1 / 5, abs=0.02)
+
+
 def test_people_and_things_are_many_and_apart() -> None:
     assert len(set(PEOPLE)) == len(PEOPLE) > 100
     assert len(set(THINGS)) == len(THINGS) > 70
