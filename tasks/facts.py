@@ -74,11 +74,10 @@ class _Facts(Task):
 
     def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
         story, practice = type(self).story, type(self).practice
-        kinds = [story] * count
-        if part == "train" and practice:
-            kinds = [practice if draw.random() < PRACTICE else story for _ in range(count)]
-        told = [kind(draw) for kind in kinds]
-        return [stories.easier(draw, one) for one in told] if part == "train" else told
+        if part != "train":
+            return [story(draw) for _ in range(count)]
+        kinds = [practice if practice and draw.random() < PRACTICE else story for _ in range(count)]
+        return [stories.easier(draw, one) for one in [kind(draw) for kind in kinds]]
 
 
 def _hide(draw: Random, hay: list[str], story: stories.Story) -> str:
@@ -189,8 +188,8 @@ class FactsTwo(_Facts):
 class FactsGave(_Facts):
     """What did somebody give somebody? One fact tells: the one with both of them, in their order.
 
-    Who reads only the giver, or only the taker, is right half of the time.
-    Practice asks it of people of whom nothing else is told.
+    Who reads only the giver, or only the taker, is right half of the time. Practice asks it of
+    people of whom nothing else is told.
     """
 
     story = stories.given

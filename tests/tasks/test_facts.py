@@ -133,7 +133,7 @@ def test_words_alone_do_not_tell(name: str) -> None:
     train, test = splits.train[:1000], splits.test[:1000]
     said = tfidf_baseline([e.text for e in train], [e.label for e in train], [e.text for e in test])
     right = sum(label == example.label for label, example in zip(said, test, strict=True)) / 1000
-    assert chance - 0.065 < right < chance + 0.065
+    assert chance - 0.05 < right < chance + 0.05
 
 
 @pytest.mark.parametrize("name", NAMES)
