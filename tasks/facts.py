@@ -203,11 +203,17 @@ class FactsGave(_Facts):
 
 
 class FactsCount(_Facts):
-    """How many things does somebody have? He took three: what he dropped of them must be found."""
+    """How many things does somebody have? He took three, and dropped none, some or all of them.
+
+    As often as he did not, he went to a place, and the others dropped something: all his facts, or
+    all of theirs, must be found. Who knows the last thing that he did is right half of the time,
+    the last two .61, the last three .76; the story's last fact, by him or another, tells as much.
+    """
 
     story = stories.count
     metadata = _metadata(
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
+        generator=4,
     )

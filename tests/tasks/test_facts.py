@@ -77,8 +77,8 @@ def _strangers(facts: list[str]) -> bool:
     ("name", "sign", "share"),
     [
         ("facts_two", lambda facts, asked: "before" not in asked, 0.5),
-        # Four facts or more are left of six in .6 of the texts.
-        ("facts_gave", lambda facts, asked: _strangers(facts), 0.3),
+        # Four facts or more are left of six in .5 of the texts.
+        ("facts_gave", lambda facts, asked: _strangers(facts), 0.25),
     ],
 )
 def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
@@ -172,8 +172,8 @@ def test_the_same_everywhere() -> None:
     digests = []
     for name in NAMES:
         task = load_task(name)
-        generator = {"facts_two": 4, "facts_gave": 1}.get(name, 3)
+        generator = {"facts_two": 4, "facts_gave": 1, "facts_count": 4}.get(name, 3)
         assert task.metadata.revision.startswith(f"generator:{generator},")
         text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:30])
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
-    assert digests == ["0fd9b55e", "7274f27c", "c8c66de4", "d0ee6208"]
+    assert digests == ["0fd9b55e", "7274f27c", "c8c66de4", "f7e07eca"]

@@ -118,6 +118,8 @@ def test_answers_are_as_likely_and_words_do_not_tell_them(kind: Callable[[Random
         if kind is stories.count:
             assert (words["took"], words["dropped"], words["went"]) == (6, 3, 3)
             assert words[asked(story)] == 6
+            took = Counter(fact.split()[0] for fact in story.facts if " took " in fact)
+            assert all(words[who] == 2 * things for who, things in took.items())
         else:
             named_once = GIFTS if story.answer in GIFTS else PLACES
             assert [words[one] for one in named_once] == [1] * 6
@@ -182,6 +184,31 @@ def test_guesses_are_right_as_often_as_the_tasks_say() -> None:
         "gave, of all the last": 1 / 6,
     }
     assert shares == pytest.approx(expected, abs=0.02)
+
+
+def test_a_part_of_the_facts_tells_a_part_of_the_count() -> None:
+    told = many(stories.count)
+
+    def worth(sign: Callable[[Story], object]) -> float:
+        """How often the answer is right that is the likeliest where a story has this sign."""
+        seen: dict[object, Counter[str]] = defaultdict(Counter)
+        for story in told:
+            seen[sign(story)][story.answer] += 1
+        return sum(max(answers.values()) for answers in seen.values()) / len(told)
+
+    def verbs(story: Story) -> list[str]:
+        return [fact.split()[1] for fact in story.facts if fact.startswith(f"{asked(story)} ")]
+
+    def acts(story: Story) -> Counter[str]:
+        return Counter(fact.split()[0] for fact in story.facts)
+
+    for last, expected in {1: 0.5, 2: 0.61, 3: 0.76, 6: 1}.items():
+        found = worth(lambda story, last=last: tuple(verbs(story)[-last:]))
+        assert found == pytest.approx(expected, abs=0.02)
+    end = worth(lambda story: (story.facts[-1].split()[1], asked(story) in story.facts[-1].split()))
+    assert end == pytest.approx(0.5, abs=0.02)
+    others = worth(lambda story: tuple(sorted(acts(story).values())))
+    assert others == pytest.approx(0.25, abs=0.02)
 
 
 def test_gifts_and_givers_stand_in_any_order() -> None:
