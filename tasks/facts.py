@@ -57,11 +57,11 @@ class _Facts(Task):
         """Texts of `length` tokens less a few; the seed draws the training texts."""
         name = self.metadata.name
 
-        def part(part: str) -> Sequence[Example]:
+        def texts(part: str) -> Sequence[Example]:
             made = generated(name, length, seed, partial(self._draw, part, length - SPECIAL))
             return getattr(made, part)  # type: ignore[no-any-return]
 
-        return Splits(part("train"), part("validation"), part("test"))
+        return Splits(texts("train"), texts("validation"), texts("test"))
 
     def _draw(self, part: str, room: int, random: Generator, count: int) -> list[Drawn]:
         draw = Random(int(random.integers(2**62)))
