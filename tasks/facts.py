@@ -206,8 +206,8 @@ class FactsCount(_Facts):
     """How many things does somebody have? He took three, and dropped none, some or all of them.
 
     As often as he did not, he went to a place, and the others dropped something: all his facts, or
-    all of theirs, must be found. Who knows the last thing that he did is right half of the time,
-    the last two .61, the last three .76; the story's last fact, by him or another, tells as much.
+    all of theirs, must be found. Who reads the last of his facts alone, or the story's last, is
+    right half of the time; who reads the last two of his, .61, the last three, .76.
     """
 
     story = stories.count
