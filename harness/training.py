@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,7 @@ def train(
                         **validation_scores(seen, validation.targets, metadata.metric),
                     }
                 )
+                _report(curve[-1], total)
                 losses = []
                 model.train()
                 meter.reset()
@@ -90,6 +92,12 @@ def train(
             **{k: v for k, v in curve[-1].items() if k.startswith("validation")},
         },
     }
+
+
+def _report(point: dict[str, Any], total: int) -> None:
+    """Write a point of the curve to the cell's log: a long cell is watched while it trains."""
+    said = ", ".join(f"{name} {value:.5g}" for name, value in point.items() if name != "step")
+    print(f"step {point['step']} of {total}: {said}", file=sys.stderr, flush=True)
 
 
 def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:

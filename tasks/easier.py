@@ -1,4 +1,4 @@
-"""Training texts that are easier than those that are judged: some of their parts are left out."""
+"""Training texts that are easier than those that are judged: with fewer parts, or told again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.random import Generator
     from numpy.typing import NDArray
+
+
+def log_uniform(random: Generator, fewest: int, most: int, count: int) -> NDArray[np.integer]:
+    """Draw `count` numbers from `fewest` (1 or more) to `most`, on a logarithmic scale.
+
+    So 1 to 2 is as likely as 10 to 20, but for rounding.
+    """
+    import numpy as np
+
+    return np.exp(random.uniform(np.log(fewest), np.log(most + 1), count)).astype(int)
 
 
 def parts_with(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
+from tasks.easier import log_uniform
 from tasks.lazy import Drawn, generated
 from tasks.words import FILLER, join
 
@@ -29,8 +30,10 @@ class Parity(Task):
 
     The digits stand out from the rest and are the same number in each text for a reason: a model
     that weighs the words of a text, as attention does, sees what share of them are ones. Of a text
-    of zeros and a few ones nothing was learned (`docs/learned.md`). An example's id ends in `@`
-    and the number of ones.
+    of zeros and a few ones nothing was learned, and five digits in 256 tokens were not found. In
+    a training text each digit therefore comes once to as often as fills the text, seldom as likely
+    as often on a logarithmic scale: the share is the same, and sooner seen (`docs/learned.md`).
+    An example's id ends in `@` and the number of ones among its five digits.
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -39,7 +42,7 @@ class Parity(Task):
         description="Is the number of ones among the five digits in a text even or odd?",
         labels=("even", "odd"),
         source="generated here",
-        revision="generator:2",
+        revision="generator:3",
         licence="Apache-2.0 (this generator)",
         citation="none: the parity function",
         natural_length=1024,
@@ -50,18 +53,26 @@ class Parity(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of exactly `length` tokens; the seed draws the training texts."""
+        room = length - SPECIAL
 
-        return generated(self.metadata.name, length, seed, partial(texts, room=length - SPECIAL))
+        draw, train = (partial(texts, room=room, most=k) for k in (1, room // DIGITS))
+        return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int) -> list[Drawn]:
-    """Draw `count` texts of `room` words, the labels as even as they can be."""
+def texts(random: Generator, count: int, room: int, most: int) -> list[Drawn]:
+    """Draw `count` texts of `room` words, the labels as even as they can be.
+
+    Their digits come once to `most` times, each as often as the others of its text.
+    """
     import numpy as np
 
     # 0 and 5 stand once, what is between them twice.
     numbers = [(k + 1) // 2 for k in range(2 * DIGITS)]
     ones = random.permutation(np.resize(numbers, count))
     words = random.integers(2, len(WORDS), (count, room))
-    words[:, :DIGITS] = np.arange(DIGITS) < ones[:, None]
+    times = log_uniform(random, 1, most, count)
+    place = np.arange(room)
+    told = place % DIGITS < ones[:, None]
+    words = np.where(place < DIGITS * times[:, None], told, words)
     written = join(WORDS, random.permuted(words, axis=1))
     return [Drawn(text, n % 2, f"@{n}") for text, n in zip(written, ones.tolist(), strict=True)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
-from tasks.easier import parts_with
+from tasks.easier import log_uniform, parts_with
 from tasks.lazy import Drawn, generated
 from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS, join
 
@@ -87,8 +87,7 @@ def texts(random: Generator, count: int, pairs: int, fewest: int) -> list[Drawn]
     said = np.stack(pair, axis=2)
     question = said[np.arange(count), asked, :3]
     question[:, 2] = _WORDS.index("?")
-    number = np.exp(random.uniform(np.log(fewest), np.log(pairs + 1), count)).astype(int)
-    some = parts_with(random, number, asked, pairs)
+    some = parts_with(random, log_uniform(random, fewest, pairs, count), asked, pairs)
     fillers = random.integers(_WORDS.index(FILLER[0]), len(_WORDS), said.shape)
     said = np.where(some[..., None], said, fillers)
     words = np.concatenate([said.reshape(count, -1), question], axis=1)

@@ -98,6 +98,16 @@ def test_a_cell_says_how_it_was_run(smoke: Path) -> None:
     assert [point["step"] for point in result["curve"]] == [2, 4]
 
 
+def test_a_log_says_each_validation_when_it_was_made(smoke: Path) -> None:
+    for result in cells(smoke).values():
+        if result["kind"] == "train" and result["cell"]["method"] != "tfidf":
+            log = (smoke / "logs" / f"{result['id']}.log").read_text().splitlines()
+            said = [line for line in log if line.startswith("step ")]
+            assert [line.split(":")[0] for line in said] == ["step 2 of 4", "step 4 of 4"]
+            for line, point in zip(said, result["curve"], strict=True):
+                assert f"validation_accuracy {point['validation_accuracy']:.5g}" in line
+
+
 def test_the_second_run_finds_everything_done(smoke: Path) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in (smoke / "cells").iterdir()}
     again = bench_long("run", SWEEPS / "smoke.yaml", "--out", smoke)

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from functools import reduce
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,17 +20,42 @@ from tasks.parity import DIGITS, WORDS, texts
 from .tokens import lengths
 
 
+def digits(text: str) -> tuple[int, int]:
+    """How often each of its five digits stands in a text, and how many of the five are ones."""
+    words = text.split()
+    zeros, ones = words.count("zero"), words.count("one")
+    times, rest = divmod(zeros + ones, DIGITS)
+    assert rest == zeros % times == ones % times == 0
+    return times, ones // times
+
+
 @settings(max_examples=40, deadline=None)
-@given(st.integers(62, 2000), st.integers(0, 10**9))
-def test_every_label_is_that_of_a_toggle(room: int, seed: int) -> None:
-    for text, label, note in texts(default_rng(seed), 20, room):
+@given(st.integers(62, 2000), st.data(), st.integers(0, 10**9))
+def test_every_label_is_that_of_a_toggle(room: int, data: st.DataObject, seed: int) -> None:
+    most = data.draw(st.integers(1, room // DIGITS))
+    for text, label, note in texts(default_rng(seed), 20, room, most):
         words = text.split()
         assert len(words) == room
         assert set(words) <= set(WORDS)
-        assert words.count("zero") + words.count("one") == DIGITS
-        state = reduce(lambda odd, word: not odd if word == "one" else odd, words, False)
-        assert state == (label == 1)
-        assert note == f"@{words.count('one')}"
+        times, ones = digits(text)
+        assert 1 <= times <= most
+        assert note == f"@{ones}"
+        # Toggled by each one as often as it is told: an even number of times, that says nothing.
+        if times % 2:
+            state = reduce(lambda odd, word: not odd if word == "one" else odd, words, False)
+            assert state == (label == 1)
+        assert label == ones % 2
+
+
+def test_texts_to_learn_from_tell_their_digits_again_and_those_that_judge_do_not() -> None:
+    from scipy.stats import kstest
+
+    splits = load_task("parity").splits(512, 0)
+    times = [digits(example.text)[0] for example in splits.train[:2000]]
+    assert {1, 2, 3, 102} <= set(times)
+    assert kstest(times, lambda n: np.log(n + 1) / np.log(103)).statistic < 0.17  # one: .15
+    for part in (splits.validation, splits.test):
+        assert {digits(example.text)[0] for example in part[:200]} == {1}
 
 
 def test_the_length_asked_for_is_the_length_given() -> None:
@@ -40,13 +66,13 @@ def test_the_length_asked_for_is_the_length_given() -> None:
 def test_ones_are_as_likely_in_number_and_digits_lie_anywhere() -> None:
     from scipy.stats import chisquare
 
-    train = load_task("parity").splits(130, 0).train[:4000]
-    numbers = Counter(example.text.split().count("one") for example in train)
+    test = load_task("parity").splits(130, 0).test[:4000]
+    numbers = Counter(digits(example.text)[1] for example in test)
     assert set(numbers) == set(range(DIGITS + 1))
     found = [numbers[0] + numbers[DIGITS], *(numbers[k] for k in range(1, DIGITS))]
     assert chisquare(found).pvalue > 0.01
     for digit in ("zero", "one"):
-        places = Counter(k for e in train for k, word in enumerate(e.text.split()) if word == digit)
+        places = Counter(k for e in test for k, word in enumerate(e.text.split()) if word == digit)
         assert len(places) == 128
         assert chisquare(list(places.values())).pvalue > 0.01
 
@@ -75,6 +101,8 @@ def test_seeds() -> None:
 def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("parity")
-    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:2"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "8e344237aa4b2457"
+    splits = task.splits(512, 0)
+    kept = [*splits.train[:50], *splits.test[:50]]
+    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in kept)
+    assert task.metadata.revision == "generator:3"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1c9a6f4f7fdb2b5c"
