@@ -20,9 +20,10 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
-from harness.backbones import find_backbone, load_tokenizer
+from harness.backbones import find_backbone
 from harness.batches import Encoded, encode, padded
 from harness.models import load_classifier
+from harness.tokens import load_tokenizer
 from ssmlora import SSMLoraConfig, candidate_sites, select_sites
 from tasks import load_task
 

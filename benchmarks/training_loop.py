@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 import harness.preload  # noqa: F401  # as a cell's process has it: the libraries' objects frozen
-from harness.backbones import find_backbone, load_tokenizer
+from harness.backbones import find_backbone
 from harness.batches import Encoded, encode, padded
 from harness.cells import Cell
 from harness.machine import choose_dtype
@@ -26,6 +26,7 @@ from harness.methods import adapt
 from harness.models import load_classifier
 from harness.plan import make_plan
 from harness.sweep import load_sweep
+from harness.tokens import load_tokenizer
 from harness.training import train
 from tasks import TaskMetadata, load_task
 

@@ -1,4 +1,4 @@
-"""A backbone's name -> the folder that it is read from, and its tokenizer.
+"""A backbone's name -> the folder that it is read from.
 
 A name is an embedded package (`minilm`), a folder in the hub's format, or `owner/name[@revision]`
 on the hub, read from the local cache only: a run fetches nothing. Weights are safetensors, and
@@ -12,14 +12,8 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -64,12 +58,6 @@ _ENCODERS = {
 }  # fmt: skip
 """Models that see what comes next unless their configuration makes a decoder of them."""
 
-_VOCABULARIES = (
-    "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
-    "sentencepiece.bpe.model",
-)  # fmt: skip
-"""Files of which a folder with a tokenizer has one."""
-
 
 @dataclass(frozen=True)
 class Backbone:
@@ -97,53 +85,6 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
         f"{where}: '{name}' is neither an embedded backbone, nor a folder here, nor a hub name "
         f"(owner/name).{nearest(name, EMBEDDED)}"
     )
-
-
-def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
-    """Load the fast tokenizer; one without a padding token pads with its end-of-text token.
-
-    Raises:
-        ValueError: there is none, or it is not a fast one.
-    """
-    from transformers import AutoTokenizer
-
-    if not any((backbone.folder / name).is_file() for name in _VOCABULARIES):
-        # transformers would make one with an empty vocabulary, and every word would be unknown
-        raise ValueError(f"there is none in {backbone.folder}: expected tokenizer.json")
-    tokenizer = AutoTokenizer.from_pretrained(
-        backbone.folder, trust_remote_code=False, local_files_only=True
-    )
-    if not tokenizer.is_fast:
-        raise ValueError(f"{type(tokenizer).__name__} is not a fast one: it gives no offsets")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.pad_token_id is None:
-        raise ValueError("it has neither a padding token nor an end of text")
-    return tokenizer
-
-
-def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
-    """Return what tells where a text's tokens begin and end, in characters, none cut or added.
-
-    From tokenizer.json where there is one: transformers, which takes seconds to import, would read
-    the same file.
-
-    Raises:
-        ValueError: there is no tokenizer, or it is not a fast one.
-    """
-    from tokenizers import Tokenizer
-
-    path = backbone.folder / "tokenizer.json"
-    if path.is_file():
-        try:
-            tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise ValueError(f"{path}: {error}") from None
-    else:
-        tokenizer = load_tokenizer(backbone).backend_tokenizer
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).offsets)
 
 
 def check_writes(backbone: Backbone, where: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from harness.rows import Row, Rower, end_of_text, row_maker
 from harness.token_rows import TokenRows
 from tasks import WRITING, Example, TaskMetadata
+from tasks.contract import fault
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -83,8 +84,8 @@ def encode(
     cut and the rest kept whole. Examples are read a few hundred at a time and go to disk.
 
     Raises:
-        ValueError: a question with an answer leaves no room for the text, or the examples have
-            different numbers of choices.
+        ValueError: a question with an answer leaves no room for the text, the examples have
+            different numbers of choices, or one breaks the contract (`tasks/contract.py`).
     """
     count = len(examples) if most is None else min(most, len(examples))
     family = metadata.family
@@ -110,6 +111,9 @@ def _add(
     metadata: TaskMetadata,
     keep_text: bool,
 ) -> None:
+    for example in examples:
+        if wrong := fault(metadata, example):
+            raise ValueError(f"an example of the task '{metadata.name}' {wrong}")
     many = metadata.family == "choice"
     if many and any(len(example.choices) != found.rows for example in examples):
         raise ValueError(f"the examples of '{metadata.name}' have different numbers of choices")

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.backbones import Backbone, token_offsets
+from harness.backbones import Backbone
 from harness.errors import BadInput, told
 from harness.store import RunFolder
+from harness.tokens import token_offsets, word_counter
 from tasks import Task, load_task
 from tasks.card import task_card
 
@@ -37,7 +38,7 @@ def write_cards(
     for name in names:
         path = folder.path / "cards" / f"{name}.json"
         try:
-            task = load_task(name, tasks_dir)
+            task = load_task(name, tasks_dir, word_counter(backbone))
             wanted = {"backbone": backbone.name, "pinned": task.pinned()}
             known = _read(path)
             there = {row["length"] for row in known.get("rows", [])}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import time
-import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from harness.backbones import Backbone, load_tokenizer
+from harness.backbones import Backbone
 from harness.batches import Encoded, encode
 from harness.cell_result import new_result
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
-from harness.errors import told
+from harness.errors import log_traceback, told
 from harness.evaluate import Diverged, Evaluation, evaluate
 from harness.evaluations import ROOM, run_evaluations
 from harness.heads import outputs_of
@@ -28,6 +27,7 @@ from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
 from harness.models import describe_dropout, load_classifier, load_language_model
 from harness.scores import each, full_scores, validation_scores
+from harness.tokens import load_tokenizer, word_counter
 from harness.training import attention_kernel, probe, train
 from tasks import TaskMetadata, load_task
 
@@ -60,7 +60,7 @@ def run_cell(
             _train(cell, source, result, watch, meter, tasks_dir)
         result["status"] = "ok"
     except Exception as error:
-        traceback.print_exc()
+        log_traceback()
         result["status"] = _status_of(error)
         result["error"] = {
             "type": type(error).__name__,
@@ -159,7 +159,7 @@ def _data(
     """The tokenizer, what the task says of itself, and its three splits, cut and encoded."""
     assert cell.task is not None
     tokenizer = load_tokenizer(backbone)
-    task = load_task(cell.task, tasks_dir)
+    task = load_task(cell.task, tasks_dir, word_counter(backbone))
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
     parts = zip(task.splits(cell.length, cell.seed), sizes, strict=True)
     encoded = [

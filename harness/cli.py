@@ -137,7 +137,13 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 )
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
 @click.option("--length", type=click.IntRange(min=1), help="export: tokens that texts are cut to.")
-@click.option("--seed", type=int, default=0, show_default=True, help="export: of the train split.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="export: of the train split.",
+)
 @_TASKS_DIR
 def tasks(
     words: tuple[str, ...],

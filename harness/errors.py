@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,15 @@ def told(error: BaseException) -> str:
 def printable(text: str) -> str:
     """A text without what could move a terminal's cursor or start another line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def log_traceback() -> None:
+    """Write the traceback of what is being handled to standard error, a worker's log.
+
+    Printable: an error may quote what stands in a text or in the name of a file.
+    """
+    for line in traceback.format_exc().splitlines():
+        print(printable(line[:1000]), file=sys.stderr, flush=True)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import difflib
-import sys
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import lm_tasks
 from harness.deadline import TimedOut, hard_limit
-from harness.errors import BadInput, nearest, printable, told
+from harness.errors import BadInput, log_traceback, nearest, told
 from harness.lm_results import entries_of, failed
 
 PREFIX = "lm_eval:"
@@ -59,7 +57,8 @@ def check(
                 f"{where}: '{PREFIX}{name}': lm-eval has no task of this name (its groups and tags "
                 f"are not taken: name their tasks).{nearest(name, close)}"
             )
-    from harness.backbones import Backbone, load_tokenizer
+    from harness.backbones import Backbone
+    from harness.tokens import load_tokenizer
 
     try:
         tokenizer = _complete(load_tokenizer(Backbone("", tokenizer_folder, "")))
@@ -153,8 +152,7 @@ def run_evaluations(
         except TimedOut:
             rows = [failed("timeout", f"not done after {seconds:g} s")]
         except Exception as error:
-            for line in traceback.format_exc().splitlines():
-                print(printable(line[:300]), file=sys.stderr)
+            log_traceback()
             rows = [failed("error", f"{type(error).__name__}: {told(error)}")]
         taken = time.perf_counter() - start
         about = {"seconds": taken, "version": _version(name)}

@@ -18,6 +18,7 @@ from harness.methods import check_method
 from harness.preflight import check_models
 from harness.sweep import Method, Sweep
 from tasks import WRITING, Task, TaskError, load_task
+from tasks.contract import check_examples
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ def _prepared(name: str, sweep: Sweep, source: Path, tasks_dir: Path | None) -> 
         _check_lengths(task, sweep.lengths, source)
         task.prepare()
         _check_sizes(task, sweep, source)
+        check_examples(task, min(sweep.lengths), sweep.seeds[0])
     except BadInput:
         raise
     except TaskError as error:

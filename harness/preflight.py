@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.backbones import EMBEDDED, Backbone, check_writes, load_tokenizer
+from harness.backbones import EMBEDDED, Backbone, check_writes
 from harness.cells import BASE, BASELINE, Cell
 from harness.errors import BadInput, told
 from harness.models import load_classifier, load_language_model, load_skeleton
 from harness.rows import end_of_text
+from harness.tokens import load_tokenizer
 
 _Made = TypeVar("_Made")
 

@@ -8,6 +8,7 @@ import click
 
 from harness.errors import BadInput, printable, told
 from tasks import TaskError, discover, load_task
+from tasks.contract import check_examples
 
 
 def list_tasks(tasks_dir: Path | None) -> None:
@@ -25,12 +26,14 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
     """Print a task's card, its lengths measured by a backbone's tokenizer."""
     from harness.backbones import find_backbone
     from harness.cards import make_card
+    from harness.tokens import word_counter
     from tasks.card import render_card
 
     try:
-        task = load_task(name, tasks_dir)
-        task.prepare()
         found = find_backbone(backbone, "--backbone")
+        task = load_task(name, tasks_dir, word_counter(found))
+        task.prepare()
+        check_examples(task, min(task.metadata.lengths), 0)
         click.echo(render_card(make_card(task, found, task.metadata.lengths)))
     except TaskError as error:
         raise BadInput(f"tasks: {error}") from None
@@ -44,12 +47,13 @@ def export(
     name: str, backbone: str, to: Path, length: int | None, seed: int, tasks_dir: Path | None
 ) -> None:
     """Write a task as one of lm-eval's, its texts cut by a backbone's tokenizer."""
-    from harness.backbones import find_backbone, load_tokenizer
+    from harness.backbones import find_backbone
     from harness.export import export_task
+    from harness.tokens import load_tokenizer, word_counter
 
     try:
-        task = load_task(name, tasks_dir)
-        tokenizer = load_tokenizer(find_backbone(backbone, "--backbone"))
+        found = find_backbone(backbone, "--backbone")
+        task, tokenizer = load_task(name, tasks_dir, word_counter(found)), load_tokenizer(found)
         for path in export_task(task, tokenizer, to, length, seed):
             click.echo(f"written: {path}")
         click.echo(f"run it: lm_eval --model hf … --tasks {name} --include_path {to}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -98,6 +98,21 @@ class TaskMetadata(BaseModel):
         """What a test score is."""
         return self.judged_by or METRICS[self.family]
 
+    @field_validator("title", "description", "source", "revision", "licence", "citation")
+    @classmethod
+    def _a_line(cls, text: str) -> str:
+        if not text.strip() or not text.isprintable():
+            raise ValueError("one line is needed, not empty")
+        return text
+
+    @model_validator(mode="after")
+    def _lengths_rise(self) -> TaskMetadata:
+        if list(self.lengths) != sorted(set(self.lengths)):
+            raise ValueError("lengths: each is to be greater than the one before")
+        if self.lengths[0] < self.min_length:
+            raise ValueError(f"lengths: {self.lengths[0]} is less than min_length")
+        return self
+
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -118,10 +133,18 @@ class TaskMetadata(BaseModel):
         return self
 
 
+Count = Callable[[Sequence[str]], Sequence[int]]
+"""Words -> how many tokens each of them is to a model, where it stands after a space."""
+
+
 class Task(ABC):
     """A source of labelled texts. Subclasses set `metadata` and yield `splits`."""
 
     metadata: ClassVar[TaskMetadata]
+
+    count: Count | None = None
+    """How the model that will read counts tokens (`load_task` sets it); nobody says: as BERT does.
+    Only a task that fills a length to the token, and loses by a cut, need ask."""
 
     def prepare(self) -> None:  # noqa: B027  # a generated task has nothing to check
         """Check that the source is there and whole, and fill the cache. Fetches nothing.

@@ -11,12 +11,12 @@ from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks import stories
-from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.base import Count, Example, Splits, Task, TaskMetadata
 from tasks.cache import cached
 from tasks.card import SPECIAL
 from tasks.lazy import Drawn, generated
 from tasks.newsgroups import Newsgroups
-from tasks.wordpiece import tokens
+from tasks.wordpiece import counts
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -37,7 +37,8 @@ class _Facts(Task):
     In the manner of BABILong: the facts stand in their order, each at a place drawn uniformly, in a
     stretch of the newsgroups task's postings (training postings for training texts, and so on; runs
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
-    length, counted in BERT's WordPiece, but for at most a few tokens. Postings have no full stops
+    length, counted as the model counts, but for at most a few tokens: neither a fact nor the
+    question is ever cut off. Postings have no full stops
     here, so that the one after each fact shows where it ends. What the stories are like and why
     counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
@@ -50,7 +51,7 @@ class _Facts(Task):
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
         Newsgroups().prepare()
-        tokens("word")
+        counts(["word"])
         _postings()
 
     def splits(self, length: int, seed: int) -> Splits:
@@ -64,12 +65,14 @@ class _Facts(Task):
         return Splits(texts("train"), texts("validation"), texts("test"))
 
     def _draw(self, part: str, room: int, random: Generator, count: int) -> list[Drawn]:
+        count_of = self.count or counts
         draw = Random(int(random.integers(2**62)))
         labels = {name: label for label, name in enumerate(self.metadata.labels)}
         drawn = []
         for one in self._tell(draw, part, count):
-            left = room - sum(map(tokens, " ".join([*one.facts, one.question]).split()))
-            drawn.append(Drawn(_hide(draw, _stretch(draw, part, left), one), labels[one.answer]))
+            left = room - sum(count_of(" ".join([*one.facts, one.question]).split()))
+            hay = _stretch(draw, part, left, count_of)
+            drawn.append(Drawn(_hide(draw, hay, one), labels[one.answer]))
         return drawn
 
     def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
@@ -88,9 +91,10 @@ def _hide(draw: Random, hay: list[str], story: stories.Story) -> str:
     return " ".join([*filter(None, mixed), story.question])
 
 
-def _stretch(draw: Random, part: str, room: int) -> list[str]:
+def _stretch(draw: Random, part: str, room: int, count_of: Count) -> list[str]:
     """Words of a split's postings that follow each other and fill so many tokens."""
-    words, ends = _words(part)
+    words = _words(part)
+    ends = _ends(part, count_of)
     first = draw.randrange(len(words))
     # Tokens are counted round the end of the last posting, for the longest of texts even twice.
     goal = (ends[first - 1] if first else 0) + room
@@ -100,10 +104,18 @@ def _stretch(draw: Random, part: str, room: int) -> list[str]:
 
 
 @lru_cache(maxsize=3)
-def _words(part: str) -> tuple[list[str], array[int]]:
-    """The words of a split's postings, and up to each of them, itself included, the tokens."""
-    words = [word for example in getattr(_postings(), part) for word in example.text.split()]
-    return words, array("l", accumulate(map(tokens, words)))
+def _words(part: str) -> list[str]:
+    """The words of a split's postings."""
+    return [word for example in getattr(_postings(), part) for word in example.text.split()]
+
+
+@lru_cache(maxsize=3)
+def _ends(part: str, count_of: Count) -> array[int]:
+    """The tokens up to each word of a split's postings, itself included."""
+    words = _words(part)
+    different = list(dict.fromkeys(words))
+    known = dict(zip(different, count_of(different), strict=True))
+    return array("l", accumulate(map(known.__getitem__, words)))
 
 
 def _postings() -> Splits:
@@ -135,7 +147,7 @@ def _without(words: list[str], seen: set[str]) -> str:
     return " ".join(word for word, kept in zip(words, keep, strict=True) if kept)
 
 
-def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 3) -> TaskMetadata:
+def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 4) -> TaskMetadata:
     return TaskMetadata(
         name=name,
         title=title,
@@ -181,7 +193,7 @@ class FactsTwo(_Facts):
         "facts_two",
         "Two facts hidden in real text: where was she before?",
         stories.PLACES,
-        generator=4,
+        generator=5,
     )
 
 
@@ -198,7 +210,7 @@ class FactsGave(_Facts):
         "facts_gave",
         "A fact hidden in real text: what did she give him?",
         stories.GIFTS,
-        generator=1,
+        generator=2,
     )
 
 
@@ -215,5 +227,5 @@ class FactsCount(_Facts):
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
-        generator=4,
+        generator=5,
     )

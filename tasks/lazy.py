@@ -38,11 +38,13 @@ def generated(
     sizes: Mapping[str, int] = SIZES,
     keep_as: str = "",
     train: Draw | None = None,
+    validation: Draw | None = None,
 ) -> Splits:
     """Three splits of a task whose texts are drawn; the seed draws the training texts only.
 
     `train` draws the training texts if they are not like the others: some easier than those that
-    are judged, which alone may be too hard to learn from (`docs/learned.md`).
+    are judged, which alone may be too hard to learn from (`docs/learned.md`). `validation` draws
+    its own if what it draws must not be drawn for the test.
 
     Each block of each split starts a generator of its own, from the task's name, the split, the
     length, the seed and the block's number, so nothing depends on what was read before. No more
@@ -55,7 +57,9 @@ def generated(
         return _Lazy(name_of, sizes[name_of], state, draw, (name, keep_as))
 
     return Splits(
-        part("train", seed, train or draw), part("validation", 0, draw), part("test", 0, draw)
+        part("train", seed, train or draw),
+        part("validation", 0, validation or draw),
+        part("test", 0, draw),
     )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, overload
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.base import Splits, Task, TaskMetadata
+from tasks.lazy import Drawn, generated
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.random import Generator
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
@@ -23,6 +27,9 @@ ARGUMENTS = 10
 OPERATOR = 0.25
 """Probability that a node above the last level is an operator."""
 
+LONGEST = 2000
+"""Symbols that no expression has as many as, as in the Long Range Arena."""
+
 SIZES = {"train": 96_000, "validation": 2_000, "test": 2_000}
 
 WORDS = (*"0123456789", "min", "max", "med", "sum", "]")
@@ -31,9 +38,6 @@ WORDS = (*"0123456789", "min", "max", "med", "sum", "]")
 _MIN, _MAX, _MED, _SUM, _END = range(10, 15)
 _ROOTS = 2_000
 """Trees grown at once."""
-
-_BLOCK = 500
-"""Examples drawn from one state of the generator: the unit in which a split is made."""
 
 
 def bounds(length: int) -> tuple[int, int]:
@@ -44,7 +48,7 @@ def bounds(length: int) -> tuple[int, int]:
     one token and adds a token at either end (BERT's WordPiece) nothing is ever cut. At 2000 tokens
     one such expression in about a thousand loses its last symbol, which is always a bracket.
     """
-    return (500, 2000) if length >= 2000 else (length // 4, length - 1)
+    return (500, LONGEST) if length >= LONGEST else (length // 4, length - 1)
 
 
 class ListOps(Task):
@@ -59,7 +63,7 @@ class ListOps(Task):
     "min" and `[SM` "sum"; the closing bracket is "]". At fewer than 2000 tokens the bounds on the
     number of symbols are scaled (see `bounds`), and nothing else.
 
-    A split is a sequence that makes its examples when they are read, 500 at a time. Which split an
+    Examples are made when they are read, 500 at a time, and kept in the cache. Which split an
     expression may stand in is decided by its checksum, so no two splits share one. Values are not
     equally frequent: 0 and 9 are ahead, for MIN and MAX are half of the operators.
     """
@@ -70,7 +74,7 @@ class ListOps(Task):
         description="Value of a nested expression of min, max, median and sum modulo 10 on digits.",
         labels=tuple("0123456789"),
         source="generated here to the specification of the Long Range Arena",
-        revision="generator:1",
+        revision="generator:2",
         licence="Apache-2.0 (this generator)",
         citation="Tay et al., Long Range Arena, ICLR 2021; Nangia and Bowman, ListOps, 2018",
         natural_length=951,
@@ -82,46 +86,24 @@ class ListOps(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Expressions of at most `length` tokens; the seed draws the training expressions.
 
-        Validation and test are the same for every seed. A length above 2000 is that of 2000.
+        Validation and test are the same for every seed. A length above 2000 is that of 2000. To a tokenizer that makes two tokens of
+        some symbols (a space and a digit, say) a length is that of half as many symbols.
         """
-        return Splits(
-            _Lazy("train", length, seed), _Lazy("validation", length, 0), _Lazy("test", length, 0)
+        name, revision = self.metadata.name, self.metadata.revision
+        symbols = min(LONGEST, length // max(self.count(WORDS) if self.count else [1]))
+        low, high = bounds(symbols)
+        draw = {part: partial(_draw, part, low, high) for part in SIZES}
+        kept = f"{revision} {low} {high}"
+        return generated(
+            name, symbols, seed, draw["test"], SIZES, kept, draw["train"], draw["validation"]
         )
 
 
-class _Lazy(Sequence[Example]):
-    """A split that makes its examples when they are read and keeps the last block it made."""
-
-    def __init__(self, split: str, length: int, seed: int) -> None:
-        self._split, self._length, self._seed = split, length, seed
-        self._last: tuple[int, list[Example]] = (-1, [])
-
-    def __len__(self) -> int:
-        return SIZES[self._split]
-
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Example]: ...
-    def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        place = range(len(self))[index]
-        if self._last[0] != place // _BLOCK:
-            self._last = (place // _BLOCK, self._block(place // _BLOCK))
-        return self._last[1][place % _BLOCK]
-
-    def _block(self, block: int) -> list[Example]:
-        low, high = bounds(self._length)
-        state = [list(SIZES).index(self._split), low, high, self._seed, block]
-        made: list[Example] = []
-        for text, value in expressions(state, low, high):
-            if _split_of(text) == self._split:
-                name = f"{self._split}-{self._seed}-{block * _BLOCK + len(made)}"
-                made.append(Example(name, text, value))
-                if len(made) == _BLOCK:
-                    break
-        return made
+def _draw(part: str, low: int, high: int, random: Generator, count: int) -> list[Drawn]:
+    """Draw `count` expressions that may stand in a split."""
+    drawn = expressions(random, low, high)
+    own = (Drawn(text, value) for text, value in drawn if _split_of(text) == part)
+    return list(islice(own, count))
 
 
 def _split_of(text: str) -> str:
@@ -129,7 +111,7 @@ def _split_of(text: str) -> str:
     return ("train", "validation", "train", "test")[zlib.crc32(text.encode()) % 4]
 
 
-def expressions(state: Sequence[int], low: int, high: int) -> Iterator[tuple[str, int]]:
+def expressions(state: Sequence[int] | Generator, low: int, high: int) -> Iterator[tuple[str, int]]:
     """Yield (expression, value) without end, low < symbols < high, drawn by rejection.
 
     The trees are those of a recursive generator: each node chooses on its own whether it is an
@@ -161,7 +143,7 @@ class _Level(NamedTuple):
     """Index in WORDS."""
 
 
-def _grow(random: np.random.Generator, low: int, high: int) -> list[_Level]:
+def _grow(random: Generator, low: int, high: int) -> list[_Level]:
     """Grow trees from the root down; keep those of low < symbols < high."""
     import numpy as np
 

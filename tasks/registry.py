@@ -13,7 +13,7 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from tasks.base import Task, TaskError, TaskMetadata
+from tasks.base import Count, Task, TaskError, TaskMetadata
 
 GROUP = "bench_long.tasks"
 """Entry-point group under which other packages offer task classes."""
@@ -67,7 +67,9 @@ def discover(extra_dir: Path | None = None) -> Registry:
                 raise TaskError("holds no subclass of Task")
             for task in found:
                 _add(task, classes)
-        except (Exception, SystemExit) as error:  # a plug-in that exits is broken like any other
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plug-in that exits is broken like any other
             broken[path.stem] = _reason(error)
     for entry in entry_points(group=GROUP):
         try:
@@ -75,21 +77,25 @@ def discover(extra_dir: Path | None = None) -> Registry:
             if not (inspect.isclass(task) and issubclass(task, Task)):
                 raise TaskError("is not a subclass of Task")
             _add(task, classes)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             broken[entry.name] = _reason(error)
     return Registry(classes, broken)
 
 
-def load_task(name: str, extra_dir: Path | None = None) -> Task:
-    """Make the task of that name.
+def load_task(name: str, extra_dir: Path | None = None, count: Count | None = None) -> Task:
+    """Make the task of that name, for a model that counts tokens so (as BERT does, if not given).
 
     Raises:
-        TaskError: there is none (the nearest name is given), its plug-in is broken, or `extra_dir`
-            is not a folder.
+        TaskError: there is none (the nearest name is given), its plug-in is broken, which one of a
+            name that is taken is as well, or `extra_dir` is not a folder.
     """
     found = discover(extra_dir)
-    if name in found:
-        return found[name]()
+    if name in found and name not in found.broken:
+        task = found[name]()
+        task.count = count
+        return task
     if name in found.broken:
         raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
     close = difflib.get_close_matches(name, list(found), n=1, cutoff=0.5)

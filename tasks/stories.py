@@ -92,9 +92,18 @@ def given(draw: Random) -> Story:
 
 
 def given_of_many(draw: Random) -> Story:
-    """What somebody gave somebody. Six people gave a thing each, to six others."""
-    people = draw.sample(PEOPLE, 2 * len(GIFTS))
-    return _gifts(draw, list(zip(people[::2], people[1::2], strict=True)))
+    """What somebody gave somebody. Six gifts; all givers are one person, or all takers, or none.
+
+    So in a third of the stories only the taker tells, in a third only the giver, and in a third
+    either of them does.
+    """
+    number = len(GIFTS)
+    givers, takers = draw.choice([(1, number), (number, 1), (number, number)])
+    people = draw.sample(PEOPLE, givers + takers)
+    pairs = zip(
+        people[:givers] * (number // givers), people[givers:] * (number // takers), strict=True
+    )
+    return _gifts(draw, list(pairs))
 
 
 def count(draw: Random) -> Story:

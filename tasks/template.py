@@ -9,6 +9,9 @@ from pathlib import Path
 from tasks.base import TaskError
 from tasks.registry import discover
 
+COMMANDS = ("export", "new")
+"""What `bench-long tasks` takes in the place of a task's name."""
+
 _PLUGIN = '''"""Say here what one example is, and why its answer needs a long text."""
 
 from __future__ import annotations
@@ -85,6 +88,8 @@ def new_task(name: str, folder: Path) -> tuple[Path, Path]:
             be written. Nothing is overwritten.
     """
     allowed = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
+    if name in COMMANDS:
+        raise TaskError(f"'{name}' cannot be a task's name: `bench-long tasks {name}` is a command")
     if not allowed or name.startswith("test_"):
         raise TaskError(
             f"'{name}' cannot be a task's name: lower-case letters, digits and underscores, "
@@ -100,7 +105,8 @@ def new_task(name: str, folder: Path) -> tuple[Path, Path]:
             raise TaskError(f"{path} is there already")
     fields = {
         "name": name,
-        "cls": "".join(word.capitalize() for word in name.split("_")),
+        # Named so, it hides nothing that a plug-in imports, and no name is a keyword.
+        "cls": "".join(word.capitalize() for word in name.split("_")) + "Task",
         "imports": "" if built_in else "from pathlib import Path\n\n",
         "arguments": f'"{name}"' if built_in else f'"{name}", Path(__file__).parent',
     }

@@ -23,10 +23,13 @@ def judge(said: str, right: str, metric: str) -> float:
     """Score of a text against one that is right, 0 to 1.
 
     `rouge_l`: F1 of the longest common subsequence of words (Lin, ROUGE, 2004), words stemmed, by
-    the rouge-score package. `exact_match`: 1 if both are the same but for case, punctuation,
-    articles and spaces (as SQuAD judges; Rajpurkar et al., 2016).
+    the rouge-score package, to which a word is letters a to z and digits: of other scripts it sees
+    nothing. `exact_match`: 1 if both are the same but for case, punctuation, articles and spaces
+    (as SQuAD judges; Rajpurkar et al., 2016); of an answer that is nothing else, but for case.
     """
     if metric == "exact_match":
+        if not _plain(right):
+            return float(said.lower().split() == right.lower().split())
         return float(_plain(said) == _plain(right))
     return float(_rouge().score(right[:MOST], said[:MOST])["rougeL"].fmeasure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def tokens(word: str) -> int:
             return 1
         start, count = end, count + 1
     return count
+
+
+def counts(words: Sequence[str]) -> list[int]:
+    """Count the WordPiece tokens of each word."""
+    return [tokens(word) for word in words]
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.errors import log_traceback
 from tests.harness.conftest import TINY
 
 
@@ -156,6 +157,33 @@ def test_broken_plug_ins(
     assert not (tmp_path / "out").exists()
 
 
+EXAMPLES = {
+    "a label of none": ("Example('a', 'text', 5)", "has a label out of range: 5, not one of 0 to"),
+    "no text": ("Example('a', None, 0)", "has a text of type NoneType"),
+    "no example": ("('a', 'text', 0)", "is of type tuple, not Example"),
+}
+
+
+@pytest.mark.parametrize("case", EXAMPLES)
+@pytest.mark.parametrize("command", ["plan", "tasks"])
+def test_examples_that_mean_nothing(
+    command: str, case: str, tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, expected = EXAMPLES[case]
+    (tmp_path / "wrong.py").write_text(
+        "from tasks import Example, Splits\n"
+        "from tasks.newsgroups import Newsgroups\n"
+        "class Wrong(Newsgroups):\n"
+        "    metadata = Newsgroups.metadata.model_copy(update={'name': 'wrong'})\n"
+        "    def splits(self, length, seed):\n"
+        "        part = [Example('b', 'text', 1)] * 100\n"
+        f"        return Splits(part, part, [part[0], {made}, *part])\n"
+    )
+    sweep = [tiny, "--set", "tasks=[wrong]"] if command == "plan" else ["wrong"]
+    message = refused(capsys, command, *sweep, "--tasks-dir", tmp_path)
+    assert f"'wrong' breaks the contract of tasks: example 2 of test {expected}" in message
+
+
 def test_a_card_of_a_broken_plug_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.py").write_text(
         "from tasks.newsgroups import Newsgroups\n"
@@ -183,5 +211,19 @@ def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no task 'newsgruops'. Did you mean 'newsgroups'?" in refused(
         capsys, "tasks", "newsgruops"
     )
+    assert "not in the range x>=0" in refused(capsys, "tasks", "export", "needle", "--seed", "-1")
     assert refused(capsys, "run")
     assert refused(capsys, "nonsense")
+
+
+def test_a_log_holds_nothing_that_moves_a_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        raise ValueError("the file a\x1b]0;title\x07\x1b[31m.png\rof a text\nis torn")
+    except ValueError:
+        log_traceback()
+    said = capsys.readouterr().err
+    assert r"ValueError: the file a\x1b]0;title\x07\x1b[31m.png" in said
+    assert "test_bad_input.py" in said
+    assert all(line.isprintable() for line in said.split("\n"))

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.backbones import find_backbone, load_tokenizer
+from harness.backbones import find_backbone
 from harness.batches import encode, padded, random_batch
+from harness.tokens import load_tokenizer
 from tasks import Example, Family, TaskMetadata
 
 TOKENIZER = load_tokenizer(find_backbone("minilm"))

@@ -11,7 +11,8 @@ from tests.harness.conftest import ROOT
 
 _PROGRAM = """
 import random
-from harness.backbones import find_backbone, load_tokenizer
+from harness.backbones import find_backbone
+from harness.tokens import load_tokenizer
 from harness.batches import encode, padded
 from harness.meter import MemoryMeter
 from tasks import Example

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tasks import load_task
+from tasks import listops, load_task
 from tasks.listops import ARGUMENTS, DEPTH, SIZES, WORDS, bounds, expressions
 from tasks.newsgroups import _file
 
@@ -130,6 +130,18 @@ def test_seeds_and_splits() -> None:
     assert task.splits(2000, 0).test[0] == task.splits(4096, 0).test[0]
 
 
+def test_the_second_use_is_read_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load_task("listops").splits(2000, 0).train[490:510]
+
+    def never(*given: object) -> None:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(listops, "expressions", never)
+    assert load_task("listops").splits(2000, 0).train[490:510] == first
+    with pytest.raises(AssertionError, match="drawn again"):
+        load_task("listops").splits(2000, 1).train[0]
+
+
 @pytest.mark.parametrize("length", [32, 128])
 def test_no_expression_is_in_two_splits(length: int) -> None:
     train, validation, test = load_task("listops").splits(length, 3)
@@ -168,5 +180,5 @@ def test_the_same_everywhere() -> None:
     """The examples are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("listops")
     text = "\n".join(f"{e.text} = {e.label}" for e in task.splits(2000, 0).test[:50])
-    assert task.metadata.revision == "generator:1"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "29f5f67ec4b1176d"
+    assert task.metadata.revision == "generator:2"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "6cd65716764670f1"

@@ -46,6 +46,8 @@ def test_naming_the_built_in_folder_changes_nothing() -> None:
         ),
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import asyncio\nraise asyncio.CancelledError('x')", "CancelledError: x"),
+        ("class Own(BaseException): pass\nraise Own('y')", "Own: y"),
         ("x = 1", "holds no subclass of Task"),
         ("from tasks import Task\nclass A(Task):\n    pass", "A lacks splits"),
         (
@@ -73,6 +75,16 @@ def test_a_broken_plugin_is_named_with_its_reason(folder: Path, content: str, re
         load_task("bad", folder)
     with pytest.raises(TaskError, match="Broken plug-ins: bad"):
         load_task("other", folder)
+
+
+def test_a_plugin_with_a_taken_name_is_not_replaced_by_the_other_without_a_word(
+    folder: Path,
+) -> None:
+    source = (folder / "mine.py").read_text(encoding="utf-8").replace('"mine"', '"needle"')
+    (folder / "needle.py").write_text(source, encoding="utf-8")
+    with pytest.raises(TaskError, match="'needle' cannot be used: the name 'needle' is taken"):
+        load_task("needle", folder)
+    assert type(load_task("needle")).__name__ == "Needle"
 
 
 def test_a_base_class_with_an_underscore_is_no_task(folder: Path) -> None:

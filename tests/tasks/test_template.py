@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[2] / "pyproject.toml"
 def test_the_new_plugin_and_its_test_work_as_they_are(tmp_path: Path) -> None:
     plugin, test = new_task("my_task", tmp_path)
     assert (plugin, test) == (tmp_path / "my_task.py", tmp_path / "test_my_task.py")
-    assert type(load_task("my_task", tmp_path)).__name__ == "MyTask"
+    assert type(load_task("my_task", tmp_path)).__name__ == "MyTaskTask"
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)],
         capture_output=True,
@@ -27,6 +27,12 @@ def test_the_new_plugin_and_its_test_work_as_they_are(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout
     assert "2 passed" in run.stdout
+
+
+@pytest.mark.parametrize("name", ["example", "splits", "task", "task_metadata", "true", "none"])
+def test_no_name_hides_what_the_plugin_needs(tmp_path: Path, name: str) -> None:
+    new_task(name, tmp_path)
+    assert len(load_task(name, tmp_path).splits(64, 0).test) == 500
 
 
 def test_what_is_written_is_clean(tmp_path: Path) -> None:
@@ -39,7 +45,23 @@ def test_what_is_written_is_clean(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "1st", "My", "a-b", "a b", "a.b", "../x", "/x", "class", "é", "a\n", "_x", "test_x"],
+    [
+        "",
+        "1st",
+        "My",
+        "a-b",
+        "a b",
+        "a.b",
+        "../x",
+        "/x",
+        "class",
+        "new",
+        "export",
+        "é",
+        "a\n",
+        "_x",
+        "test_x",
+    ],
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(TaskError, match="cannot be a task's name"):

@@ -9,8 +9,9 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from tasks import Example, Splits, Task, TaskMetadata
+from tasks import Example, Splits, Task, TaskMetadata, load_task
 from tasks.baseline import baseline
 from tasks.card import render_card, task_card
 from tasks.conformance import violations
@@ -152,3 +153,31 @@ def test_metadata_of_the_wrong_family(family: str, more: dict[str, object], prob
     fields = Reading.metadata.model_dump(exclude={"labels", "judged_by"})
     with pytest.raises(ValueError, match=problem):
         TaskMetadata(**{**fields, "family": family, **more})
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "exact"),
+    [("", "An", 0), ("the", "A", 0), ("an", "An", 1), ("?", "!", 0), ("the cat", "Cat.", 1)],
+)
+def test_an_answer_of_articles_alone_is_not_any_text(said: str, right: str, exact: int) -> None:
+    assert judge(said, right, "exact_match") == exact
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("title", ""),
+        ("title", "two\nlines"),
+        ("licence", " "),
+        ("revision", ""),
+        ("citation", "\x1b"),
+        ("lengths", (40, 40)),
+        ("lengths", (64, 40)),
+        ("min_length", 50),
+    ],
+)
+def test_metadata_says_something_in_every_field(field: str, value: object) -> None:
+    given = load_task("needle").metadata.model_dump() | {"lengths": (32, 40)} | {"min_length": 32}
+    TaskMetadata(**given)
+    with pytest.raises(ValidationError, match=field if field != "min_length" else "lengths"):
+        TaskMetadata(**given | {field: value})

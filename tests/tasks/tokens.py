@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from harness.backbones import find_backbone, load_tokenizer
+from harness.backbones import find_backbone
+from harness.tokens import load_tokenizer
 
 
 @cache

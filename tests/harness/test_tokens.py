@@ -1,0 +1,54 @@
+"""Tasks fill a length in the tokens of the model that reads them, whichever it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.backbones import find_backbone
+from harness.batches import encode
+from harness.tokens import load_tokenizer, word_counter
+from tasks import load_task
+from tasks.listops import WORDS
+from tasks.wordpiece import counts
+
+FACTS = ["facts_one", "facts_two", "facts_gave", "facts_count"]
+GENERATED = [*FACTS, "listops", "needle", "recall", "parity", "automaton"]
+
+
+@pytest.mark.parametrize("backbone", ["minilm", "smollm2"])
+def test_words_are_counted_as_they_stand_in_a_text(backbone: str) -> None:
+    found = find_backbone(backbone)
+    tokenizer, count = load_tokenizer(found), word_counter(found)
+    text = load_task("newsgroups").splits(64, 0).test[0].text.split()[:300]
+    words = ["of", *text, "rebecca", "?", *WORDS]
+    whole = len(tokenizer(" ".join(words), add_special_tokens=False)["input_ids"])
+    assert sum(count(words[1:])) == whole - 1
+
+
+def test_berts_are_those_that_tasks_count_by_themselves() -> None:
+    count = word_counter(find_backbone("minilm"))
+    assert list(count(WORDS)) == counts(WORDS) == [1] * len(WORDS)
+    for name in FACTS:
+        alone, read = load_task(name), load_task(name, count=count)
+        assert alone.splits(128, 0).test[:20] == read.splits(128, 0).test[:20]
+
+
+@pytest.mark.parametrize("length", [128, 512])
+@pytest.mark.parametrize("name", GENERATED)
+def test_nothing_that_is_asked_for_is_cut_off(name: str, length: int) -> None:
+    """With SmolLM2, to which a rare word or a number is more tokens than to BERT."""
+    backbone = find_backbone("smollm2")
+    task = load_task(name, count=word_counter(backbone))
+    part = task.splits(length, 0).test[:200]
+    read = encode(part, load_tokenizer(backbone), length, task.metadata, keep_text=True)
+    widths = [read.width(k) for k in range(len(read))]
+    assert max(widths) <= length
+    if name == "listops":
+        assert read.truncated == 0
+        return
+    assert min(widths) >= length - 8
+    # A text's first word has no space before it and may be a token or two more: at the worst the
+    # question mark is lost, and that seldom.
+    assert read.truncated <= 4
+    for example, kept in zip(part, read.kept, strict=True):
+        assert kept.removesuffix("?").rstrip() == example.text.removesuffix("?").rstrip()
