@@ -188,7 +188,7 @@ class FactsTwo(_Facts):
     """
 
     story = stories.two_facts
-    practice = stories.one_of_many
+    practice = stories.one_fact
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
@@ -200,8 +200,9 @@ class FactsTwo(_Facts):
 class FactsGave(_Facts):
     """What did somebody give somebody? One fact tells: the one with both of them, in their order.
 
-    Who reads only the giver, or only the taker, is right half of the time. Practice asks it of
-    people of whom nothing else is told.
+    Who reads only the giver, or only the taker, is right half of the time. In practice one person
+    gave every thing, or took it, so that the other one's name tells: of stories alone a model
+    learned the takers and no more. The question has the words of the fact.
     """
 
     story = stories.given

@@ -86,8 +86,9 @@ class ListOps(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Expressions of at most `length` tokens; the seed draws the training expressions.
 
-        Validation and test are the same for every seed. A length above 2000 is that of 2000. To a tokenizer that makes two tokens of
-        some symbols (a space and a digit, say) a length is that of half as many symbols.
+        Validation and test are the same for every seed. A length above 2000 is that of 2000. To a
+        tokenizer that makes two tokens of some symbols (a space and a digit, say) a length is that
+        of half as many symbols.
         """
         name, revision = self.metadata.name, self.metadata.revision
         symbols = min(LONGEST, length // max(self.count(WORDS) if self.count else [1]))

@@ -21,7 +21,7 @@ from .tokens import lengths, tokenizer
 NAMES = ["facts_one", "facts_two", "facts_gave", "facts_count"]
 
 QUESTION = re.compile(
-    r"(?:where is \w+|where was \w+ before the \w+|what did \w+ give \w+"
+    r"(?:where is \w+|where was \w+ before the \w+|\w+ gave \w+ what"
     r"|how many things does \w+ have) \?$"
 )
 
@@ -68,9 +68,10 @@ def test_what_surrounds_the_facts_is_a_stretch_of_the_splits_own_postings() -> N
             assert len(set(rests)) == len(rests)
 
 
-def _strangers(facts: list[str]) -> bool:
-    people = [name for fact in facts for name in fact.split()[:3:2]]
-    return len(facts) > 3 and len(set(people)) == len(people)
+def _one_sided(facts: list[str]) -> bool:
+    """Whether one person gave, or took, every thing: of three people each gives two at most."""
+    givers, takers = ({fact.split()[k] for fact in facts} for k in (0, 2))
+    return len(facts) > 3 and min(len(givers), len(takers)) == 1
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def _strangers(facts: list[str]) -> bool:
     [
         ("facts_two", lambda facts, asked: "before" not in asked, 0.5),
         # Four facts or more are left of six in .5 of the texts.
-        ("facts_gave", lambda facts, asked: _strangers(facts), 0.25),
+        ("facts_gave", lambda facts, asked: _one_sided(facts), 0.25),
     ],
 )
 def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
@@ -172,8 +173,8 @@ def test_the_same_everywhere() -> None:
     digests = []
     for name in NAMES:
         task = load_task(name)
-        generator = {"facts_two": 4, "facts_gave": 1, "facts_count": 4}.get(name, 3)
+        generator = {"facts_two": 5, "facts_gave": 2, "facts_count": 5}.get(name, 4)
         assert task.metadata.revision.startswith(f"generator:{generator},")
         text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:30])
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
-    assert digests == ["0fd9b55e", "7274f27c", "c8c66de4", "f7e07eca"]
+    assert digests == ["0fd9b55e", "7274f27c", "8dfe62a4", "f7e07eca"]
