@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.pins import pin
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
 
 if TYPE_CHECKING:
@@ -72,16 +73,19 @@ class _HubTask(Task):
         )
 
     def pinned(self) -> str:
-        """The commit; where none is asked for, that of the cache, or the files' names and sizes."""
-        if self.revision:
-            return self.metadata.revision
+        """The commit, if the hub's cache has the data under it; else a checksum of the files.
+
+        What a folder of the user's holds may be any commit, or none.
+        """
         folder = self._folder()
-        if folder.parent.name == "snapshots":
-            return f"commit:{folder.name}"
+        if folder != self._given() and folder.parent.name == "snapshots":
+            if not self.revision:
+                return f"commit:{folder.name}"
+            if folder.name == self.revision:
+                return self.metadata.revision
         parts = [part for part in self.parts if part]
         files = [path for part in parts for path in self._files(folder, part)[1]]
-        sizes = " ".join(f"{path.name}={path.stat().st_size}" for path in files)
-        return f"files:{zlib.crc32(sizes.encode()):08x}"
+        return pin(self.metadata.name, files, folder)
 
     def label(self, value: Any) -> int:
         """A label that is in range.
@@ -125,10 +129,15 @@ class _HubTask(Task):
             command += f" --include '{self.configuration}/*'"
         return f"run `{command}`, or name a folder that holds {self.repository} in $BENCH_LONG_HUB"
 
-    def _folder(self) -> Path:
+    def _given(self) -> Path | None:
+        """The folder of the user's, if it is there."""
         given = os.environ.get("BENCH_LONG_HUB")
-        if given and (Path(given) / self.repository).is_dir():
-            return Path(given) / self.repository
+        folder = Path(given or "") / self.repository
+        return folder if given and folder.is_dir() else None
+
+    def _folder(self) -> Path:
+        if given := self._given():
+            return given
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -156,13 +165,15 @@ class _HubTask(Task):
         before = logging.get_verbosity()
         # What it logs of a damaged file is the file's content; the error below says enough.
         logging.set_verbosity(logging.CRITICAL)
+        known = pin(self.metadata.name, files, folder)
         cache = os.environ.get("BENCH_LONG_CACHE") or Path.home() / ".cache" / "bench-long"
         try:
             data = load_dataset(
                 reader,
                 data_files=[str(path) for path in files],
                 split="train",
-                cache_dir=str(Path(cache) / "hub"),
+                # The library knows a file by its place and time, which may be another's.
+                cache_dir=str(Path(cache) / "hub" / known.partition(":")[2]),
             )
         except Exception as error:  # each reader has errors of its own
             raise TaskError(

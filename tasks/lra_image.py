@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, TaskError, TaskMetadata
 from tasks.hub import _HubTask, hub_metadata
+from tasks.pins import pin
 from tasks.pixels import pixel_texts
 from tasks.release import find
 from tasks.rows import Rows, shuffled
@@ -23,6 +24,9 @@ REVISION = "0b2714987fa478483af9968de7c934580d0bb9a2"
 SIDE = 32
 RECORD = 1 + 3 * SIDE * SIDE
 """Bytes of an image in the binary version: its label, then the red, green and blue pixels."""
+
+BATCHES, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), "test_batch"
+"""Files of the binary version, without their ending."""
 
 CUT = 10
 """One in so many training images validates: 45,000 / 5,000 / 10,000."""
@@ -55,12 +59,19 @@ class LraImage(_HubTask):
         balanced=True,
     )
 
+    def pinned(self) -> str:
+        """A checksum of the binary version's files, if they are read; else as of any hub task."""
+        folder = _binary()
+        if not folder:
+            return super().pinned()
+        return pin("lra_image", [folder / f"{name}.bin" for name in (*BATCHES, TEST)], folder)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same images at every length; the seed orders train."""
         folder = _binary()
         if folder:
-            train = [_records(folder / f"data_batch_{batch}.bin") for batch in range(1, 6)]
-            return self._three(train, [_records(folder / "test_batch.bin")], seed)
+            train = [_records(folder / f"{name}.bin") for name in BATCHES]
+            return self._three(train, [_records(folder / f"{TEST}.bin")], seed)
         return super().splits(length, seed)
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.pins import pin
 from tasks.pixels import pixel_texts
 from tasks.release import REVISION, find
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
@@ -45,9 +47,24 @@ class _LraPathfinder(Task):
             for place in (0, -1):
                 part[place]
 
+    def pinned(self) -> str:
+        """A checksum of the lists, and one of the sizes of the images that they name.
+
+        The images themselves, hundreds of thousands, are not read for it: other pixels in a file of
+        the same size go unseen.
+        """
+        name, folder = self.metadata.name, self._folder()
+        sizes = hashlib.sha256()
+        for place, _ in self._images(folder):
+            try:
+                sizes.update(b"%d " % (folder / place).stat().st_size)
+            except OSError:
+                raise TaskError(f"{name}: {folder / place} is not there: unpack it again") from None
+        return f"{pin(name, _lists(folder), folder)},sizes:{sizes.hexdigest()[:16]}"
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same images at every length; the seed orders train."""
-        folder = find(self.metadata.name, f"pathfinder{self.side}/{LEVEL}")
+        folder = self._folder()
         images = self._images(folder)
         order, tenth = shuffled(range(len(images)), 0), max(1, len(images) // 10)
 
@@ -60,10 +77,13 @@ class _LraPathfinder(Task):
             rows(order[tenth : 2 * tenth]),
         )
 
+    def _folder(self) -> Path:
+        return find(self.metadata.name, f"pathfinder{self.side}/{LEVEL}")
+
     def _images(self, folder: Path) -> list[tuple[str, int]]:
         """(path in the folder, label) of every image, as the lists name them."""
         name = self.metadata.name
-        lists = sorted((folder / "metadata").glob("*.npy"), key=lambda p: (len(p.stem), p.stem))
+        lists = _lists(folder)
         if not lists:
             raise TaskError(f"{name}: {folder} has no metadata/*.npy: unpack the release again")
         images = []
@@ -104,6 +124,10 @@ class _LraPathfinder(Task):
                 f"x {self.side}"
             )
         return Example(place, pixel_texts(pixels.reshape(1, -1))[0], label)
+
+
+def _lists(folder: Path) -> list[Path]:
+    return sorted((folder / "metadata").glob("*.npy"), key=lambda p: (len(p.stem), p.stem))
 
 
 class LraPathfinder(_LraPathfinder):
