@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
         part.write_bytes(sha256(data).digest() + data)
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
     return data
 
 

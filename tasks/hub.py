@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.pins import pin
-from tasks.rows import SCHEMA_ONLY, Rows, shuffled
+from tasks.rows import SCHEMA_ONLY, Rows, cut, shuffled
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-CUT = 2_000
-"""Validation examples at most, where they are cut from train (a tenth of it, if that is less)."""
 
 _FORMATS = {"parquet": "parquet", "jsonl": "json", "json": "json", "csv": "csv"}
 """Ending of a file -> reader of the datasets library. Loading scripts are not among them."""
@@ -113,12 +110,9 @@ class _HubTask(Task):
     def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:
         """Rows for validation and for train, by the checksum of the first column."""
         codes, key = array("q"), self.columns[0]
-        # As stored: an image is its file's bytes then, and no object with an address in its name.
         for batch in train.with_format("arrow").select_columns([key]).iter(1000):
             codes.extend(zlib.crc32(str(value).encode()) for value in batch[key].to_pylist())
-        most = sorted(codes)[min(CUT, max(1, len(codes) // 10)) - 1]
-        held = array("q", (number for number, code in enumerate(codes) if code <= most))
-        return held, array("q", (number for number, code in enumerate(codes) if code > most))
+        return cut(codes)
 
     def _how(self) -> str:
         """How the data is got, as one command."""
@@ -218,13 +212,16 @@ class _HubTask(Task):
 
 
 def hub_metadata(**fields: Any) -> TaskMetadata:
-    """Metadata of a hub task: `repository` and `commit` say where its data comes from."""
+    """Metadata of a hub task: `repository` and `commit` say where its data comes from.
+
+    `source` says where else, in words that go on after them.
+    """
     repository, commit = fields.pop("repository"), fields.pop("commit")
     return TaskMetadata(
         **{
             **fields,
             "description": f"{fields['description']} {SCHEMA_ONLY}",
-            "source": f"the hub's {repository}",
+            "source": f"the hub's {repository}{fields.get('source', '')}",
             "revision": commit or "not pinned",
             "needs_network": True,
         }

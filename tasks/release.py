@@ -1,4 +1,8 @@
-"""The official release of the Long Range Arena, a folder that the user names in $LRA_DATA."""
+"""The official release of the Long Range Arena, a folder that the user names in $LRA_DATA.
+
+ListOps, Retrieval, Pathfinder and Path-X are in the release. Text and Image are not: for them the
+same folder may hold their publishers' archives, unpacked as `aclImdb` and `cifar-10-batches-bin`.
+"""
 
 from __future__ import annotations
 

@@ -13,6 +13,10 @@ SCHEMA_ONLY = "Checked on its schema only."
 """Ends the description of a task whose real data no test of this project has read."""
 
 
+CUT = 2_000
+"""Validation examples at most, where they are cut from train (a tenth of it, if that is less)."""
+
+
 class Rows(Sequence[Example]):
     """Examples by number, in a given order; nothing is kept of what was read."""
 
@@ -39,3 +43,13 @@ def shuffled(numbers: Iterable[int], seed: int) -> array[int]:
     order = array("q", numbers)
     random.Random(seed).shuffle(order)
     return order
+
+
+def cut(codes: Sequence[int]) -> tuple[array[int], array[int]]:
+    """Numbers of the rows for validation and for train, by a checksum of each row.
+
+    Those of the lowest checksums validate; rows of one checksum stay on one side.
+    """
+    most = sorted(codes)[min(CUT, max(1, len(codes) // 10)) - 1]
+    held = array("q", (number for number, code in enumerate(codes) if code <= most))
+    return held, array("q", (number for number, code in enumerate(codes) if code > most))

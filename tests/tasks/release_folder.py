@@ -88,6 +88,19 @@ def paths(folder: Path, side: int, rows: int) -> Path:
     return base / "metadata" / "3.npy"
 
 
+def reviews(folder: Path, rows: int = 50) -> Path:
+    base = folder / "lra_release" / "aclImdb"
+    for part in ("train", "test"):
+        draw = random.Random(f"reviews {part}")
+        for sentiment in ("neg", "pos"):
+            (base / part / sentiment).mkdir(parents=True)
+            for i in range(rows):
+                text = " ".join(f"w{draw.randrange(10**6)}" for _ in range(40))
+                path = base / part / sentiment / f"{i}_{7 if sentiment == 'pos' else 3}.txt"
+                path.write_text(f"{text} é<br />", encoding="utf-8")
+    return base / "train" / "pos" / "1_7.txt"
+
+
 MAKE: dict[str, Callable[[Path], Path]] = {
     "lra_listops": listops,
     "lra_retrieval": papers,
