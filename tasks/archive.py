@@ -11,6 +11,7 @@ from tasks.base import Splits, TaskError
 from tasks.hub import _HubTask
 from tasks.pins import pin
 from tasks.release import find
+from tasks.rows import filled
 
 
 class _ArchiveTask(_HubTask):
@@ -34,7 +35,9 @@ class _ArchiveTask(_HubTask):
     def splits(self, length: int, seed: int) -> Splits:
         """The same examples at every length; the seed orders train."""
         folder = self._unpacked()
-        return self._read(folder, seed) if folder else super().splits(length, seed)
+        if not folder:
+            return super().splits(length, seed)
+        return filled(self._read(folder, seed), f"{self.metadata.name}: {folder}", self._again())
 
     def pinned(self) -> str:
         """A checksum of the archive's files, if they are read; else as of any task of the hub."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.columns import check_text
 from tasks.pins import pin
-from tasks.rows import SCHEMA_ONLY, Rows, cut, shuffled
+from tasks.rows import SCHEMA_ONLY, Rows, cut, filled, shuffled
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -42,6 +43,9 @@ class _HubTask(Task):
     """Names of the published splits; an empty one is cut from train."""
     columns: ClassVar[tuple[str, ...]]
     """What a row must have; the first is or holds a text."""
+    texts: ClassVar[tuple[str, ...] | None] = None
+    """What of a row must be text, if not the columns but for the labels: `answers.*.text` is `text`
+    in each of the list `answers`."""
 
     @abstractmethod
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
@@ -63,11 +67,12 @@ class _HubTask(Task):
         taken: Iterable[int] = range(len(train))
         if not self.parts[1]:
             held, taken = self._cut(train)
-        return Splits(
+        splits = Splits(
             self._rows(train, "train", shuffled(taken, seed)),
             self._rows(validation, self.parts[1] or "train", shuffled(held, 0)),
-            self._rows(test, "test", shuffled(range(len(test)), 0)),
+            self._rows(test, "test", shuffled(range(len(test)), 0), self.parts[2]),
         )
+        return filled(splits, f"{self.metadata.name}: {folder}", self._how())
 
     def pinned(self) -> str:
         """The commit, if the hub's cache has the data under it; else a checksum of the files.
@@ -95,14 +100,21 @@ class _HubTask(Task):
             raise ValueError(f"the label {value!r} is none of 0 to {len(self.metadata.labels) - 1}")
         return label
 
-    def _rows(self, data: Dataset, part: str, order: array[int]) -> Rows:
+    def _rows(self, data: Dataset, part: str, order: array[int], published: str = "") -> Rows:
+        texts = self.texts
+        if texts is None:
+            texts = tuple(name for name in self.columns if name not in ("label", "labels"))
+
         def make(number: int) -> Example:
             try:
-                return self.example(f"{part}-{number}", data[number])
+                row = data[number]
+                for column in texts:
+                    check_text(row, column)
+                return self.example(f"{part}-{number}", row)
             except (TypeError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
                 raise TaskError(
-                    f"{self.metadata.name}: row {number} of '{part}' in {self.repository} is not "
-                    f"what was expected ({_line(error)})"
+                    f"{self.metadata.name}: row {number} of '{published or part}' in "
+                    f"{self.repository} is not what was expected ({_line(error)}): {self._how()}"
                 ) from None
 
         return Rows(make, order)

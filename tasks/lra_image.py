@@ -47,6 +47,7 @@ class LraImage(_ArchiveTask):
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
     parts = ("train", "", "test")
     columns = ("img", "label")
+    texts = ()
     archive = "cifar-10-binary.tar.gz (from www.cs.toronto.edu/~kriz/cifar.html)"
     unpacked, held = "cifar-10-batches-bin", "{data_batch_1 to 5,test_batch}.bin"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
