@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def check_text(row: Mapping[str, Any], column: str) -> None:
@@ -15,6 +18,12 @@ def check_text(row: Mapping[str, Any], column: str) -> None:
     found = _other(row, column.split("."))
     if found:
         raise ValueError(f"the column '{column}' holds no text but {found}")
+
+
+def with_null(data: Dataset, columns: Sequence[str]) -> list[int]:
+    """Of each column that has null somewhere, the first such row; Arrow counts without reading."""
+    stored = [data.data.column(column.partition(".")[0]) for column in columns]
+    return [column.is_null().index(True).as_py() for column in stored if column.null_count]
 
 
 def _other(value: Any, steps: Sequence[str]) -> str:

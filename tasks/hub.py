@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
-from tasks.columns import check_text
+from tasks.columns import check_text, with_null
 from tasks.pins import pin
 from tasks.rows import SCHEMA_ONLY, Rows, cut, filled, shuffled
 
@@ -117,6 +117,8 @@ class _HubTask(Task):
                     f"{self.repository} is not what was expected ({_line(error)}): {self._how()}"
                 ) from None
 
+        for number in with_null(data, texts):
+            make(number)
         return Rows(make, order)
 
     def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:

@@ -100,13 +100,13 @@ def test_a_list_is_no_text(hub: Path) -> None:
     assert "'text' holds no text" in _one_wrong(hub, "arxiv", _set("text", value=["a", "b"]))
 
 
-def test_one_row_among_many_is_named_when_it_is_read(hub: Path) -> None:
+def test_one_row_among_many_is_named_before_a_sweep_starts(hub: Path) -> None:
     first = write(hub, "pg19", 40)
     rows = pq.read_table(first).to_pylist()
     rows[11]["text"] = None
     pq.write_table(pa.Table.from_pylist(rows), first)
     with pytest.raises(TaskError, match="pg19: row 11 of 'train' in emozilla/pg19 is not what was"):
-        list(load_task("pg19").splits(512, 0).train)
+        load_task("pg19").prepare()
 
 
 def _rows_of(folder: Path, name: str, rows: dict[str, list[Row]]) -> Path:
