@@ -83,8 +83,9 @@ class LraImage(_ArchiveTask):
         return _tenth(len(train))
 
     def _read(self, folder: Path, seed: int) -> Splits:
-        train = [_records(path) for path in self._read_from(folder)]
-        test = [train.pop()]
+        files = self._read_from(folder)
+        paths = {"train": files[:-1], "test": files[-1:]}
+        train, test = ([_records(path) for path in paths[part]] for part in ("train", "test"))
 
         def rows(name: str, batches: list[NDArray[np.uint8]], order: array[int]) -> Rows:
             size = len(batches[0])
@@ -92,7 +93,11 @@ class LraImage(_ArchiveTask):
             def make(number: int) -> Example:
                 record = batches[number // size][number % size]
                 text = grey_text(record[1:].reshape(3, -1).T)
-                return Example(f"{name}-{number}", text, self.label(record[0]))
+                try:
+                    return Example(f"{name}-{number}", text, self.label(int(record[0])))
+                except ValueError as error:
+                    where = f"{paths[name][number // size]}, image {number % size + 1}"
+                    raise TaskError(f"lra_image: {where}: {error}: {self._again()}") from None
 
             return Rows(make, order)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -76,10 +78,25 @@ def _rows(lines: Lines, part: str, seed: int) -> Rows:
     def make(number: int) -> Example:
         source, _, target = lines[number].partition("\t")
         symbols = source.replace("(", " ").replace(")", " ").split()
-        unknown = next((symbol for symbol in symbols if symbol not in WORDS), None)
-        if unknown is not None or not symbols or target not in set("0123456789"):
-            raise TaskError(f"lra_listops: {lines.where(number)}: not an expression with its value")
-        return Example(f"{part}-{number}", " ".join(WORDS[s] for s in symbols), int(target))
+        words = [WORDS.get(symbol, "") for symbol in symbols]
+        balanced = source.count("(") == source.count(")")
+        if not balanced or not _whole(words) or target not in set("0123456789"):
+            raise TaskError(
+                f"lra_listops: {lines.where(number)}: not an expression with its value: unpack it "
+                "again"
+            )
+        return Example(f"{part}-{number}", " ".join(words), int(target))
 
     make(len(lines) - 1)  # a file that is cut short ends within a line
     return Rows(make, shuffled(range(len(lines)), seed))
+
+
+def _whole(words: Sequence[str]) -> bool:
+    """Whether the words are one expression: nothing is left open, empty, or behind its end."""
+    if "" in words:  # a symbol that is none
+        return False
+    opens = [0 if word.isdigit() else -1 if word == "]" else 1 for word in words]
+    empty = any(first > 0 > second for first, second in pairwise(opens))
+    depths = list(accumulate(opens))
+    # Only the last word may bring the depth to 0: before it the expression would be at its end.
+    return not empty and 0 in depths and depths.index(0) == len(words) - 1 and min(depths) == 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Splits, Task, TaskError, TaskMetadata, printable
 from tasks.pins import pin
 from tasks.pixels import pixel_texts
 from tasks.release import REVISION, find
@@ -91,15 +91,20 @@ class _LraPathfinder(Task):
             try:
                 lines = path.read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError):
-                raise TaskError(f"{name}: {path} is no text file, as in the release") from None
+                raise TaskError(
+                    f"{name}: {printable(str(path))} is no text file, as in the release"
+                ) from None
             for number, line in enumerate(lines, 1):
-                fields = line.split()
+                fields, where = line.split(), f"{name}: {printable(str(path))}, line {number}"
                 # imgs/0 sample_7.png 7 1 …: folder, file, number, label. None may lead outside.
                 if len(fields) < 4 or fields[3] not in ("0", "1"):
-                    raise TaskError(f"{name}: {path}, line {number}: no image with its label")
+                    raise TaskError(f"{where}: no image with its label")
                 if ".." in Path(*fields[:2]).parts or Path(*fields[:2]).is_absolute():
-                    raise TaskError(f"{name}: {path}, line {number}: leads out of the folder")
-                images.append((f"{fields[0]}/{fields[1]}", int(fields[3])))
+                    raise TaskError(f"{where}: leads out of the folder")
+                place = f"{fields[0]}/{fields[1]}"
+                if not place.isprintable():
+                    raise TaskError(f"{where}: {printable(place)} is no plain name")
+                images.append((place, int(fields[3])))
         if len(images) < 10:
             raise TaskError(
                 f"{name}: {folder} lists {len(images)} images: unpack the release again"
