@@ -58,6 +58,7 @@ class Growing(Task):
         citation="c",
         natural_length=10,
         lengths=(7, 8, 12),
+        min_length=7,
         balanced=True,
     )
 
