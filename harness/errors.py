@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from tasks.base import printable as printable
+
 
 class BadInput(Exception):
     """Input that cannot be run. The command line prints it and exits with 2."""
@@ -28,11 +30,6 @@ def told(error: BaseException) -> str:
     """What a library's or a plug-in's error says, in one printable line of bounded length."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return printable(lines[0][:300])
-
-
-def printable(text: str) -> str:
-    """A text without what could move a terminal's cursor or start another line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def log_traceback() -> None:

@@ -70,7 +70,7 @@ def export_task(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     files = {split: rows.resolve() / f"{split}.jsonl" for split in splits if len(splits[split])}
-    config = _config(metadata, {split: str(path) for split, path in files.items()}, length, seed)
+    config = _config(task, {split: str(path) for split, path in files.items()}, length, seed)
     target.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return [target, *files.values()]
 
@@ -80,9 +80,8 @@ def _default_length(metadata: TaskMetadata) -> int:
     return max(filled, default=min(metadata.lengths))
 
 
-def _config(
-    metadata: TaskMetadata, files: dict[str, str], length: int, seed: int
-) -> dict[str, Any]:
+def _config(task: Task, files: dict[str, str], length: int, seed: int) -> dict[str, Any]:
+    metadata = task.metadata
     family: str = metadata.family
     config: dict[str, Any] = {
         "task": metadata.name,
@@ -131,10 +130,11 @@ def _config(
     for split, key in keys.items():
         if split not in files:
             del config[key]
-    told = ("title", "source", "revision", "licence", "citation")
+    told = ("title", "source", "licence", "citation")
     config["metadata"] = {
         "version": _VERSION,
         **{key: getattr(metadata, key) for key in told},
+        "revision": task.pinned(),
         "length": length,
         "seed": seed,
     }

@@ -60,9 +60,9 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     }
     cells = []
     rates = tuned.read(source.parent / "tuned.yaml") if tasks and _needs_tuned(sweep) else None
-    for name, task in tasks.items():
+    for name, (task, pinned) in tasks.items():
         family = task.metadata.family
-        revisions = {"task": task.pinned(), "backbone": backbone.revision}
+        revisions = {"task": pinned, "backbone": backbone.revision}
         place = {**common, "task": name, "writes": family in WRITING, "revisions": revisions}
         for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {}):
             given = cell.lr or cell.method in (BASELINE, BASE)
@@ -182,14 +182,15 @@ def _arms(method: Method) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _prepared(name: str, sweep: Sweep, source: Path, tasks_dir: Path | None) -> Task:
-    """The task of that name, with its data there and enough of it."""
+def _prepared(name: str, sweep: Sweep, source: Path, tasks_dir: Path | None) -> tuple[Task, str]:
+    """The task of that name, with its data there and enough of it, and what pins the data."""
     try:
         task = load_task(name, tasks_dir)
         _check_lengths(task, sweep.lengths, source)
         task.prepare()
         _check_sizes(task, sweep, source)
         check_examples(task, min(sweep.lengths), sweep.seeds[0])
+        pinned = task.pinned()
     except BadInput:
         raise
     except TaskError as error:
@@ -198,7 +199,7 @@ def _prepared(name: str, sweep: Sweep, source: Path, tasks_dir: Path | None) -> 
         raise BadInput(
             f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
         ) from None
-    return task
+    return task, pinned
 
 
 def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:

@@ -13,6 +13,11 @@ class TaskError(Exception):
     """A task that cannot be used: one line that says what is missing and how to get it."""
 
 
+def printable(text: str) -> str:
+    """A text without what could move a terminal's cursor or start another line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 Family = Literal[
     "classification", "pair", "multilabel", "choice", "language_modelling", "generation"
 ]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tasks.base import Example, Splits, TaskError
+
+_DIGEST = 32
+"""Bytes before what is kept: its SHA-256, by which a file that is not whole is known."""
 
 
 def cached(name: str, key: str, build: Callable[[], Splits]) -> Splits:
@@ -34,6 +38,32 @@ def cached(name: str, key: str, build: Callable[[], Splits]) -> Splits:
             "name another in $BENCH_LONG_CACHE"
         ) from None
     return splits
+
+
+def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
+    """Return the bytes that `make` returned under this key before, or make and keep them.
+
+    As `cached`; but where the folder cannot be written they are made again each time.
+    """
+    path = (
+        _folder() / f"{name}-{sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.bin"
+    )
+    try:
+        found = path.read_bytes()
+        if sha256(found[_DIGEST:]).digest() == found[:_DIGEST]:
+            return found[_DIGEST:]
+    except OSError:
+        pass
+    data = make()
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(sha256(data).digest() + data)
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+    return data
 
 
 def _folder() -> Path:

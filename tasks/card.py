@@ -55,7 +55,8 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
             field: getattr(metadata, field)
             for field in ("name", "title", "description", "family", "metric", "source")
         },
-        **{field: getattr(metadata, field) for field in ("revision", "licence", "citation")},
+        "revision": task.pinned(),
+        **{field: getattr(metadata, field) for field in ("licence", "citation")},
         "baselines": list(_BASELINES.get(metadata.family, ("majority", "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},

@@ -17,6 +17,7 @@ class Ecthr(_HubTask):
 
     repository, revision, configuration = REPOSITORY, REVISION, "ecthr_a"
     columns = ("text", "labels")
+    texts = ("text.*",)
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="ecthr",
         title="European Court of Human Rights (LexGLUE, task A)",
@@ -34,7 +35,5 @@ class Ecthr(_HubTask):
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
         """The facts are a list of paragraphs."""
-        if isinstance(row["text"], str):
-            raise TypeError("the text is no list of paragraphs")
         labels = tuple(sorted({self.label(label) for label in row["labels"]}))
         return Example(name, "\n".join(row["text"]), labels=labels)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
-from tasks.rows import SCHEMA_ONLY, Rows, shuffled
+from tasks.columns import check_text, with_null
+from tasks.pins import pin
+from tasks.rows import SCHEMA_ONLY, Rows, cut, filled, shuffled
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-CUT = 2_000
-"""Validation examples at most, where they are cut from train (a tenth of it, if that is less)."""
 
 _FORMATS = {"parquet": "parquet", "jsonl": "json", "json": "json", "csv": "csv"}
 """Ending of a file -> reader of the datasets library. Loading scripts are not among them."""
@@ -44,6 +43,9 @@ class _HubTask(Task):
     """Names of the published splits; an empty one is cut from train."""
     columns: ClassVar[tuple[str, ...]]
     """What a row must have; the first is or holds a text."""
+    texts: ClassVar[tuple[str, ...] | None] = None
+    """What of a row must be text, if not the columns but for the labels: `answers.*.text` is `text`
+    in each of the list `answers`."""
 
     @abstractmethod
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
@@ -65,23 +67,27 @@ class _HubTask(Task):
         taken: Iterable[int] = range(len(train))
         if not self.parts[1]:
             held, taken = self._cut(train)
-        return Splits(
+        splits = Splits(
             self._rows(train, "train", shuffled(taken, seed)),
             self._rows(validation, self.parts[1] or "train", shuffled(held, 0)),
-            self._rows(test, "test", shuffled(range(len(test)), 0)),
+            self._rows(test, "test", shuffled(range(len(test)), 0), self.parts[2]),
         )
+        return filled(splits, f"{self.metadata.name}: {folder}", self._how())
 
     def pinned(self) -> str:
-        """The commit; where none is asked for, that of the cache, or the files' names and sizes."""
-        if self.revision:
-            return self.metadata.revision
+        """The commit, if the hub's cache has the data under it; else a checksum of the files.
+
+        What a folder of the user's holds may be any commit, or none.
+        """
         folder = self._folder()
-        if folder.parent.name == "snapshots":
-            return f"commit:{folder.name}"
+        if folder != self._given() and folder.parent.name == "snapshots":
+            if not self.revision:
+                return f"commit:{folder.name}"
+            if folder.name == self.revision:
+                return self.metadata.revision
         parts = [part for part in self.parts if part]
         files = [path for part in parts for path in self._files(folder, part)[1]]
-        sizes = " ".join(f"{path.name}={path.stat().st_size}" for path in files)
-        return f"files:{zlib.crc32(sizes.encode()):08x}"
+        return pin(self.metadata.name, files, folder)
 
     def label(self, value: Any) -> int:
         """A label that is in range.
@@ -94,27 +100,33 @@ class _HubTask(Task):
             raise ValueError(f"the label {value!r} is none of 0 to {len(self.metadata.labels) - 1}")
         return label
 
-    def _rows(self, data: Dataset, part: str, order: array[int]) -> Rows:
+    def _rows(self, data: Dataset, part: str, order: array[int], published: str = "") -> Rows:
+        texts = self.texts
+        if texts is None:
+            texts = tuple(name for name in self.columns if name not in ("label", "labels"))
+
         def make(number: int) -> Example:
             try:
-                return self.example(f"{part}-{number}", data[number])
+                row = data[number]
+                for column in texts:
+                    check_text(row, column)
+                return self.example(f"{part}-{number}", row)
             except (TypeError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
                 raise TaskError(
-                    f"{self.metadata.name}: row {number} of '{part}' in {self.repository} is not "
-                    f"what was expected ({_line(error)})"
+                    f"{self.metadata.name}: row {number} of '{published or part}' in "
+                    f"{self.repository} is not what was expected ({_line(error)}): {self._how()}"
                 ) from None
 
+        for number in with_null(data, texts):
+            make(number)
         return Rows(make, order)
 
     def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:
         """Rows for validation and for train, by the checksum of the first column."""
         codes, key = array("q"), self.columns[0]
-        # As stored: an image is its file's bytes then, and no object with an address in its name.
         for batch in train.with_format("arrow").select_columns([key]).iter(1000):
             codes.extend(zlib.crc32(str(value).encode()) for value in batch[key].to_pylist())
-        most = sorted(codes)[min(CUT, max(1, len(codes) // 10)) - 1]
-        held = array("q", (number for number, code in enumerate(codes) if code <= most))
-        return held, array("q", (number for number, code in enumerate(codes) if code > most))
+        return cut(codes)
 
     def _how(self) -> str:
         """How the data is got, as one command."""
@@ -125,10 +137,15 @@ class _HubTask(Task):
             command += f" --include '{self.configuration}/*'"
         return f"run `{command}`, or name a folder that holds {self.repository} in $BENCH_LONG_HUB"
 
-    def _folder(self) -> Path:
+    def _given(self) -> Path | None:
+        """The folder of the user's, if it is there."""
         given = os.environ.get("BENCH_LONG_HUB")
-        if given and (Path(given) / self.repository).is_dir():
-            return Path(given) / self.repository
+        folder = Path(given or "") / self.repository
+        return folder if given and folder.is_dir() else None
+
+    def _folder(self) -> Path:
+        if given := self._given():
+            return given
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -156,13 +173,15 @@ class _HubTask(Task):
         before = logging.get_verbosity()
         # What it logs of a damaged file is the file's content; the error below says enough.
         logging.set_verbosity(logging.CRITICAL)
+        known = pin(self.metadata.name, files, folder)
         cache = os.environ.get("BENCH_LONG_CACHE") or Path.home() / ".cache" / "bench-long"
         try:
             data = load_dataset(
                 reader,
                 data_files=[str(path) for path in files],
                 split="train",
-                cache_dir=str(Path(cache) / "hub"),
+                # The library knows a file by its place and time, which may be another's.
+                cache_dir=str(Path(cache) / "hub" / known.partition(":")[2]),
             )
         except Exception as error:  # each reader has errors of its own
             raise TaskError(
@@ -207,13 +226,16 @@ class _HubTask(Task):
 
 
 def hub_metadata(**fields: Any) -> TaskMetadata:
-    """Metadata of a hub task: `repository` and `commit` say where its data comes from."""
+    """Metadata of a hub task: `repository` and `commit` say where its data comes from.
+
+    `source` says where else, in words that go on after them.
+    """
     repository, commit = fields.pop("repository"), fields.pop("commit")
     return TaskMetadata(
         **{
             **fields,
             "description": f"{fields['description']} {SCHEMA_ONLY}",
-            "source": f"the hub's {repository}",
+            "source": f"the hub's {repository}{fields.get('source', '')}",
             "revision": commit or "not pinned",
             "needs_network": True,
         }

@@ -15,6 +15,7 @@ from typing import ClassVar
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import near_duplicates
+from tasks.pins import pin
 
 SUBSYSTEMS = (
     "arch",
@@ -71,18 +72,23 @@ def _source() -> Path | None:
 
 
 def _revision() -> str:
-    """The archive's name and size, or the tree's own version: cheap to read at every start."""
+    """The archive's name or the tree's own version, and a checksum of the files that are read.
+
+    They are read for it once, not again until their sizes or times change. The version alone is no
+    key: a tree may be half unpacked, or another's.
+    """
     source = _source()
     if source is None or not source.exists():
         return f"missing,rules:{_RULES}"
     if source.is_file():
-        return f"{source.name},{source.stat().st_size} bytes,rules:{_RULES}"
+        return f"{source.name},{pin('linux', [source], source.parent)},rules:{_RULES}"
     try:
         head = (source / "Makefile").read_text(encoding="utf-8", errors="replace")[:1000]
     except OSError:
         head = ""
     version = re.findall(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)", head, re.MULTILINE)
-    return f"tree of {'.'.join(version) or 'no version'},rules:{_RULES}"
+    files = pin("linux", list(_tree_files(source)), source)
+    return f"tree of {'.'.join(version) or 'no version'},{files},rules:{_RULES}"
 
 
 class Linux(Task):
@@ -102,7 +108,7 @@ class Linux(Task):
         ),
         labels=SUBSYSTEMS,
         source="the Debian package linux-source-6.1, or a kernel tarball or tree in $LINUX_SOURCE",
-        revision=_revision(),
+        revision=f"a checksum of the source,rules:{_RULES}",
         licence="GPL-2.0 with the syscall note, and compatible ones by file",
         citation="none: made from the kernel's source",
         natural_length=5191,
@@ -119,6 +125,10 @@ class Linux(Task):
         if not source.exists():
             raise TaskError(f"linux: {source} (from $LINUX_SOURCE) is not there: {_HOW}")
         self.splits(SHORTEST, 0)
+
+    def pinned(self) -> str:
+        """The source that is there, by a checksum of its files."""
+        return _revision()
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same files at every length; the seed orders the training files."""
@@ -212,11 +222,16 @@ def _archive(source: Path) -> Iterator[tuple[str, int, bytes]]:
 
 
 def _tree(source: Path) -> Iterator[tuple[str, int, bytes]]:
+    for file in _tree_files(source):
+        path = file.relative_to(source).as_posix()
+        yield path, _label(path), file.read_bytes()
+
+
+def _tree_files(source: Path) -> Iterator[Path]:
     for subsystem in SUBSYSTEMS:
         for file in sorted((source / subsystem).rglob("*.c")):
-            path = file.relative_to(source).as_posix()
             if not file.is_symlink() and SHORTEST <= file.stat().st_size <= _LARGEST_FILE:
-                yield path, _label(path), file.read_bytes()
+                yield file
 
 
 def _label(path: str) -> int:

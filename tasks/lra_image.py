@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tasks.archive import _ArchiveTask
 from tasks.base import Example, Splits, TaskError, TaskMetadata
-from tasks.hub import _HubTask, hub_metadata
+from tasks.hub import hub_metadata
 from tasks.pixels import pixel_texts
 from tasks.release import find
 from tasks.rows import Rows, shuffled
 
 if TYPE_CHECKING:
+    from array import array
+
     import numpy as np
+    from datasets import Dataset
     from numpy.typing import NDArray
 
 REPOSITORY = "uoft-cs/cifar10"
@@ -24,28 +28,35 @@ SIDE = 32
 RECORD = 1 + 3 * SIDE * SIDE
 """Bytes of an image in the binary version: its label, then the red, green and blue pixels."""
 
+BATCHES, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), "test_batch"
+"""Files of the binary version, without their ending."""
+
 CUT = 10
 """One in so many training images validates: 45,000 / 5,000 / 10,000."""
 
 _NAMES = "airplane automobile bird cat deer dog frog horse ship truck"
 
 
-class LraImage(_HubTask):
+class LraImage(_ArchiveTask):
     """CIFAR-10 through luma (0.299 R + 0.587 G + 0.114 B), row by row, 26 grey levels as letters.
 
-    Read from the binary version, unpacked under $LRA_DATA, else from the hub. The Python version
-    is pickled and is refused.
+    Read from the binary version, unpacked under $LRA_DATA, else from the hub, which has the images
+    in the same order: the same ones validate. The Python version is pickled and is refused.
     """
 
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
     parts = ("train", "", "test")
     columns = ("img", "label")
+    texts = ()
+    archive = "cifar-10-binary.tar.gz (from www.cs.toronto.edu/~kriz/cifar.html)"
+    unpacked, held = "cifar-10-batches-bin", "{data_batch_1 to 5,test_batch}.bin"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_image",
         title="Image (Long Range Arena): CIFAR-10 in grey",
         description="What a small photograph shows, a token a pixel.",
         labels=tuple(_NAMES.split()),
         repository=REPOSITORY,
+        source=", or cifar-10-batches-bin in $LRA_DATA",
         commit=REVISION,
         licence="not stated by its publishers",
         citation="Tay et al., Long Range Arena, ICLR 2021; Krizhevsky, 2009",
@@ -54,14 +65,6 @@ class LraImage(_HubTask):
         min_length=SIDE * SIDE + 2,
         balanced=True,
     )
-
-    def splits(self, length: int, seed: int) -> Splits:
-        """The same images at every length; the seed orders train."""
-        folder = _binary()
-        if folder:
-            train = [_records(folder / f"data_batch_{batch}.bin") for batch in range(1, 6)]
-            return self._three(train, [_records(folder / "test_batch.bin")], seed)
-        return super().splits(length, seed)
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
         """An image of the hub: decoded by the datasets library, or its file's bytes."""
@@ -76,28 +79,59 @@ class LraImage(_HubTask):
             raise ValueError(f"an image of {pixels.shape[1]} x {pixels.shape[0]} pixels")
         return Example(name, grey_text(pixels.reshape(-1, 3)), self.label(row["label"]))
 
-    def _three(
-        self, train: list[NDArray[np.uint8]], test: list[NDArray[np.uint8]], seed: int
-    ) -> Splits:
-        def rows(name: str, batches: list[NDArray[np.uint8]], order: Any) -> Rows:
+    def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:
+        return _tenth(len(train))
+
+    def _read(self, folder: Path, seed: int) -> Splits:
+        files = self._read_from(folder)
+        paths = {"train": files[:-1], "test": files[-1:]}
+        train, test = ([_records(path) for path in paths[part]] for part in ("train", "test"))
+
+        def rows(name: str, batches: list[NDArray[np.uint8]], order: array[int]) -> Rows:
             size = len(batches[0])
 
             def make(number: int) -> Example:
                 record = batches[number // size][number % size]
                 text = grey_text(record[1:].reshape(3, -1).T)
-                return Example(f"{name}-{number}", text, self.label(record[0]))
+                try:
+                    return Example(f"{name}-{number}", text, self.label(int(record[0])))
+                except ValueError as error:
+                    where = f"{paths[name][number // size]}, image {number % size + 1}"
+                    raise TaskError(f"lra_image: {where}: {error}: {self._again()}") from None
 
             return Rows(make, order)
 
         if len({len(batch) for batch in train}) > 1:
             raise TaskError("lra_image: the five data_batch files are not of one size")
-        numbers = shuffled(range(sum(map(len, train))), 0)
-        held = max(1, len(numbers) // CUT)
+        held, taken = _tenth(sum(map(len, train)))
         return Splits(
-            rows("train", train, shuffled(numbers[held:], seed)),
-            rows("train", train, numbers[:held]),
+            rows("train", train, shuffled(taken, seed)),
+            rows("train", train, shuffled(held, 0)),
             rows("test", test, shuffled(range(len(test[0])), 0)),
         )
+
+    def _read_from(self, folder: Path) -> list[Path]:
+        return [folder / f"{name}.bin" for name in (*BATCHES, TEST)]
+
+    def _unpacked(self) -> Path | None:
+        folder = super()._unpacked()
+        if folder or not os.environ.get("LRA_DATA"):
+            return folder
+        try:
+            pickled = find("lra_image", "cifar-10-batches-py")
+        except TaskError:
+            return None
+        raise TaskError(
+            f"lra_image: {pickled} is the Python version, which is pickled and not read: "
+            "unpack the binary version (cifar-10-binary.tar.gz, from the same page) beside it"
+        )
+
+
+def _tenth(count: int) -> tuple[array[int], array[int]]:
+    """Numbers of the images that validate and of those to train on, whichever route they come."""
+    numbers = shuffled(range(count), 0)
+    held = max(1, count // CUT)
+    return numbers[:held], numbers[held:]
 
 
 def grey_text(pixels: NDArray[np.uint8]) -> str:
@@ -107,24 +141,6 @@ def grey_text(pixels: NDArray[np.uint8]) -> str:
     # In whole numbers: sums of floats round one way or the other by how the array lies in memory.
     luma = (pixels.astype(np.int64) @ np.array([299, 587, 114]) + 500) // 1000
     return pixel_texts(luma.astype(np.uint8)[None])[0]
-
-
-def _binary() -> Path | None:
-    """The binary version's folder, if the user has it."""
-    if not os.environ.get("LRA_DATA"):
-        return None
-    try:
-        return find("lra_image", "cifar-10-batches-bin")
-    except TaskError:
-        pass
-    try:
-        pickled = find("lra_image", "cifar-10-batches-py")
-    except TaskError:
-        return None
-    raise TaskError(
-        f"lra_image: {pickled} is the Python version, which is pickled and not read: unpack the "
-        "binary version (cifar-10-binary.tar.gz, from the same page) beside it"
-    )
 
 
 def _records(path: Path) -> NDArray[np.uint8]:

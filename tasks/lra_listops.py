@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.pins import pin
 from tasks.release import REVISION, Lines, find
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
+
+PARTS = ("train", "val", "test")
 
 WORDS = {"[MIN": "min", "[MAX": "max", "[MED": "med", "[SM": "sum", "]": "]"} | {
     str(digit): str(digit) for digit in range(10)
@@ -42,17 +48,26 @@ class LraListOps(Task):
             for place in (0, -1):
                 part[place]
 
+    def pinned(self) -> str:
+        """A checksum of the three files."""
+        files = [_path(part) for part in PARTS]
+        return pin("lra_listops", files, files[0].parent)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same expressions at every length; the seed orders train."""
-        train, validation, test = (_lines(part) for part in ("train", "val", "test"))
+        train, validation, test = map(_lines, PARTS)
         return Splits(
             _rows(train, "train", seed), _rows(validation, "validation", 0), _rows(test, "test", 0)
         )
 
 
-def _lines(part: str) -> Lines:
+def _path(part: str) -> Path:
     name = f"basic_{part}.tsv"
-    lines = Lines(find("lra_listops", f"listops-1000/{name}", f"listops/{name}", name), skip=1)
+    return find("lra_listops", f"listops-1000/{name}", f"listops/{name}", name)
+
+
+def _lines(part: str) -> Lines:
+    lines = Lines(_path(part), skip=1)
     head = Lines(lines.path)
     if not len(lines) or head[0].split("\t") != ["Source", "Target"]:
         raise TaskError(f"lra_listops: {lines.path} does not begin with the columns Source, Target")
@@ -63,9 +78,25 @@ def _rows(lines: Lines, part: str, seed: int) -> Rows:
     def make(number: int) -> Example:
         source, _, target = lines[number].partition("\t")
         symbols = source.replace("(", " ").replace(")", " ").split()
-        unknown = next((symbol for symbol in symbols if symbol not in WORDS), None)
-        if unknown is not None or not symbols or target not in set("0123456789"):
-            raise TaskError(f"lra_listops: {lines.where(number)}: not an expression with its value")
-        return Example(f"{part}-{number}", " ".join(WORDS[s] for s in symbols), int(target))
+        words = [WORDS.get(symbol, "") for symbol in symbols]
+        balanced = source.count("(") == source.count(")")
+        if not balanced or not _whole(words) or target not in set("0123456789"):
+            raise TaskError(
+                f"lra_listops: {lines.where(number)}: not an expression with its value: unpack it "
+                "again"
+            )
+        return Example(f"{part}-{number}", " ".join(words), int(target))
 
+    make(len(lines) - 1)  # a file that is cut short ends within a line
     return Rows(make, shuffled(range(len(lines)), seed))
+
+
+def _whole(words: Sequence[str]) -> bool:
+    """Whether the words are one expression: nothing is left open, empty, or behind its end."""
+    if "" in words:  # a symbol that is none
+        return False
+    opens = [0 if word.isdigit() else -1 if word == "]" else 1 for word in words]
+    empty = any(first > 0 > second for first, second in pairwise(opens))
+    depths = list(accumulate(opens))
+    # Only the last word may bring the depth to 0: before it the expression would be at its end.
+    return not empty and 0 in depths and depths.index(0) == len(words) - 1 and min(depths) == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Splits, Task, TaskError, TaskMetadata, printable
+from tasks.pins import pin
 from tasks.pixels import pixel_texts
 from tasks.release import REVISION, find
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
@@ -45,9 +47,24 @@ class _LraPathfinder(Task):
             for place in (0, -1):
                 part[place]
 
+    def pinned(self) -> str:
+        """A checksum of the lists, and one of the sizes of the images that they name.
+
+        The images themselves, hundreds of thousands, are not read for it: other pixels in a file of
+        the same size go unseen.
+        """
+        name, folder = self.metadata.name, self._folder()
+        sizes = hashlib.sha256()
+        for place, _ in self._images(folder):
+            try:
+                sizes.update(b"%d " % (folder / place).stat().st_size)
+            except OSError:
+                raise TaskError(f"{name}: {folder / place} is not there: unpack it again") from None
+        return f"{pin(name, _lists(folder), folder)},sizes:{sizes.hexdigest()[:16]}"
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same images at every length; the seed orders train."""
-        folder = find(self.metadata.name, f"pathfinder{self.side}/{LEVEL}")
+        folder = self._folder()
         images = self._images(folder)
         order, tenth = shuffled(range(len(images)), 0), max(1, len(images) // 10)
 
@@ -60,10 +77,13 @@ class _LraPathfinder(Task):
             rows(order[tenth : 2 * tenth]),
         )
 
+    def _folder(self) -> Path:
+        return find(self.metadata.name, f"pathfinder{self.side}/{LEVEL}")
+
     def _images(self, folder: Path) -> list[tuple[str, int]]:
         """(path in the folder, label) of every image, as the lists name them."""
         name = self.metadata.name
-        lists = sorted((folder / "metadata").glob("*.npy"), key=lambda p: (len(p.stem), p.stem))
+        lists = _lists(folder)
         if not lists:
             raise TaskError(f"{name}: {folder} has no metadata/*.npy: unpack the release again")
         images = []
@@ -71,15 +91,20 @@ class _LraPathfinder(Task):
             try:
                 lines = path.read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError):
-                raise TaskError(f"{name}: {path} is no text file, as in the release") from None
+                raise TaskError(
+                    f"{name}: {printable(str(path))} is no text file, as in the release"
+                ) from None
             for number, line in enumerate(lines, 1):
-                fields = line.split()
+                fields, where = line.split(), f"{name}: {printable(str(path))}, line {number}"
                 # imgs/0 sample_7.png 7 1 …: folder, file, number, label. None may lead outside.
                 if len(fields) < 4 or fields[3] not in ("0", "1"):
-                    raise TaskError(f"{name}: {path}, line {number}: no image with its label")
+                    raise TaskError(f"{where}: no image with its label")
                 if ".." in Path(*fields[:2]).parts or Path(*fields[:2]).is_absolute():
-                    raise TaskError(f"{name}: {path}, line {number}: leads out of the folder")
-                images.append((f"{fields[0]}/{fields[1]}", int(fields[3])))
+                    raise TaskError(f"{where}: leads out of the folder")
+                place = f"{fields[0]}/{fields[1]}"
+                if not place.isprintable():
+                    raise TaskError(f"{where}: {printable(place)} is no plain name")
+                images.append((place, int(fields[3])))
         if len(images) < 10:
             raise TaskError(
                 f"{name}: {folder} lists {len(images)} images: unpack the release again"
@@ -104,6 +129,10 @@ class _LraPathfinder(Task):
                 f"x {self.side}"
             )
         return Example(place, pixel_texts(pixels.reshape(1, -1))[0], label)
+
+
+def _lists(folder: Path) -> list[Path]:
+    return sorted((folder / "metadata").glob("*.npy"), key=lambda p: (len(p.stem), p.stem))
 
 
 class LraPathfinder(_LraPathfinder):

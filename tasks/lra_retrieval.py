@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.pins import pin
 from tasks.release import REVISION, Lines, byte_words, find
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
+
+PARTS = ("train", "eval", "test")
 
 BYTES = 4000
 """Bytes of each paper, as in the arena."""
@@ -42,17 +46,22 @@ class LraRetrieval(Task):
             for place in (0, -1):
                 part[place]
 
+    def pinned(self) -> str:
+        """A checksum of the three files."""
+        files = [_path(part) for part in PARTS]
+        return pin("lra_retrieval", files, files[0].parent)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same pairs at every length; the seed orders train."""
-        train, validation, test = (_lines(part) for part in ("train", "eval", "test"))
+        train, validation, test = (Lines(_path(part)) for part in PARTS)
         return Splits(
             _rows(train, "train", seed), _rows(validation, "validation", 0), _rows(test, "test", 0)
         )
 
 
-def _lines(part: str) -> Lines:
+def _path(part: str) -> Path:
     name = f"new_aan_pairs.{part}.tsv"
-    return Lines(find("lra_retrieval", f"tsv_data/{name}", f"aan/{name}", name))
+    return find("lra_retrieval", f"tsv_data/{name}", f"aan/{name}", name)
 
 
 def _rows(lines: Lines, part: str, seed: int) -> Rows:
@@ -66,4 +75,6 @@ def _rows(lines: Lines, part: str, seed: int) -> Rows:
         first, second = (byte_words(text, BYTES) for text in fields[3:])
         return Example(f"{part}-{number}", first, int(float(fields[0])), second=second)
 
+    if len(lines):
+        make(len(lines) - 1)  # a file that is cut short ends within a line
     return Rows(make, shuffled(range(len(lines)), seed))

@@ -20,6 +20,7 @@ class NarrativeQa(_HubTask):
 
     repository = REPOSITORY
     columns = ("document", "question", "answers")
+    texts = ("document.summary.text", "question.text", "answers.*.text")
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="narrativeqa",
         title="NarrativeQA, from summaries",
@@ -38,12 +39,12 @@ class NarrativeQa(_HubTask):
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
         """The summary is cut to the length; the question is not."""
-        answers = tuple(str(answer["text"]) for answer in row["answers"])
+        answers = tuple(answer["text"] for answer in row["answers"])
         if not answers or not all(answer.strip() for answer in answers):
             raise ValueError("no answer")
         return Example(
             name,
-            str(row["document"]["summary"]["text"]),
-            second=str(row["question"]["text"]),
+            row["document"]["summary"]["text"],
+            second=row["question"]["text"],
             answers=answers,
         )

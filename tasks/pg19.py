@@ -31,4 +31,4 @@ class Pg19(_HubTask):
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
         """A book, of which the beginning is read."""
-        return Example(name, str(row["text"]))
+        return Example(name, row["text"])

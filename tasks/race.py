@@ -10,6 +10,7 @@ from tasks.hub import _HubTask, hub_metadata
 
 REPOSITORY = "ehovy/race"
 REVISION = "2fec9fd81f1dc971569a9b729c43f2f0e6436637"
+LETTERS = ("A", "B", "C", "D")
 
 
 class Race(_HubTask):
@@ -17,6 +18,7 @@ class Race(_HubTask):
 
     repository, revision, configuration = REPOSITORY, REVISION, "all"
     columns = ("article", "question", "options", "answer")
+    texts = ("article", "question", "options.*", "answer")
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="race",
         title="RACE, questions on passages",
@@ -37,10 +39,12 @@ class Race(_HubTask):
         """The passage is cut to the length; the question and the answers are not."""
         if len(row["options"]) != 4:
             raise ValueError(f"{len(row['options'])} options")
+        if row["answer"] not in LETTERS:
+            raise ValueError(f"the answer {row['answer']!r} is none of {', '.join(LETTERS)}")
         return Example(
             name,
             row["article"],
-            "ABCD".index(row["answer"]),
+            LETTERS.index(row["answer"]),
             second=row["question"],
             choices=tuple(row["options"]),
         )

@@ -7,10 +7,14 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import overload
 
-from tasks.base import Example
+from tasks.base import Example, Splits, TaskError
 
 SCHEMA_ONLY = "Checked on its schema only."
 """Ends the description of a task whose real data no test of this project has read."""
+
+
+CUT = 2_000
+"""Validation examples at most, where they are cut from train (a tenth of it, if that is less)."""
 
 
 class Rows(Sequence[Example]):
@@ -39,3 +43,28 @@ def shuffled(numbers: Iterable[int], seed: int) -> array[int]:
     order = array("q", numbers)
     random.Random(seed).shuffle(order)
     return order
+
+
+def cut(codes: Sequence[int]) -> tuple[array[int], array[int]]:
+    """Numbers of the rows for validation and for train, by a checksum of each row.
+
+    Those of the lowest checksums validate; rows of one checksum stay on one side.
+    """
+    if not codes:
+        return array("q"), array("q")
+    most = sorted(codes)[min(CUT, max(1, len(codes) // 10)) - 1]
+    held = array("q", (number for number, code in enumerate(codes) if code <= most))
+    return held, array("q", (number for number, code in enumerate(codes) if code > most))
+
+
+def filled(splits: Splits, where: str, how: str) -> Splits:
+    """Return the splits as they are, if each has an example.
+
+    Raises:
+        TaskError: one has none; `where` begins the message, and `how` says what to do.
+    """
+    sizes = {name: len(part) for name, part in splits._asdict().items()}
+    if not all(sizes.values()):
+        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise TaskError(f"{where} leaves a split without examples ({told}): {how}")
+    return splits

@@ -31,6 +31,9 @@ def task_of(family: Family, examples: list[Example], labels: tuple[str, ...] = (
     class MadeUp(Task):
         metadata: ClassVar[TaskMetadata] = about
 
+        def pinned(self) -> str:
+            return "files:1"
+
         def splits(self, length: int, seed: int) -> Splits:
             return Splits(examples, examples[:1], examples)
 
@@ -76,6 +79,7 @@ def test_classification_becomes_a_choice_between_the_labels(tmp_path: Path) -> N
     assert [path.name for path in written] == [
         "made_up.yaml", "train.jsonl", "validation.jsonl", "test.jsonl"
     ]  # fmt: skip
+    assert yaml.safe_load(written[0].read_text())["metadata"]["revision"] == "files:1"
     task, results = lm_eval_on(tmp_path / "out")
     samples = results["samples"]["made_up"]
     assert [sample["target"] for sample in samples] == [0, 1, 0]

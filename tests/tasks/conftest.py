@@ -36,3 +36,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None) -> Pa
     monkeypatch.setenv("BENCH_LONG_HUB", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
     return tmp_path
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None) -> Path:
+    monkeypatch.setenv("LRA_DATA", str(tmp_path))
+    return tmp_path

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import Example, Splits, TaskError
-from tasks.cache import cached
+from tasks.cache import cached, kept
 
 SPLITS = Splits(
     [Example("a", "line\nbreak \u2028 é \ud800 \x00", 1), Example("b", "", 0)],
@@ -93,3 +93,24 @@ def test_a_write_that_fails_half_way_leaves_nothing(folder: Path) -> None:
     with pytest.raises(TypeError):
         cached("t", "key", lambda: Splits([Example("a", object(), 0)], [], []))  # type: ignore[arg-type]
     assert list(folder.iterdir()) == []
+
+
+def test_bytes_are_kept_and_made_again_where_they_cannot_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+
+    def make() -> bytes:
+        made.append(b"some bytes")
+        return made[-1]
+
+    for _ in range(2):
+        assert kept("t", "key", make) == b"some bytes"
+    assert len(made) == 1
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-1] + b"S")
+    assert kept("t", "key", make) == b"some bytes"
+    assert len(made) == 2
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(path))  # a file, and no folder
+    assert kept("t", "key", make) == b"some bytes"
+    assert len(made) == 3

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import Example, Splits, load_task
+from tasks import Example, Splits, Task, load_task
 from tasks.baseline import tfidf_baseline
 from tasks.card import render_card, task_card
 from tasks.template import new_task
@@ -42,7 +42,7 @@ def test_the_baseline_with_few_features_and_with_one_label() -> None:
     assert tfidf_baseline(["a", "b"], [4, 4], ["c", "d"]) == [4, 4]
 
 
-class Growing:
+class Growing(Task):
     """Stands for a task: ten words a text, of which the sixth tells the label."""
 
     from tasks import TaskMetadata
@@ -58,6 +58,7 @@ class Growing:
         citation="c",
         natural_length=10,
         lengths=(7, 8, 12),
+        min_length=7,
         balanced=True,
     )
 
@@ -80,7 +81,7 @@ class Growing:
 
 
 def test_a_card_says_how_much_of_the_length_is_needed() -> None:
-    card = task_card(Growing(), words, (7, 8, 12))  # type: ignore[arg-type]
+    card = task_card(Growing(), words, (7, 8, 12))
     assert card["examples"] == {"train": 90, "validation": 20, "test": 50}
     assert card["labels"]["test"] == {"zero": 25, "one": 25}
     assert card["tokens"]["min"] == card["tokens"]["max"] == 10
@@ -152,7 +153,7 @@ class Choice(Growing):
 
 
 def test_the_card_of_several_labels() -> None:
-    card = task_card(Several(), words, (10, 14))  # type: ignore[arg-type]
+    card = task_card(Several(), words, (10, 14))
     assert card["metric"] == "micro_f1"
     assert card["labels"]["test"] == {"zero": 25, "one": 25, "(none)": 25}
     short, whole = card["rows"]
@@ -167,7 +168,7 @@ def test_the_card_of_several_labels() -> None:
 
 def test_the_card_of_a_pair() -> None:
     # 6 + 12 words and 3 special tokens: the longer loses first, until both have half.
-    card = task_card(Pair(), words, (18, 19, 21))  # type: ignore[arg-type]
+    card = task_card(Pair(), words, (18, 19, 21))
     assert card["tokens"]["median"] == 18
     lost, kept, whole = card["rows"]
     assert [row["truncated"] for row in card["rows"]] == [1, 1, 0]
@@ -177,7 +178,7 @@ def test_the_card_of_a_pair() -> None:
 
 def test_the_card_of_a_choice() -> None:
     # 12 words, a question of one and an answer of two: 15, and 3 special tokens.
-    card = task_card(Choice(), words, (17, 18))  # type: ignore[arg-type]
+    card = task_card(Choice(), words, (17, 18))
     assert card["labels"]["test"] == {"answer 1": 17, "answer 2": 34}
     assert card["tokens"]["max"] == 15
     assert [row["truncated"] for row in card["rows"]] == [1, 0]

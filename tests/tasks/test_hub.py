@@ -181,4 +181,4 @@ def test_data_without_a_commit_is_pinned_by_its_files(hub: Path) -> None:
     write_rows(first, [ROWS["narrativeqa"](i, random.Random(1)) for i in range(3)])
     assert load_task("narrativeqa").pinned() != before
     write(hub, "race")
-    assert load_task("race").pinned() == load_task("race").metadata.revision
+    assert load_task("race").pinned().startswith("files:")

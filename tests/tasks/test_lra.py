@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import random
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,94 +22,7 @@ from tasks.newsgroups import _file
 from tasks.pixels import pixel_texts
 from tasks.release import Lines, byte_words
 from tests.tasks.hub_folder import text_row, write_rows
-
-LISTOPS = {"min": "[MIN", "max": "[MAX", "med": "[MED", "sum": "[SM"}
-TSV = "lra_release/lra_release/tsv_data"
-
-
-@pytest.fixture
-def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None) -> Path:
-    monkeypatch.setenv("LRA_DATA", str(tmp_path))
-    return tmp_path
-
-
-def _nested(text: str) -> str:
-    """An expression as the release writes it: `( ( ( [MAX 2 ) 9 ) ] )`."""
-    open_calls: list[str] = []
-    for word in text.split():
-        if word == "]":
-            done = f"( {open_calls.pop()} ] )"
-        elif word in LISTOPS:
-            open_calls.append(LISTOPS[word])
-            continue
-        else:
-            done = word
-        if not open_calls:
-            return done
-        open_calls[-1] = f"( {open_calls[-1]} {done} )"
-    raise AssertionError("not closed")
-
-
-def _listops(folder: Path, rows: int = 300) -> Path:
-    made = {}
-    base = folder / "lra_release" / "listops-1000"
-    base.mkdir(parents=True)
-    for state, part in enumerate(("train", "val", "test")):
-        draw = expressions([state], 500, 2000)
-        made[part] = [next(draw) for _ in range(rows)]
-        with (base / f"basic_{part}.tsv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t")
-            writer.writerow(["Source", "Target"])
-            writer.writerows([_nested(text), value] for text, value in made[part])
-    return base / "basic_val.tsv"
-
-
-def _papers(folder: Path) -> Path:
-    base = folder / TSV
-    base.mkdir(parents=True)
-    for part in ("train", "eval", "test"):
-        draw = random.Random(part)
-        lines = []
-        for i in range(60):
-            texts = [" ".join(f"w{draw.randrange(10**6)}" for _ in range(700)) for _ in range(2)]
-            lines.append(f'{i % 2}.0\tP{i}\tQ{i}\t{texts[0]} "quoted\t{texts[1]}\n')
-        (base / f"new_aan_pairs.{part}.tsv").write_text("".join(lines), encoding="utf-8")
-    return base / "new_aan_pairs.eval.tsv"
-
-
-def _photos(folder: Path, rows: int = 150) -> Path:
-    base = folder / "cifar-10-batches-bin"
-    base.mkdir(parents=True)
-    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-        draw = np.random.default_rng(zlib.crc32(name.encode()))
-        records = draw.integers(0, 256, (rows, RECORD), dtype=np.uint8)
-        records[:, 0] = np.arange(rows) % 10
-        (base / f"{name}.bin").write_bytes(records.tobytes())
-    return base / "data_batch_2.bin"
-
-
-def _paths(folder: Path, side: int, rows: int) -> Path:
-    base = folder / f"pathfinder{side}" / "curv_contour_length_14"
-    (base / "metadata").mkdir(parents=True)
-    draw = np.random.default_rng(side)
-    for batch in range(12):
-        lines = []
-        (base / "imgs" / str(batch)).mkdir(parents=True)
-        for i in range(rows):
-            pixels = draw.integers(0, 256, (side, side), dtype=np.uint8)
-            Image.fromarray(pixels).save(base / "imgs" / str(batch) / f"sample_{i}.png")
-            lines.append(f"imgs/{batch} sample_{i}.png {i} {(i + batch) % 2} 1.0 2 4 0.75\n")
-        (base / "metadata" / f"{batch}.npy").write_text("".join(lines), encoding="utf-8")
-    return base / "metadata" / "3.npy"
-
-
-MAKE: dict[str, Callable[[Path], Path]] = {
-    "lra_listops": _listops,
-    "lra_retrieval": _papers,
-    "lra_image": _photos,
-    "lra_pathfinder": lambda folder: _paths(folder / "lra_release", 32, 20),
-    "lra_pathx": lambda folder: _paths(folder, 128, 4),
-}
+from tests.tasks.release_folder import MAKE, listops, papers, paths, photos
 
 
 @pytest.mark.parametrize("name", MAKE)
@@ -143,7 +54,7 @@ def test_without_data_one_line_says_how_to_get_it(
 
 
 def test_an_expression_is_that_of_the_generator(release: Path) -> None:
-    _listops(release, 20)
+    listops(release, 20)
     draw = expressions([2], 500, 2000)
     wanted = [next(draw) for _ in range(20)]
     test = load_task("lra_listops").splits(2000, 0).test
@@ -153,7 +64,7 @@ def test_an_expression_is_that_of_the_generator(release: Path) -> None:
 
 
 def test_a_pair_of_papers(release: Path) -> None:
-    path = _papers(release)
+    path = papers(release)
     example = load_task("lra_retrieval").splits(8003, 0).validation[5]
     number = int(example.id.split("-")[1])
     label, *_, first, second = path.read_text(encoding="utf-8").splitlines()[number].split("\t")
@@ -200,7 +111,7 @@ def test_reviews_are_bytes(hub: Path) -> None:
 
 def test_pixels_of_the_binary_version_and_of_the_hub_are_the_same(release: Path, hub: Path) -> None:
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
-    _photos(release)
+    photos(release)
     base = release / "cifar-10-batches-bin"
     for path in sorted(base.glob("*.bin")):
         part = "test" if path.stem == "test_batch" else "train"
@@ -237,7 +148,7 @@ def test_grey_is_luma() -> None:
 
 
 def test_images_are_split_and_read_as_listed(release: Path) -> None:
-    _paths(release, 32, 20)
+    paths(release, 32, 20)
     splits = load_task("lra_pathfinder").splits(1026, 0)
     assert [len(part) for part in splits] == [192, 24, 24]
     assert len({example.id for part in splits for example in part}) == 240
