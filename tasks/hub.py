@@ -96,7 +96,7 @@ class _HubTask(Task):
             ValueError: it is not; -1 stands for a label that the publishers kept to themselves.
         """
         label = int(value)
-        if label not in range(len(self.metadata.labels)):
+        if label != float(value) or label not in range(len(self.metadata.labels)):
             raise ValueError(f"the label {value!r} is none of 0 to {len(self.metadata.labels) - 1}")
         return label
 

@@ -43,6 +43,12 @@ def _hidden_labels(path: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows), file)
 
 
+def _half_labels(path: Path) -> None:
+    rows = [{**row, "label": 0.5} for row in pq.read_table(path).to_pylist()]
+    for file in path.parent.glob("train-*"):
+        pq.write_table(pa.Table.from_pylist(rows), file)
+
+
 def _no_text(path: Path) -> None:
     rows = [{"text": None, "label": 1} for _ in range(100)]
     for file in path.parent.glob("test-*"):
@@ -75,6 +81,7 @@ def _other_order(path: Path) -> None:
         (_moved, "stanfordnlp/imdb has no plain_text/train-*.parquet, nor .jsonl"),
         (_script, "(imdb.py, a loading script, is not run)"),
         (_hidden_labels, "the label -1 is none of 0 to 1"),
+        (_half_labels, "the label 0.5 is none of 0 to 1"),
         (_no_text, "of 'test' in stanfordnlp/imdb is not what was expected"),
         (_empty, "test-0.csv is damaged or no csv file"),
         (_other_order, "numbers its labels otherwise: positive, negative"),
