@@ -37,8 +37,9 @@ class _Facts(Task):
     In the manner of BABILong: the facts stand in their order, each at a place drawn uniformly, in a
     stretch of the newsgroups task's postings (training postings for training texts, and so on; runs
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
-    length, counted as the model counts, but for at most a few tokens: neither a fact nor the
-    question is ever cut off. Postings have no full stops
+    length, counted as the model counts, but for at most a few tokens: no fact is cut off, and of
+    the question the mark at most, where a text's first word has more tokens than it would have
+    after a space (SmolLM2: one text of 200). Postings have no full stops
     here, so that the one after each fact shows where it ends. What the stories are like and why
     counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
@@ -188,7 +189,7 @@ class FactsTwo(_Facts):
     """
 
     story = stories.two_facts
-    practice = stories.one_fact
+    practice = stories.one_of_many
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
@@ -200,9 +201,8 @@ class FactsTwo(_Facts):
 class FactsGave(_Facts):
     """What did somebody give somebody? One fact tells: the one with both of them, in their order.
 
-    Who reads only the giver, or only the taker, is right half of the time. In practice one person
-    gave every thing, or took it, so that the other one's name tells: of stories alone a model
-    learned the takers and no more. The question has the words of the fact.
+    Who reads only the giver, or only the taker, is right half of the time. Practice asks it of
+    people of whom nothing else is told. The question has the words of the fact.
     """
 
     story = stories.given

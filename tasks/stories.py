@@ -77,6 +77,13 @@ def two_facts(draw: Random) -> Story:
     return Story(facts, f"where was {who} before the {then} ?", before, frozenset([before, then]))
 
 
+def one_of_many(draw: Random) -> Story:
+    """Where somebody is. Six people are in a place each: who reads one fact knows the answer."""
+    facts, places = _walks(draw, len(PLACES))
+    who = draw.choice(list(places))
+    return Story(facts, f"where is {who} ?", places[who][0], frozenset(places[who]))
+
+
 def given(draw: Random) -> Story:
     """What somebody gave somebody. Each of three people gave each of the others a thing."""
     pairs = list(permutations(draw.sample(PEOPLE, 3), 2))
@@ -85,13 +92,9 @@ def given(draw: Random) -> Story:
 
 
 def given_of_many(draw: Random) -> Story:
-    """What somebody gave somebody. Six gifts: one person gave or took them all.
-
-    So in half of the stories the other one's name tells, the taker's or the giver's.
-    """
-    one, *others = draw.sample(PEOPLE, 1 + len(GIFTS))
-    gave = draw.random() < 1 / 2
-    return _gifts(draw, [(one, other) if gave else (other, one) for other in others])
+    """What somebody gave somebody. Six people gave a thing each, to six others."""
+    people = draw.sample(PEOPLE, 2 * len(GIFTS))
+    return _gifts(draw, list(zip(people[::2], people[1::2], strict=True)))
 
 
 def count(draw: Random) -> Story:

@@ -68,10 +68,9 @@ def test_what_surrounds_the_facts_is_a_stretch_of_the_splits_own_postings() -> N
             assert len(set(rests)) == len(rests)
 
 
-def _one_sided(facts: list[str]) -> bool:
-    """Whether one person gave, or took, every thing: of three people each gives two at most."""
-    givers, takers = ({fact.split()[k] for fact in facts} for k in (0, 2))
-    return len(facts) > 3 and min(len(givers), len(takers)) == 1
+def _strangers(facts: list[str]) -> bool:
+    people = [name for fact in facts for name in fact.split()[:3:2]]
+    return len(facts) > 3 and len(set(people)) == len(people)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def _one_sided(facts: list[str]) -> bool:
     [
         ("facts_two", lambda facts, asked: "before" not in asked, 0.5),
         # Four facts or more are left of six in .5 of the texts.
-        ("facts_gave", lambda facts, asked: _one_sided(facts), 0.25),
+        ("facts_gave", lambda facts, asked: _strangers(facts), 0.25),
     ],
 )
 def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
