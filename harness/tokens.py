@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,13 +59,13 @@ def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
 def word_counter(backbone: Backbone) -> Count:
     """Return what tells how many tokens words are where they stand after another.
 
-    Raises:
-        ValueError: as `token_offsets`.
+    Few tasks ask, so the tokenizer is read at the first question, which raises as `token_offsets`.
     """
-    tokenizer = _tokenizer(backbone)
-    before = len(tokenizer.encode("a", add_special_tokens=False).ids)
+    read = cache(lambda: _tokenizer(backbone))
 
     def count(words: Sequence[str]) -> list[int]:
+        tokenizer = read()
+        before = len(tokenizer.encode("a", add_special_tokens=False).ids)
         texts = [f"a {word}" for word in words]
         encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [len(one.ids) - before for one in encoded]

@@ -12,26 +12,10 @@ from hypothesis import strategies as st
 from harness.backbones import find_backbone
 from harness.batches import encode, padded, random_batch
 from harness.tokens import load_tokenizer
-from tasks import Example, Family, TaskMetadata
+from tasks import Example
+from tests.made_up import metadata
 
 TOKENIZER = load_tokenizer(find_backbone("minilm"))
-
-
-def metadata(family: Family = "classification") -> TaskMetadata:
-    return TaskMetadata(
-        name="made_up",
-        title="made up",
-        description="made up",
-        family=family,
-        labels=() if family == "choice" else ("a", "b", "c"),
-        source="generated",
-        revision="1",
-        licence="none",
-        citation="none",
-        natural_length=10,
-        lengths=(16,),
-        balanced=True,
-    )
 
 
 def one(text: str, length: int = 16) -> Any:

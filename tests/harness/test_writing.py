@@ -24,26 +24,10 @@ from harness.positions import Positions
 from harness.resample import resampled
 from harness.runner import _outcomes
 from harness.scores import each, full_scores
-from tasks import Example, Family, TaskMetadata
+from tasks import Example
 from tests.harness.conftest import SWEEPS, TINY, bench_long
 from tests.harness.test_batches import TOKENIZER
-
-
-def metadata(family: Family, **more: Any) -> TaskMetadata:
-    return TaskMetadata(
-        name="made_up",
-        title="made up",
-        description="made up",
-        family=family,
-        source="generated",
-        revision="1",
-        licence="none",
-        citation="none",
-        natural_length=10,
-        lengths=(16,),
-        **more,
-    )
-
+from tests.made_up import metadata
 
 READ = metadata("language_modelling")
 WRITE = metadata("generation", judged_by="exact_match", answer_tokens=4)

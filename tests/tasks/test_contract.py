@@ -7,25 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import Example, Family, Splits, TaskMetadata
+from tasks import Example, Family, Splits
 from tasks.contract import fault, first_fault
-
-
-def metadata(family: Family) -> TaskMetadata:
-    return TaskMetadata(
-        name="made_up",
-        title="made up",
-        description="made up",
-        family=family,
-        labels=("a", "b", "c") if family in ("classification", "pair", "multilabel") else (),
-        source="generated",
-        revision="1",
-        licence="none",
-        citation="none",
-        natural_length=10,
-        lengths=(16,),
-    )
-
+from tests.made_up import metadata
 
 RIGHT: list[tuple[Family, Example]] = [
     ("classification", Example("x", "text", 2)),
