@@ -44,10 +44,14 @@ class _Facts(Task):
     counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
     the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
+    With `insists`, a training text asks its question once to as often as fills half of what the
+    facts leave, seldom as likely as often on a logarithmic scale, unless the question names an
+    answer: a few words at the end of many are slow to be heard. Texts that are judged ask once.
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
     practice: ClassVar[Callable[[Random], stories.Story] | None] = None
+    insists: ClassVar[bool] = False
 
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
@@ -71,10 +75,20 @@ class _Facts(Task):
         labels = {name: label for label, name in enumerate(self.metadata.labels)}
         drawn = []
         for one in self._tell(draw, part, count):
-            left = room - sum(count_of(" ".join([*one.facts, one.question]).split()))
-            hay = _stretch(draw, part, left, count_of)
-            drawn.append(Drawn(_hide(draw, hay, one), labels[one.answer]))
+            facts = sum(count_of(" ".join(one.facts).split()))
+            question = sum(count_of(one.question.split()))
+            most = (room - facts) // 2 // question
+            times = self._asks(draw, one, most) if part == "train" else 1
+            hay = _stretch(draw, part, room - facts - times * question, count_of)
+            text = " ".join([_hide(draw, hay, one.facts), *[one.question] * times])
+            drawn.append(Drawn(text, labels[one.answer]))
         return drawn
+
+    def _asks(self, draw: Random, one: stories.Story, most: int) -> int:
+        """How often a training text asks: once, or up to `most` times on a logarithmic scale."""
+        if not self.insists or not set(self.metadata.labels).isdisjoint(one.question.split()):
+            return 1
+        return int((most + 1) ** draw.random())
 
     def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
         story, practice = type(self).story, type(self).practice
@@ -84,12 +98,12 @@ class _Facts(Task):
         return [stories.easier(draw, one) for one in [kind(draw) for kind in kinds]]
 
 
-def _hide(draw: Random, hay: list[str], story: stories.Story) -> str:
-    """Scatter a story's facts over words."""
-    places = sorted(draw.randint(0, len(hay)) for _ in story.facts)
+def _hide(draw: Random, hay: list[str], facts: list[str]) -> str:
+    """Scatter facts over words."""
+    places = sorted(draw.randint(0, len(hay)) for _ in facts)
     lines = [" ".join(hay[a:b]) for a, b in zip([0, *places], [*places, len(hay)], strict=True)]
-    mixed = [lines[0], *(x for pair in zip(story.facts, lines[1:], strict=True) for x in pair)]
-    return " ".join([*filter(None, mixed), story.question])
+    mixed = [lines[0], *(x for pair in zip(facts, lines[1:], strict=True) for x in pair)]
+    return " ".join(filter(None, mixed))
 
 
 def _stretch(draw: Random, part: str, room: int, count_of: Count) -> list[str]:
@@ -190,11 +204,12 @@ class FactsTwo(_Facts):
 
     story = stories.two_facts
     practice = stories.one_of_many
+    insists = True
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
         stories.PLACES,
-        generator=5,
+        generator=6,
     )
 
 
@@ -207,11 +222,12 @@ class FactsGave(_Facts):
 
     story = stories.given
     practice = stories.given_of_many
+    insists = True
     metadata = _metadata(
         "facts_gave",
         "A fact hidden in real text: what did she give him?",
         stories.GIFTS,
-        generator=2,
+        generator=3,
     )
 
 

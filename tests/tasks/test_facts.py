@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 from collections.abc import Callable
@@ -21,17 +22,18 @@ from .tokens import lengths, tokenizer
 NAMES = ["facts_one", "facts_two", "facts_gave", "facts_count"]
 
 QUESTION = re.compile(
-    r"(?:where is \w+|where was \w+ before the \w+|\w+ gave \w+ what"
-    r"|how many things does \w+ have) \?$"
+    r"((?:where is \w+|where was \w+ before the \w+|\w+ gave \w+ what"
+    r"|how many things does \w+ have) \?)((?: \1)*)$"
 )
+"""A question, and the same again."""
 
 
 def apart(text: str) -> tuple[list[str], str, str]:
     """(facts, question, the rest) of a text."""
     found = QUESTION.search(text)
     assert found
-    question = found[0]
-    body = text[: -len(question)]
+    question = found[1]
+    body = text[: found.start()]
     facts = [found[0] for found in FACT.finditer(body)]
     return facts, question, " ".join(FACT.sub(" ", body).split())
 
@@ -89,6 +91,43 @@ def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
         found = [sign(facts, question.split()) for facts, question, _ in told]
         expected = share if part == "train" else 0
         assert sum(found) / len(found) == pytest.approx(expected, abs=0.05)
+
+
+def _asked(text: str) -> int:
+    found = QUESTION.search(text)
+    assert found
+    return 1 + found[2].count("?")
+
+
+@pytest.mark.parametrize(("name", "share"), [("facts_two", 0.5), ("facts_gave", 1)])
+@pytest.mark.parametrize("length", [128, 1024])
+def test_training_texts_ask_again_what_names_no_answer(
+    name: str, share: float, length: int
+) -> None:
+    task = load_task(name)
+    splits = task.splits(length, 0)
+    for judged in (splits.validation, splits.test):
+        assert {_asked(example.text) for example in judged[:500]} == {1}
+    often, expected = [], []
+    for example in splits.train[:1500]:
+        facts, question, _ = apart(example.text)
+        if not set(question.split()).isdisjoint(task.metadata.labels):
+            assert _asked(example.text) == 1
+            continue
+        left = length - 2 - sum(wordpiece.counts(" ".join(facts).split()))
+        most = left // 2 // sum(wordpiece.counts(question.split()))
+        assert _asked(example.text) <= most
+        # On a logarithmic scale half of the numbers lie below the root.
+        root = math.ceil(math.sqrt(most + 1))
+        often.append(_asked(example.text) >= root)
+        expected.append(1 - math.log(root) / math.log(most + 1))
+    assert len(often) == pytest.approx(1500 * share, abs=80)
+    assert sum(often) == pytest.approx(sum(expected), abs=80)
+
+
+@pytest.mark.parametrize("name", ["facts_one", "facts_count"])
+def test_other_training_texts_ask_once(name: str) -> None:
+    assert {_asked(example.text) for example in load_task(name).splits(256, 0).train[:500]} == {1}
 
 
 def test_no_run_of_words_stands_in_two_splits() -> None:
@@ -172,8 +211,10 @@ def test_the_same_everywhere() -> None:
     digests = []
     for name in NAMES:
         task = load_task(name)
-        generator = {"facts_two": 5, "facts_gave": 2, "facts_count": 5}.get(name, 4)
+        generator = {"facts_two": 6, "facts_gave": 3, "facts_count": 5}.get(name, 4)
         assert task.metadata.revision.startswith(f"generator:{generator},")
-        text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:30])
+        splits = task.splits(512, 0)
+        told = [*splits.test[:30], *splits.train[:30]]
+        text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
-    assert digests == ["0fd9b55e", "7274f27c", "8dfe62a4", "f7e07eca"]
+    assert digests == ["6433fd5c", "1e761fbc", "81e42f45", "1d0d5af4"]
