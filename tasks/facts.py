@@ -208,8 +208,8 @@ class FactsTwo(_Facts):
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
-        stories.PLACES,
-        generator=6,
+        stories.SIGHTS,
+        generator=7,
     )
 
 
