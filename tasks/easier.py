@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from tasks.lazy import Drawn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,3 +36,36 @@ def parts_with(
     lots[np.arange(len(number)), asked] = -1
     ranks = lots.argsort(axis=1).argsort(axis=1)
     return ranks < number[:, None]
+
+
+def retold(
+    random: Generator,
+    count: int,
+    draw: Callable[[Generator, int, int], Sequence[Drawn]],
+    room: int,
+    least: int,
+) -> list[Drawn]:
+    """Draw `count` texts of `room` words, each a short text told once to as often as fills it.
+
+    `draw(random, count, words)` makes texts of at most so many words, `least` or more. Each number
+    of times is as likely on a logarithmic scale; what is left is filled with the text's beginning.
+
+    To attention that weighs a text's words, and to a mean over them, a text told several times is
+    the short text: so a model learns from some texts of any length as it does from short ones, and
+    from the others what it has to do in long ones (`docs/learned.md`). A note stays that of the
+    text told once.
+    """
+    import numpy as np
+
+    most = room // least
+    if most < 2:
+        return list(draw(random, count, room))
+    times = log_uniform(random, 1, most, count)
+    order = np.argsort(times, kind="stable")
+    made: list[Drawn] = []
+    for often, number in zip(*np.unique(times, return_counts=True), strict=True):
+        for one in draw(random, int(number), room // int(often)):
+            words = one.text.split()
+            rest = words[: room - int(often) * len(words)]
+            made.append(one._replace(text=" ".join(rest + words * int(often))))
+    return [made[place] for place in order.argsort()]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from itertools import accumulate
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks import stories
 from tasks.base import Count, Example, Splits, Task, TaskMetadata
-from tasks.cache import cached
 from tasks.card import SPECIAL
+from tasks.haystack import postings, stretch
 from tasks.lazy import Drawn, generated
 from tasks.newsgroups import Newsgroups
 from tasks.wordpiece import counts
@@ -21,14 +18,8 @@ from tasks.wordpiece import counts
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-RUN = 8
-"""Words in a row that no two splits' postings may share."""
-
 PRACTICE = 1 / 2
 """The share of a task's training texts that are practice, if it has any."""
-
-_RULES = "1"
-"""Raised when what is kept of the postings, or what is made of it, changes."""
 
 
 class _Facts(Task):
@@ -44,9 +35,11 @@ class _Facts(Task):
     counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
     the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
-    With `insists`, a training text asks its question once to as often as fills half of what the
-    facts leave, seldom as likely as often on a logarithmic scale, unless the question names an
-    answer: a few words at the end of many are slow to be heard. Texts that are judged ask once.
+    A training text is a shorter one told once to as often as fits, after words that fill what is
+    left (why: `tasks.easier.retold`). With `insists`, it also asks its question once to as often
+    as fills half of what the facts leave, unless the question names an answer: a few words at the
+    end of many are slow to be heard. Seldom is as likely as often, on a logarithmic scale. Texts
+    that are judged tell once, and ask once.
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
@@ -57,7 +50,7 @@ class _Facts(Task):
         """Check and prepare the postings, and find the vocabulary."""
         Newsgroups().prepare()
         counts(["word"])
-        _postings()
+        postings()
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less a few; the seed draws the training texts."""
@@ -73,22 +66,28 @@ class _Facts(Task):
         count_of = self.count or counts
         draw = Random(int(random.integers(2**62)))
         labels = {name: label for label, name in enumerate(self.metadata.labels)}
+        most = room // (self.metadata.min_length - SPECIAL) if part == "train" else 1
         drawn = []
         for one in self._tell(draw, part, count):
-            facts = sum(count_of(" ".join(one.facts).split()))
-            question = sum(count_of(one.question.split()))
-            most = (room - facts) // 2 // question
-            times = self._asks(draw, one, most) if part == "train" else 1
-            hay = _stretch(draw, part, room - facts - times * question, count_of)
-            text = " ".join([_hide(draw, hay, one.facts), *[one.question] * times])
+            told = _times(draw, most)
+            text = self._write(draw, part, one, room // told, count_of)
+            if told > 1:
+                rest = room - told * sum(count_of(text.split()))
+                text = " ".join([*stretch(draw, part, rest, count_of), *[text] * told])
             drawn.append(Drawn(text, labels[one.answer]))
         return drawn
 
-    def _asks(self, draw: Random, one: stories.Story, most: int) -> int:
-        """How often a training text asks: once, or up to `most` times on a logarithmic scale."""
-        if not self.insists or not set(self.metadata.labels).isdisjoint(one.question.split()):
-            return 1
-        return int((most + 1) ** draw.random())
+    def _write(
+        self, draw: Random, part: str, one: stories.Story, room: int, count_of: Count
+    ) -> str:
+        """Hide a story's facts in so many tokens of postings, its question included."""
+        facts = sum(count_of(" ".join(one.facts).split()))
+        question = sum(count_of(one.question.split()))
+        names_one = not set(self.metadata.labels).isdisjoint(one.question.split())
+        again = part == "train" and self.insists and not names_one
+        asked = _times(draw, (room - facts) // 2 // question if again else 1)
+        hay = stretch(draw, part, room - facts - asked * question, count_of)
+        return " ".join([_hide(draw, hay, one.facts), *[one.question] * asked])
 
     def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
         story, practice = type(self).story, type(self).practice
@@ -96,6 +95,11 @@ class _Facts(Task):
             return [story(draw) for _ in range(count)]
         kinds = [practice if practice and draw.random() < PRACTICE else story for _ in range(count)]
         return [stories.easier(draw, one) for one in [kind(draw) for kind in kinds]]
+
+
+def _times(draw: Random, most: int) -> int:
+    """Draw a number from 1 to `most`, on a logarithmic scale."""
+    return int((most + 1) ** draw.random()) if most > 1 else 1
 
 
 def _hide(draw: Random, hay: list[str], facts: list[str]) -> str:
@@ -106,63 +110,7 @@ def _hide(draw: Random, hay: list[str], facts: list[str]) -> str:
     return " ".join(filter(None, mixed))
 
 
-def _stretch(draw: Random, part: str, room: int, count_of: Count) -> list[str]:
-    """Words of a split's postings that follow each other and fill so many tokens."""
-    words = _words(part)
-    ends = _ends(part, count_of)
-    first = draw.randrange(len(words))
-    # Tokens are counted round the end of the last posting, for the longest of texts even twice.
-    goal = (ends[first - 1] if first else 0) + room
-    rounds, rest = divmod(goal, ends[-1])
-    stop = rounds * len(words) + bisect_right(ends, rest)
-    return [words[place % len(words)] for place in range(first, stop)]
-
-
-@lru_cache(maxsize=3)
-def _words(part: str) -> list[str]:
-    """The words of a split's postings."""
-    return [word for example in getattr(_postings(), part) for word in example.text.split()]
-
-
-@lru_cache(maxsize=3)
-def _ends(part: str, count_of: Count) -> array[int]:
-    """The tokens up to each word of a split's postings, itself included."""
-    words = _words(part)
-    different = list(dict.fromkeys(words))
-    known = dict(zip(different, count_of(different), strict=True))
-    return array("l", accumulate(map(known.__getitem__, words)))
-
-
-def _postings() -> Splits:
-    return cached("facts", f"{Newsgroups.metadata.revision} {_RULES}", _build)
-
-
-def _build() -> Splits:
-    """The newsgroups' postings less every run of words that stands in another split as well."""
-    splits = Newsgroups().splits(Newsgroups.metadata.natural_length, 0)
-    seen: set[str] = set()
-    kept: dict[str, list[Example]] = {}
-    for part in ("test", "validation", "train"):
-        examples = sorted(getattr(splits, part))
-        kept[part] = [e._replace(text=_without(e.text.split(), seen)) for e in examples]
-        for example in examples:
-            seen.update(_runs(example.text.split()))
-    return Splits(**kept)
-
-
-def _runs(words: list[str]) -> list[str]:
-    return [" ".join(words[k : k + RUN]) for k in range(len(words) - RUN + 1)]
-
-
-def _without(words: list[str], seen: set[str]) -> str:
-    keep = [True] * len(words)
-    for place, run in enumerate(_runs(words)):
-        if run in seen:
-            keep[place : place + RUN] = [False] * RUN
-    return " ".join(word for word, kept in zip(words, keep, strict=True) if kept)
-
-
-def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int = 4) -> TaskMetadata:
+def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) -> TaskMetadata:
     return TaskMetadata(
         name=name,
         title=title,
@@ -191,7 +139,13 @@ class FactsOne(_Facts):
     """
 
     story = stories.one_fact
-    metadata = _metadata("facts_one", "One fact hidden in real text: where is she?", stories.PLACES)
+    insists = True
+    metadata = _metadata(
+        "facts_one",
+        "One fact hidden in real text: where is she?",
+        stories.PLACES,
+        generator=5,
+    )
 
 
 class FactsTwo(_Facts):
@@ -208,8 +162,8 @@ class FactsTwo(_Facts):
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
-        stories.SIGHTS,
-        generator=7,
+        stories.PLACES,
+        generator=8,
     )
 
 
@@ -227,7 +181,7 @@ class FactsGave(_Facts):
         "facts_gave",
         "A fact hidden in real text: what did she give him?",
         stories.GIFTS,
-        generator=3,
+        generator=4,
     )
 
 
@@ -244,5 +198,5 @@ class FactsCount(_Facts):
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
-        generator=5,
+        generator=6,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
-from tasks.easier import parts_with
+from tasks.easier import parts_with, retold
 from tasks.lazy import Drawn, generated
 from tasks.words import COLOURS, FILLER, NOUNS, join
 
@@ -28,8 +28,9 @@ class Needle(Task):
     does not depend on it: the place of the needle is uniform. An example's id ends in `@` and that
     place, in percent of the text.
 
-    A training text has one to eight of the statements, fillers in the place of the others: with
-    eight in each, a model stays at chance for long (`docs/learned.md`).
+    A training text has one to eight of the statements, fillers in the place of the others, and is a
+    shorter text told once to as often as fits: with eight in each, or 512 tokens told once, a model
+    stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -41,7 +42,7 @@ class Needle(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:2",
+        revision="generator:3",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after the key-value needles of Hsieh et al., RULER: What's the Real Context Size of "
@@ -55,8 +56,9 @@ class Needle(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of exactly `length` tokens; the seed draws the training texts."""
-
-        draw, train = (partial(texts, room=length - SPECIAL, fewest=k) for k in (len(COLOURS), 1))
+        room, least = length - SPECIAL, self.metadata.min_length - SPECIAL
+        draw = partial(texts, room=room, fewest=len(COLOURS))
+        train = partial(retold, draw=partial(texts, fewest=1), room=room, least=least)
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
-from tasks.easier import log_uniform, parts_with
+from tasks.easier import log_uniform, parts_with, retold
 from tasks.lazy import Drawn, generated
 from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS, join
 
@@ -33,8 +33,9 @@ class Recall(Task):
     tells nothing. An example's id ends in `@` and the place of the pair, in percent of the text.
 
     A training text has one pair to all of them, small numbers as likely as large ones on a
-    logarithmic scale, and words drawn at random in the place of the others: with all pairs in each
-    text, or in 256 tokens without full stops, a model stays at chance for long (`docs/learned.md`).
+    logarithmic scale, and words drawn at random in the place of the others, and it is a shorter
+    text told once to as often as fits: with all pairs in each text, or in 256 tokens without full
+    stops, a model stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -46,7 +47,7 @@ class Recall(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:3",
+        revision="generator:4",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "
@@ -60,19 +61,21 @@ class Recall(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        pairs = min(KEYS, (length - SPECIAL - 3) // 4)
-
-        draw, train = (partial(texts, pairs=pairs, fewest=k) for k in (pairs, 1))
+        room = 4 * _pairs(length - SPECIAL) + 3
+        least = self.metadata.min_length - SPECIAL
+        train = partial(retold, draw=partial(texts, easier=True), room=room, least=least)
+        draw = partial(texts, room=room)
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, pairs: int, fewest: int) -> list[Drawn]:
-    """Draw `count` texts with room for so many pairs (8 or more), the labels as even as can be.
+def texts(random: Generator, count: int, room: int, easier: bool = False) -> list[Drawn]:
+    """Draw `count` texts of at most `room` words (35 or more), the labels as even as can be.
 
-    Each has `fewest` of them or more.
+    Each is all pairs that fit; with `easier`, one to all of them.
     """
     import numpy as np
 
+    pairs = _pairs(room)
     kinds, nouns, colours = len(COLOURS), len(ADJECTIVES), len(ADJECTIVES) + len(NOUNS)
     keys = np.stack([random.choice(KEYS, pairs, replace=False) for _ in range(count)])
     values = random.integers(0, kinds, (count, pairs))
@@ -87,10 +90,17 @@ def texts(random: Generator, count: int, pairs: int, fewest: int) -> list[Drawn]
     said = np.stack(pair, axis=2)
     question = said[np.arange(count), asked, :3]
     question[:, 2] = _WORDS.index("?")
-    some = parts_with(random, log_uniform(random, fewest, pairs, count), asked, pairs)
+    some = parts_with(
+        random, log_uniform(random, 1 if easier else pairs, pairs, count), asked, pairs
+    )
     fillers = random.integers(_WORDS.index(FILLER[0]), len(_WORDS), said.shape)
     said = np.where(some[..., None], said, fillers)
     words = np.concatenate([said.reshape(count, -1), question], axis=1)
     place = 100 * asked // pairs
     written = zip(join(_WORDS, words), label.tolist(), place.tolist(), strict=True)
     return [Drawn(text, own, f"@{percent}") for text, own, percent in written]
+
+
+def _pairs(room: int) -> int:
+    """Pairs that fit into so many words, a key and its mark after them."""
+    return min(KEYS, (room - 3) // 4)

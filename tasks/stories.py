@@ -34,9 +34,9 @@ THINGS = tuple(_THINGS.split())
 
 GIFTS = ("apple", "book", "football", "hat", "key", "milk")
 NUMBERS = ("none", "one", "two", "three")
-PLACES = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
-SIGHTS = ("airport", "beach", "castle", "circus", "farm", "museum")
-"""Places less alike than the rooms of a house, and seldom named in postings."""
+PLACES = ("airport", "beach", "castle", "circus", "farm", "museum")
+"""Less alike than the rooms of a house, and seldom named in postings."""
+ROOMS = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 
 
 class Story(NamedTuple):
@@ -72,7 +72,7 @@ def one_fact(draw: Random) -> Story:
 
 def two_facts(draw: Random) -> Story:
     """Where somebody was before he went to a place. Two people go to three places each."""
-    facts, places = _walks(draw, 2, SIGHTS)
+    facts, places = _walks(draw, 2)
     who = draw.choice(list(places))
     k = draw.randrange(2)
     before, then = places[who][k : k + 2]
@@ -81,7 +81,7 @@ def two_facts(draw: Random) -> Story:
 
 def one_of_many(draw: Random) -> Story:
     """Where somebody is. Six people are in a place each: who reads one fact knows the answer."""
-    facts, places = _walks(draw, len(SIGHTS), SIGHTS)
+    facts, places = _walks(draw, len(PLACES))
     who = draw.choice(list(places))
     return Story(facts, f"where is {who} ?", places[who][0], frozenset(places[who]))
 
@@ -106,7 +106,7 @@ def count(draw: Random) -> Story:
     facts for each thing he took, whatever the answer.
     """
     who, *others = draw.sample(PEOPLE, 3)
-    things, places = draw.sample(THINGS, 6), draw.sample(PLACES, 3)
+    things, places = draw.sample(THINGS, 6), draw.sample(ROOMS, 3)
     owners = [who] * 3 + draw.choices(others, k=3)
     left = draw.randrange(4)
     # He keeps so many of his, which are the first three; the others drop as many of theirs.
@@ -132,11 +132,9 @@ def _gifts(draw: Random, pairs: list[tuple[str, str]]) -> Story:
     return Story(facts, f"{giver} gave {taker} what ?", gifts[asked], needed)
 
 
-def _walks(
-    draw: Random, people: int = 3, among: tuple[str, ...] = PLACES
-) -> tuple[list[str], dict[str, list[str]]]:
+def _walks(draw: Random, people: int = 3) -> tuple[list[str], dict[str, list[str]]]:
     """What some people did, and the places that each of them went to, as many as the others."""
-    names, places = draw.sample(PEOPLE, people), draw.sample(among, len(among))
+    names, places = draw.sample(PEOPLE, people), draw.sample(PLACES, len(PLACES))
     went = {who: places[k :: len(names)] for k, who in enumerate(names)}
     acts = [(who, [f"went to the {place} ." for place in own]) for who, own in went.items()]
     return _in_turns(draw, acts), went

@@ -17,6 +17,7 @@ from tasks.conformance import violations
 from tasks.needle import texts
 from tasks.words import COLOURS, FILLER, NOUNS
 
+from .tellings import tellings
 from .tokens import lengths, tokenizer
 
 ANY = "|".join(COLOURS)
@@ -45,7 +46,19 @@ def test_every_answer_is_in_the_text(room: int, seed: int, fewest: int) -> None:
 
 @pytest.mark.parametrize("length", [64, 777])
 def test_the_length_asked_for_is_the_length_given(length: int) -> None:
-    assert lengths(e.text for e in load_task("needle").splits(length, 0).test[:200]) == {length}
+    splits = load_task("needle").splits(length, 0)
+    for part in (splits.train, splits.test):
+        assert lengths(e.text for e in part[:200]) == {length}
+
+
+def test_training_texts_are_short_ones_told_once_to_as_often_as_fits() -> None:
+    splits = load_task("needle").splits(512, 0)
+    assert {tellings(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
+    told = [tellings(e.text) for e in splits.train[:2000]]
+    assert {times for times, _ in told} == set(range(1, 510 // 62 + 1))
+    for (times, one), example in zip(told, splits.train[:2000], strict=True):
+        assert len(one.split()) == 510 // times
+        assert answer(one)[0] == COLOURS[example.label]
 
 
 def test_every_word_is_one_token() -> None:
@@ -64,8 +77,9 @@ def test_every_word_is_one_token() -> None:
 def test_texts_to_learn_from_have_one_statement_to_eight_and_the_others_eight() -> None:
     from scipy.stats import chisquare
 
-    splits = load_task("needle").splits(128, 0)
-    numbers = Counter(len(re.findall(rf" is ({ANY}) ", e.text)) for e in splits.train[:4000])
+    splits = load_task("needle").splits(256, 0)
+    told = [tellings(e.text)[1] for e in splits.train[:4000]]
+    numbers = Counter(len(re.findall(rf" is ({ANY}) ", text)) for text in told)
     assert set(numbers) == set(range(1, 9))
     assert chisquare(list(numbers.values())).pvalue > 0.01
     for part in (splits.validation, splits.test):
@@ -107,12 +121,16 @@ def test_seeds() -> None:
     one, same, two = (load_task("needle").splits(256, seed) for seed in (3, 3, 4))
     assert one.train[:50] == same.train[:50] != two.train[:50]
     assert one.test[:50] == two.test[:50]
-    assert Counter(e.label for e in one.train[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
+    assert Counter(e.label for e in one.test[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
+    # Told once, twice, three times or four times: as even as can be among each.
+    assert set(Counter(e.label for e in one.train[:500]).values()) <= set(range(59, 67))
 
 
 def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("needle")
-    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:2"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "e8abf7c463308df5"
+    splits = task.splits(512, 0)
+    told = [*splits.test[:50], *splits.train[:50]]
+    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
+    assert task.metadata.revision == "generator:3"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "e37e39bfeee3eabd"

@@ -17,6 +17,7 @@ from tasks.conformance import violations
 from tasks.recall import KEYS, texts
 from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS
 
+from .tellings import tellings
 from .tokens import lengths
 
 
@@ -40,14 +41,14 @@ def look_up(text: str) -> tuple[int, int, int]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(8, 400), st.data(), st.integers(0, 10**9))
-def test_every_answer_is_that_of_a_dictionary(pairs: int, data: st.DataObject, seed: int) -> None:
-    fewest = data.draw(st.integers(1, pairs))
-    for text, label, note in texts(default_rng(seed), 8, pairs, fewest):
+@given(st.integers(35, 1600), st.booleans(), st.integers(0, 10**9))
+def test_every_answer_is_that_of_a_dictionary(room: int, easier: bool, seed: int) -> None:
+    pairs = (room - 3) // 4
+    for text, label, note in texts(default_rng(seed), 8, room, easier):
         found, place, count = look_up(text)
         assert found == label
         assert note == f"@{100 * place // pairs}"
-        assert fewest <= count <= pairs
+        assert (1 if easier else pairs) <= count <= pairs
         assert len(text.split()) == 4 * pairs + 3
 
 
@@ -55,11 +56,26 @@ def test_texts_to_learn_from_have_few_pairs_as_often_as_many_and_the_others_all(
     from scipy.stats import kstest
 
     splits = load_task("recall").splits(1024, 0)
-    pairs = [look_up(example.text)[2] for example in splits.train[:2000]]
+    pairs = [look_up(text)[2] for text, _, _ in texts(default_rng(0), 6000, 1022, easier=True)]
     assert {1, 2, 3, 254} <= set(pairs)
     assert kstest(pairs, lambda n: np.log(n + 1) / np.log(255)).statistic < 0.17  # one: .12
     for part in (splits.validation, splits.test):
         assert {look_up(example.text)[2] for example in part[:100]} == {254}
+
+
+def test_training_texts_are_short_ones_told_once_to_as_often_as_fits() -> None:
+    splits = load_task("recall").splits(512, 0)
+    assert {tellings(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
+    told = [tellings(e.text) for e in splits.train[:2000]]
+    assert {times for times, _ in told} == set(range(1, 510 // 62 + 1))
+    few = 0
+    for (times, one), example in zip(told, splits.train[:2000], strict=True):
+        assert 507 // times - 4 < len(one.split()) <= 507 // times
+        label, _, pairs = look_up(one)
+        assert label == example.label
+        few += pairs < len(one.split()) // 4
+    assert few > 1000
+    assert lengths(e.text for e in splits.train[:200]) == {509}
 
 
 def test_pairs_are_as_many_as_fit() -> None:
@@ -69,7 +85,7 @@ def test_pairs_are_as_many_as_fit() -> None:
     assert lengths(e.text for e in task.splits(64, 0).test[:100]) == {61}
     assert lengths(e.text for e in task.splits(509, 0).test[:100]) == {509}
     assert len(ADJECTIVES) * len(NOUNS) == KEYS == len({*ADJECTIVES}) * len({*NOUNS})
-    assert look_up(texts(default_rng(0), 1, KEYS, KEYS)[0].text)[2] == KEYS
+    assert look_up(texts(default_rng(0), 1, 4 * KEYS + 9)[0].text)[2] == KEYS
 
 
 def test_what_is_asked_for_lies_anywhere_and_counts_do_not_tell_it() -> None:
@@ -77,8 +93,9 @@ def test_what_is_asked_for_lies_anywhere_and_counts_do_not_tell_it() -> None:
 
     splits = load_task("recall").splits(256, 0)
     examples = [*splits.validation, *splits.test]
-    for part in (examples, splits.train[:4000]):
-        places = [int(example.id.partition("@")[2]) / 100 for example in part]
+    easier = texts(default_rng(0), 4000, 254, easier=True)
+    for notes in ([example.id for example in examples], [drawn.note for drawn in easier]):
+        places = [int(note.partition("@")[2]) / 100 for note in notes]
         assert kstest(places, "uniform").statistic < 0.04
     # The label's colour is among the most frequent ones as often as any other colour.
     most, expected = 0, 0.0
@@ -94,7 +111,7 @@ def test_few_pairs_are_in_no_order_and_any_of_them_is_asked_for() -> None:
     from scipy.stats import chi2_contingency
 
     table = [[0] * 9 for _ in COLOURS]
-    for text, label, _ in texts(default_rng(1), 4000, 9, 9):
+    for text, label, _ in texts(default_rng(1), 4000, 39):
         table[label][look_up(text)[1]] += 1
     assert chi2_contingency(table).pvalue > 0.001
 
@@ -117,12 +134,16 @@ def test_seeds() -> None:
     one, same, two = (load_task("recall").splits(256, seed) for seed in (3, 3, 4))
     assert one.train[:50] == same.train[:50] != two.train[:50]
     assert one.test[:50] == two.test[:50]
-    assert Counter(e.label for e in one.train[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
+    assert Counter(e.label for e in one.test[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
+    # Told once, twice, three times or four times: as even as can be among each.
+    assert set(Counter(e.label for e in one.train[:500]).values()) <= set(range(59, 67))
 
 
 def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("recall")
-    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in task.splits(512, 0).test[:50])
-    assert task.metadata.revision == "generator:3"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "7903fa19209d4eef"
+    splits = task.splits(512, 0)
+    told = [*splits.test[:50], *splits.train[:50]]
+    text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
+    assert task.metadata.revision == "generator:4"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "2ddcf45a0f7ad2c2"

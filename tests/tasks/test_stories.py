@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import stories
-from tasks.stories import GIFTS, PEOPLE, PLACES, SIGHTS, THINGS, Story
+from tasks.stories import GIFTS, PEOPLE, PLACES, ROOMS, THINGS, Story
 
 KINDS = [
     stories.one_fact,
@@ -40,7 +40,7 @@ def answer(facts: Iterable[str], question: str) -> str:
         assert found, fact
         who, to, taken, left, receiver, gift = found.groups()
         if to:
-            assert to in (*PLACES, *SIGHTS)
+            assert to in (*PLACES, *ROOMS)
             places.setdefault(who, []).append(to)
         elif gift:
             assert gift in GIFTS
@@ -121,7 +121,7 @@ def test_answers_are_as_likely_and_words_do_not_tell_them(kind: Callable[[Random
             took = Counter(fact.split()[0] for fact in story.facts if " took " in fact)
             assert all(words[who] == 2 * things for who, things in took.items())
         else:
-            (named_once,) = [them for them in (GIFTS, PLACES, SIGHTS) if story.answer in them]
+            (named_once,) = [them for them in (GIFTS, PLACES, ROOMS) if story.answer in them]
             assert [words[one] for one in named_once] == [1] * 6
         if kind is stories.given:
             assert [n for word, n in words.items() if word in PEOPLE] == [4] * 3
@@ -222,8 +222,8 @@ def test_gifts_and_givers_stand_in_any_order() -> None:
 def test_people_and_things_are_many_and_apart() -> None:
     assert len(set(PEOPLE)) == len(PEOPLE) > 100
     assert len(set(THINGS)) == len(THINGS) > 70
-    assert {*THINGS, *GIFTS}.isdisjoint({*PEOPLE, *PLACES, *SIGHTS})
-    assert len({*PEOPLE, *PLACES, *SIGHTS}) == len(PEOPLE) + len(PLACES) + len(SIGHTS)
+    assert {*THINGS, *GIFTS}.isdisjoint({*PEOPLE, *PLACES, *ROOMS})
+    assert len({*PEOPLE, *PLACES, *ROOMS}) == len(PEOPLE) + len(PLACES) + len(ROOMS)
     seen = Counter(story.facts[0].split()[0] for story in many(stories.count))
     assert set(seen) == set(PEOPLE)
 
