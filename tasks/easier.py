@@ -41,14 +41,15 @@ def parts_with(
 def retold(
     random: Generator,
     count: int,
-    draw: Callable[[Generator, int, int], Sequence[Drawn]],
+    draw: Callable[[Generator, int, int, int], Sequence[Drawn]],
     room: int,
     least: int,
 ) -> list[Drawn]:
     """Draw `count` texts of `room` words, each a short text told once to as often as fills it.
 
-    `draw(random, count, words)` makes texts of at most so many words, `least` or more. Each number
-    of times is as likely on a logarithmic scale; what is left is filled with the text's beginning.
+    `draw(random, count, words, first)` makes texts of at most so many words, `least` or more; their
+    labels go on evenly after the `first` that were drawn before. Each number of times is as likely
+    on a logarithmic scale; what is left is filled with the text's beginning.
 
     To attention that weighs a text's words, and to a mean over them, a text told several times is
     the short text: so a model learns from some texts of any length as it does from short ones, and
@@ -59,12 +60,12 @@ def retold(
 
     most = room // least
     if most < 2:
-        return list(draw(random, count, room))
+        return list(draw(random, count, room, 0))
     times = log_uniform(random, 1, most, count)
     order = np.argsort(times, kind="stable")
     made: list[Drawn] = []
     for often, number in zip(*np.unique(times, return_counts=True), strict=True):
-        for one in draw(random, int(number), room // int(often)):
+        for one in draw(random, int(number), room // int(often), len(made)):
             words = one.text.split()
             rest = words[: room - int(often) * len(words)]
             made.append(one._replace(text=" ".join(rest + words * int(often))))

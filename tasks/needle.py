@@ -62,8 +62,8 @@ class Needle(Task):
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int, fewest: int) -> list[Drawn]:
-    """Draw `count` texts of `room` words, the labels as even as they can be.
+def texts(random: Generator, count: int, room: int, first: int = 0, *, fewest: int) -> list[Drawn]:
+    """Draw `count` texts of `room` words, the labels as even as they can be after `first` others.
 
     Each has `fewest` to eight statements, each number as likely.
     """
@@ -76,7 +76,7 @@ def texts(random: Generator, count: int, room: int, fewest: int) -> list[Drawn]:
     nouns = np.tile(codes(" ".join(NOUNS)), (count, 1))
     things = random.permuted(nouns, axis=1)[:, :kinds]
     colours = random.permuted(np.tile(codes(" ".join(COLOURS)), (count, 1)), axis=1)
-    label = random.permutation(row % kinds)
+    label = random.permutation((first + row) % kinds)
     asked = (colours == label[:, None] + _WORDS.index(COLOURS[0])).argmax(axis=1)
     said = np.tile(codes("the ? is ? ."), (count, kinds, 1))
     said[..., 1], said[..., 3] = things, colours

@@ -68,10 +68,13 @@ class Recall(Task):
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int, easier: bool = False) -> list[Drawn]:
+def texts(
+    random: Generator, count: int, room: int, first: int = 0, *, easier: bool = False
+) -> list[Drawn]:
     """Draw `count` texts of at most `room` words (35 or more), the labels as even as can be.
 
-    Each is all pairs that fit; with `easier`, one to all of them.
+    They go on after those of `first` others. Each is all pairs that fit; with `easier`, one to all
+    of them.
     """
     import numpy as np
 
@@ -81,7 +84,7 @@ def texts(random: Generator, count: int, room: int, easier: bool = False) -> lis
     values = random.integers(0, kinds, (count, pairs))
     values[:, :kinds] = np.arange(kinds)
     values = random.permuted(values, axis=1)
-    label = random.permutation(np.arange(count) % kinds)
+    label = random.permutation((first + np.arange(count)) % kinds)
     # Of the pairs that have the label as their value, each is as likely to be asked for.
     lots = np.where(values == label[:, None], random.random((count, pairs)), -1)
     asked = lots.argmax(axis=1)

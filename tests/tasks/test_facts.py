@@ -138,7 +138,7 @@ def test_training_texts_ask_again_what_names_no_answer(
     for judged in (splits.validation, splits.test):
         assert {_asked(example.text) for example in judged[:500]} == {1}
     often, expected = [], []
-    for example in splits.train[:1000]:
+    for example in splits.train[:1500]:
         facts, question, _ = apart(example.text)
         if not set(question.split()).isdisjoint(task.metadata.labels):
             assert _asked(example.text) == 1
@@ -151,8 +151,8 @@ def test_training_texts_ask_again_what_names_no_answer(
         root = math.ceil(math.sqrt(most + 1))
         often.append(_asked(example.text) >= root)
         expected.append(1 - math.log(root) / math.log(most + 1))
-    assert len(often) == pytest.approx(1000 * share, abs=65)
-    assert sum(often) == pytest.approx(sum(expected), abs=65)
+    assert len(often) == pytest.approx(1500 * share, abs=80)
+    assert sum(often) == pytest.approx(sum(expected), abs=80)
 
 
 def test_training_texts_of_facts_count_ask_once() -> None:

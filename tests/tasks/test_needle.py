@@ -34,7 +34,7 @@ def answer(text: str) -> tuple[str, int]:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(62, 700), st.integers(0, 10**9), st.integers(1, 8))
 def test_every_answer_is_in_the_text(room: int, seed: int, fewest: int) -> None:
-    for text, label, note in texts(default_rng(seed), 8, room, fewest):
+    for text, label, note in texts(default_rng(seed), 8, room, fewest=fewest):
         colour, place = answer(text)
         assert colour == COLOURS[label]
         assert note == f"@{100 * place // (room - 6)}"
@@ -121,9 +121,9 @@ def test_seeds() -> None:
     one, same, two = (load_task("needle").splits(256, seed) for seed in (3, 3, 4))
     assert one.train[:50] == same.train[:50] != two.train[:50]
     assert one.test[:50] == two.test[:50]
-    assert Counter(e.label for e in one.test[:500]) == {k: 63 if k < 4 else 62 for k in range(8)}
-    # Told once, twice, three times or four times: as even as can be among each.
-    assert set(Counter(e.label for e in one.train[:500]).values()) <= set(range(59, 67))
+    for part in (one.train, one.test):
+        numbers = Counter(e.label for e in part[:500])
+        assert numbers == {k: 63 if k < 4 else 62 for k in range(8)}
 
 
 def test_the_same_everywhere() -> None:
@@ -133,4 +133,4 @@ def test_the_same_everywhere() -> None:
     told = [*splits.test[:50], *splits.train[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
     assert task.metadata.revision == "generator:3"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "e37e39bfeee3eabd"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "aeb694fbcdbc1884"
