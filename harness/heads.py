@@ -26,11 +26,15 @@ class Answer:
 
 
 class Classifier(nn.Module):
-    """A linear layer on the mean of the token states, padding left out.
+    """A linear layer on what an encoder made of a text, padding left out.
 
-    The mean, and not the first token, because it suits encoders and decoders alike and because
-    sentence encoders such as MiniLM were trained for it: on 512 newsgroup texts of 128 tokens
-    LoRA reached .91 of validation accuracy with it and .83 with the first token's pooler.
+    It is the mean of the token states, and not the first token's, because sentence encoders such
+    as MiniLM were trained for it: on 512 newsgroup texts of 128 tokens LoRA reached .91 of
+    validation accuracy with it and .83 with the first token's pooler. A decoder's tokens have not
+    seen what follows them: of a question at the end of a text the mean says less the longer the
+    text is. Its last token's state is therefore added. SmolLM2 with LoRA, validation accuracy
+    (`docs/learned.md`): of `recall` after 768 texts of 96 tokens .15 with the mean, .95 with the
+    last token and .85 with both; of the newsgroup texts .76, .57 and .75.
     The layer is called `classifier`; adapters keep it trainable under that name.
 
     Args:
@@ -46,6 +50,7 @@ class Classifier(nn.Module):
         self.encoder = encoder
         self.config: Any = encoder.config
         self.family = family
+        self.looks_ahead = _looks_ahead(encoder)
         self.classifier = nn.Linear(int(encoder.config.hidden_size), outputs)
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
@@ -63,13 +68,33 @@ class Classifier(nn.Module):
             input_ids=input_ids, attention_mask=attention_mask, **kinds
         ).last_hidden_state
         mask = attention_mask.unsqueeze(-1)
-        mean = (states * mask).sum(1) / mask.sum(1)
-        logits = self.classifier(mean).float()
+        read = (states * mask).sum(1) / mask.sum(1)
+        if not self.looks_ahead:
+            ends = attention_mask.sum(1) - 1  # padding stands on the right
+            read = read + states[torch.arange(len(states), device=states.device), ends]
+        logits = self.classifier(read).float()
         if self.family == "choice":
             logits = logits.view(labels.shape[0], -1)
         if self.family == "multilabel":
             return Answer(F.binary_cross_entropy_with_logits(logits, labels), logits)
         return Answer(F.cross_entropy(logits, labels), logits)
+
+
+def _looks_ahead(encoder: PreTrainedModel) -> bool:
+    """Whether a token's state depends on the token after it: seen, not read off a name.
+
+    Where nothing can be run (torch's `meta` device), the answer is yes.
+    """
+    if encoder.device.type == "meta":
+        return True
+    ids = torch.tensor([[1, 2], [1, 3]], device=encoder.device)
+    training = encoder.training
+    encoder.eval()
+    with torch.no_grad():
+        states = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    encoder.train(training)
+    one, other = states[:, 0].float()
+    return not torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
 
 
 def outputs_of(metadata: TaskMetadata) -> int:
