@@ -53,9 +53,9 @@ def retold(
     on a logarithmic scale. `tell(words, often, room)` is how: `again`, unless another is given.
 
     To attention that weighs a text's words, and to a mean over them, a text told several times is
-    the short text: so a model learns from some texts of any length as it does from short ones, and
-    from the others what it has to do in long ones (`docs/learned.md`). A note stays that of the
-    text told once.
+    the short text, but for its positions: so a model learns from some texts of any length more as
+    it does from short ones, and from the others what it has to do in long ones
+    (`docs/learned.md`). A note stays that of the text told once.
     """
     import numpy as np
 
