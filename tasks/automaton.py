@@ -84,11 +84,11 @@ def texts(random: Generator, count: int, room: int, first: int = 0, *, fewest: i
     text = random.integers(len(STATES), len(STATES + IDLE), (count, room))
     some = np.arange(room - 1) < number[:, None]
     text[:, 1:][some] = random.integers(len(STATES + IDLE), len(letters), int(some.sum()))
-    mixed = np.arange(count)
-    while len(mixed):
-        text[mixed, 1:] = random.permuted(text[mixed, 1:], axis=1)
-        run = (text[mixed, 1:] == text[mixed, :-1]) & (text[mixed, 1:] >= len(STATES + IDLE))
-        mixed = mixed[run.any(axis=1)]
+    left = np.arange(count)  # rows to be mixed, or mixed again
+    while len(left):
+        text[left, 1:] = random.permuted(text[left, 1:], axis=1)
+        run = (text[left, 1:] == text[left, :-1]) & (text[left, 1:] >= len(STATES + IDLE))
+        left = left[run.any(axis=1)]
     label = random.permutation((first + np.arange(count)) % len(STATES))
     # Backwards from the end: each letter has one state that it could have come from.
     leads = [MOVES.get(letter, STATES) for letter in letters]

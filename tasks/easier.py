@@ -38,19 +38,30 @@ def parts_with(
     return ranks < number[:, None]
 
 
+def again(words: list[str], often: int, room: int) -> list[str]:
+    """Tell a text so often; what is left of the room is filled with its beginning."""
+    return words[: room - often * len(words)] + words * often
+
+
+def drawn_out(words: list[str], often: int, room: int) -> list[str]:
+    """Tell each word so often, and the first as often more as fills the room."""
+    told = [word for word in words for _ in range(often)]
+    return words[:1] * (room - len(told)) + told
+
+
 def retold(
     random: Generator,
     count: int,
     draw: Callable[[Generator, int, int, int], Sequence[Drawn]],
     room: int,
     least: int,
-    tell: Callable[[list[str], int, int], list[str]] | None = None,
+    tell: Callable[[list[str], int, int], list[str]] = again,
 ) -> list[Drawn]:
     """Draw `count` texts of `room` words, each a short text told once to as often as fills it.
 
     `draw(random, count, words, first)` makes texts of at most so many words, `least` or more; their
     labels go on evenly after the `first` that were drawn before. Each number of times is as likely
-    on a logarithmic scale. `tell(words, often, room)` is how: `again`, unless another is given.
+    on a logarithmic scale. `tell(words, often, room)` is how.
 
     To attention that weighs a text's words, and to a mean over them, a text told several times is
     the short text, but for its positions: so a model learns from some texts of any length more as
@@ -67,17 +78,6 @@ def retold(
     made: list[Drawn] = []
     for often, number in zip(*np.unique(times, return_counts=True), strict=True):
         for one in draw(random, int(number), room // int(often), len(made)):
-            words = (tell or again)(one.text.split(), int(often), room)
+            words = tell(one.text.split(), int(often), room)
             made.append(one._replace(text=" ".join(words)))
     return [made[place] for place in order.argsort()]
-
-
-def again(words: list[str], often: int, room: int) -> list[str]:
-    """Tell a text so often; what is left of the room is filled with its beginning."""
-    return words[: room - often * len(words)] + words * often
-
-
-def drawn_out(words: list[str], often: int, room: int) -> list[str]:
-    """Tell each word so often, and the first as often more as fills the room."""
-    told = [word for word in words for _ in range(often)]
-    return words[:1] * (room - len(told)) + told
