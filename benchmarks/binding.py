@@ -2,8 +2,8 @@
 
 Two colours of a needle's text are swapped: its words stay, who has which colour does not. Printed
 is how far the mean of the token states moves, in percent of how far texts lie from their mean: of
-texts of 64 tokens told so often, again and again or drawn out (`tasks/easier.py`), and of texts of
-the same lengths told once. Where it moves less, learning is slower (`docs/learned.md`).
+texts of 64 tokens told so often, the whole again and again or each word (`tasks/easier.py`), and of
+texts of the same lengths told once. Where it moves less, learning is slower (`docs/learned.md`).
 
     python benchmarks/binding.py
 """
@@ -20,7 +20,7 @@ from harness.backbones import find_backbone
 from harness.models import load_classifier
 from harness.tokens import load_tokenizer
 from tasks import load_task
-from tasks.easier import again, drawn_out
+from tasks.easier import drawn_out
 
 
 def main() -> None:
@@ -38,10 +38,10 @@ def main() -> None:
         once = [e.text for e in load_task("needle").splits(room + 2, 0).test[: options.texts]]
         pairs = [(text, swapped(text)) for text in short]
         ways = [
-            [[" ".join(tell(text.split(), often, room)) for text in pair] for pair in pairs]
-            for tell in (again, drawn_out)
+            [[" ".join([text] * often) for text in pair] for pair in pairs],
+            [[" ".join(drawn_out(text.split(), often)) for text in pair] for pair in pairs],
+            [[text, swapped(text)] for text in once],
         ]
-        ways.append([[text, swapped(text)] for text in once])
         moved = [f"{share:.1%}" for share in shares(options.backbone, room + 2, ways)]
         print(f"{room + 2:>7}{often:>6}{moved[0]:>8}{moved[1]:>11}{moved[2]:>8}", flush=True)
 

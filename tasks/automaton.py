@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
-from tasks.easier import drawn_out, retold
+from tasks.easier import retold
 from tasks.lazy import Drawn, generated
 from tasks.pixels import spaced
 
@@ -68,7 +68,7 @@ class Automaton(Task):
         room, least = length - SPECIAL, self.metadata.min_length - SPECIAL
         draw = partial(texts, room=room, fewest=FEWEST)
         short = partial(texts, fewest=0)
-        train = partial(retold, draw=short, room=room, least=least, tell=drawn_out)
+        train = partial(retold, draw=short, room=room, least=least)
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 

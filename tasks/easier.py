@@ -38,15 +38,9 @@ def parts_with(
     return ranks < number[:, None]
 
 
-def again(words: list[str], often: int, room: int) -> list[str]:
-    """Tell a text so often; what is left of the room is filled with its beginning."""
-    return words[: room - often * len(words)] + words * often
-
-
-def drawn_out(words: list[str], often: int, room: int) -> list[str]:
-    """Tell each word so often, and the first as often more as fills the room."""
-    told = [word for word in words for _ in range(often)]
-    return words[:1] * (room - len(told)) + told
+def drawn_out(words: list[str], often: int) -> list[str]:
+    """Tell each word so often before the next."""
+    return [word for word in words for _ in range(often)]
 
 
 def retold(
@@ -55,18 +49,18 @@ def retold(
     draw: Callable[[Generator, int, int, int], Sequence[Drawn]],
     room: int,
     least: int,
-    tell: Callable[[list[str], int, int], list[str]] = again,
 ) -> list[Drawn]:
-    """Draw `count` texts of `room` words, each a short text told once to as often as fills it.
+    """Draw `count` texts of `room` words, each a short one told once to as often as fills it.
 
     `draw(random, count, words, first)` makes texts of at most so many words, `least` or more; their
     labels go on evenly after the `first` that were drawn before. Each number of times is as likely
-    on a logarithmic scale. `tell(words, often, room)` is how.
+    on a logarithmic scale. What is left of the room is filled with the first word.
 
-    To attention that weighs a text's words, and to a mean over them, a text told several times is
-    the short text, but for its positions: so a model learns from some texts of any length more as
-    it does from short ones, and from the others what it has to do in long ones
-    (`docs/learned.md`). A note stays that of the text told once.
+    To attention that weighs a text's words, and to a mean over them, such a text is much like the
+    short one: a model learns from some texts of any length nearly as it does from short ones, and
+    from the others what it has to do in long ones (`docs/learned.md`). Each word is told as often
+    and then the next: of a text that is told whole and then again, MiniLM heard less
+    (`benchmarks/binding.py`). A note stays that of the text told once.
     """
     import numpy as np
 
@@ -78,6 +72,7 @@ def retold(
     made: list[Drawn] = []
     for often, number in zip(*np.unique(times, return_counts=True), strict=True):
         for one in draw(random, int(number), room // int(often), len(made)):
-            words = tell(one.text.split(), int(often), room)
-            made.append(one._replace(text=" ".join(words)))
+            words = drawn_out(one.text.split(), int(often))
+            filled = words[:1] * (room - len(words)) + words
+            made.append(one._replace(text=" ".join(filled)))
     return [made[place] for place in order.argsort()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tasks import stories
 from tasks.base import Count, Example, Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
+from tasks.easier import drawn_out
 from tasks.haystack import postings, stretch
 from tasks.lazy import Drawn, generated
 from tasks.newsgroups import Newsgroups
@@ -35,11 +36,11 @@ class _Facts(Task):
     counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
     the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
-    A training text is a shorter one told once to as often as fits, after words that fill what is
-    left (why: `tasks.easier.retold`). With `insists`, it also asks its question once to as often
-    as fills half of what the facts leave, unless the question names an answer: a few words at the
-    end of many are slow to be heard. Seldom is as likely as often, on a logarithmic scale. Texts
-    that are judged tell once, and ask once.
+    A training text is a shorter one each word of which is told once to as often as fits, after
+    words that fill what is left (why: `tasks.easier.retold`). With `insists`, it also asks its
+    question once to as often as fills half of what the facts leave, unless the question names an
+    answer: a few words at the end of many are slow to be heard. Seldom is as likely as often, on a
+    logarithmic scale. Texts that are judged tell once, and ask once.
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
@@ -73,7 +74,9 @@ class _Facts(Task):
             text = self._write(draw, part, one, room // told, count_of)
             if told > 1:
                 rest = room - told * sum(count_of(text.split()))
-                text = " ".join([*stretch(draw, part, rest, count_of), *[text] * told])
+                text = " ".join(
+                    [*stretch(draw, part, rest, count_of), *drawn_out(text.split(), told)]
+                )
             drawn.append(Drawn(text, labels[one.answer]))
         return drawn
 
@@ -144,7 +147,7 @@ class FactsOne(_Facts):
         "facts_one",
         "One fact hidden in real text: where is she?",
         stories.PLACES,
-        generator=5,
+        generator=6,
     )
 
 
@@ -163,7 +166,7 @@ class FactsTwo(_Facts):
         "facts_two",
         "Two facts hidden in real text: where was she before?",
         stories.PLACES,
-        generator=8,
+        generator=9,
     )
 
 
@@ -181,7 +184,7 @@ class FactsGave(_Facts):
         "facts_gave",
         "A fact hidden in real text: what did she give him?",
         stories.GIFTS,
-        generator=4,
+        generator=5,
     )
 
 
@@ -198,5 +201,5 @@ class FactsCount(_Facts):
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
-        generator=6,
+        generator=7,
     )

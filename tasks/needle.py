@@ -29,8 +29,8 @@ class Needle(Task):
     place, in percent of the text.
 
     A training text has one to eight of the statements, fillers in the place of the others, and is a
-    shorter text told once to as often as fits: with eight in each, or 512 tokens told once, a model
-    stays at chance for long (`docs/learned.md`).
+    shorter text each word of which is told once to as often as fits: with eight in each, or 512
+    tokens told once, a model stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -42,7 +42,7 @@ class Needle(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:3",
+        revision="generator:4",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after the key-value needles of Hsieh et al., RULER: What's the Real Context Size of "

@@ -34,8 +34,8 @@ class Recall(Task):
 
     A training text has one pair to all of them, small numbers as likely as large ones on a
     logarithmic scale, and words drawn at random in the place of the others, and it is a shorter
-    text told once to as often as fits: with all pairs in each text, or in 256 tokens without full
-    stops, a model stays at chance for long (`docs/learned.md`).
+    text each word of which is told once to as often as fits: with all pairs in each text, or in 256
+    tokens without full stops, a model stays at chance for long (`docs/learned.md`).
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -47,7 +47,7 @@ class Recall(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:4",
+        revision="generator:5",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "

@@ -1,16 +1,21 @@
-"""Training texts that tell the same again and again, taken apart."""
+"""Training texts that tell each word several times in a row, put back together."""
 
 from __future__ import annotations
 
-import re
+from itertools import groupby
 
 
-def tellings(text: str, question: str = r"\?") -> tuple[int, str]:
-    """How often a text tells something, and what: all that stands before a question, and it.
+def told_once(text: str) -> tuple[int, str]:
+    """How often a text tells each of its words, and the text that tells them once.
 
-    Before the first telling stands the beginning of another or something else, or nothing.
+    The last word stands in the text once for each time. Whatever was not told so often, at the
+    beginning, only fills the text, and is left out.
     """
-    ends = [found.end() for found in re.finditer(question, text)]
-    one = text[ends[-2] + 1 :] if len(ends) > 1 else text
-    assert text.endswith(" ".join([one] * len(ends)))
-    return len(ends), one
+    runs = [(word, len([*run])) for word, run in groupby(text.split())]
+    often = runs[-1][1]
+    once: list[str] = []
+    for word, count in reversed(runs):
+        once += [word] * (count // often)
+        if count % often:
+            break
+    return often, " ".join(reversed(once))

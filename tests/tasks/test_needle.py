@@ -17,7 +17,7 @@ from tasks.conformance import violations
 from tasks.needle import texts
 from tasks.words import COLOURS, FILLER, NOUNS
 
-from .tellings import tellings
+from .tellings import told_once
 from .tokens import lengths, tokenizer
 
 ANY = "|".join(COLOURS)
@@ -51,10 +51,10 @@ def test_the_length_asked_for_is_the_length_given(length: int) -> None:
         assert lengths(e.text for e in part[:200]) == {length}
 
 
-def test_training_texts_are_short_ones_told_once_to_as_often_as_fits() -> None:
+def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits() -> None:
     splits = load_task("needle").splits(512, 0)
-    assert {tellings(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
-    told = [tellings(e.text) for e in splits.train[:1000]]
+    assert {told_once(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
+    told = [told_once(e.text) for e in splits.train[:1000]]
     assert {times for times, _ in told} == set(range(1, 510 // 62 + 1))
     for (times, one), example in zip(told, splits.train[:1000], strict=True):
         assert len(one.split()) == 510 // times
@@ -78,7 +78,7 @@ def test_texts_to_learn_from_have_one_statement_to_eight_and_the_others_eight() 
     from scipy.stats import chisquare
 
     splits = load_task("needle").splits(256, 0)
-    told = [tellings(e.text)[1] for e in splits.train[:4000]]
+    told = [told_once(e.text)[1] for e in splits.train[:4000]]
     numbers = Counter(len(re.findall(rf" is ({ANY}) ", text)) for text in told)
     assert set(numbers) == set(range(1, 9))
     assert chisquare(list(numbers.values())).pvalue > 0.01
@@ -132,5 +132,5 @@ def test_the_same_everywhere() -> None:
     splits = task.splits(512, 0)
     told = [*splits.test[:50], *splits.train[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
-    assert task.metadata.revision == "generator:3"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "aeb694fbcdbc1884"
+    assert task.metadata.revision == "generator:4"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "82faed250c476fc8"
