@@ -71,9 +71,8 @@ class Classifier(nn.Module):
         mask = attention_mask.unsqueeze(-1)
         mean = (states * mask).sum(1) / mask.sum(1)
         rows = torch.arange(len(states), device=states.device)
-        ends = attention_mask.sum(1) - 1  # padding stands on the right
-        whole = states[:, 0] if self.looks_ahead else states[rows, ends]
-        logits = self.classifier(mean + whole).float()
+        whole = 0 if self.looks_ahead else attention_mask.sum(1) - 1  # padding is on the right
+        logits = self.classifier(mean + states[rows, whole]).float()
         if self.family == "choice":
             logits = logits.view(labels.shape[0], -1)
         if self.family == "multilabel":

@@ -1,4 +1,4 @@
-"""Training texts that are easier than those that are judged: with fewer parts, or told again."""
+"""Training texts that are easier than those that are judged: with fewer parts, or drawn out."""
 
 from __future__ import annotations
 
