@@ -87,25 +87,39 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
     )
 
 
+def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
+    """Whether a backbone predicts the next token.
+
+    Raises:
+        BadInput: its config.json is not valid.
+    """
+    architectures, kind, decoder = _architectures(backbone, where)
+    causal = any(name.endswith("ForCausalLM") or name in _CAUSAL for name in architectures)
+    return causal and (kind not in _ENCODERS or decoder)
+
+
 def check_writes(backbone: Backbone, where: str) -> None:
     """Check that a backbone predicts the next token.
 
     Raises:
         BadInput: it does not.
     """
-    try:
-        config = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
-        architectures = [str(name) for name in config.get("architectures") or []]
-        kind = str(config.get("model_type"))
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise BadInput(f"{where}: {backbone.folder}/config.json is not valid JSON") from None
-    causal = any(name.endswith("ForCausalLM") or name in _CAUSAL for name in architectures)
-    if not causal or (kind in _ENCODERS and config.get("is_decoder") is not True):
-        named = ", ".join(architectures) or "none"
+    if not predicts_words(backbone, where):
+        named = ", ".join(_architectures(backbone, where)[0]) or "none"
         raise BadInput(
             f"{where}: '{backbone.name}' is no causal language model (its architecture: {named}), "
             f"which tasks that model or generate text need: take one such as smollm2"
         )
+
+
+def _architectures(backbone: Backbone, where: str) -> tuple[list[str], str, bool]:
+    """Classes that the weights were saved from, the kind of model, and whether it was a decoder."""
+    try:
+        config = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
+        names = [str(name) for name in config.get("architectures") or []]
+        return names, str(config.get("model_type")), config.get("is_decoder") is True
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise BadInput(f"{where}: {backbone.folder}/config.json is not valid JSON") from None
 
 
 def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:

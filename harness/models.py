@@ -5,9 +5,10 @@ Weights are float32 from safetensors; code that comes with a model is never run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.backbones import Backbone
+from harness.backbones import Backbone, predicts_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -29,21 +30,28 @@ def load_classifier(
     dropout: float,
     pad_token_id: int | None,
     family: Family = "classification",
+    words: Sequence[Sequence[int]] = (),
 ) -> Classifier:
     """Load float32 weights under a new classification head, attention dropout off.
 
     Attention dropout is off in every arm because it takes the fused attention kernel away on a
     CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
-    A learned position table shorter than `length` is extended by repeating it.
+    A learned position table shorter than `length` is extended by repeating it. `words` are the
+    tokens of each label's name: where the backbone predicts words, the head starts from them.
 
     Raises:
         ValueError: weights that lack tensors of the model, or too few positions.
     """
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForCausalLM
 
     from harness.heads import Classifier
 
     config = _config(backbone, dropout, pad_token_id)
+    if words and all(words) and predicts_words(backbone):
+        whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
+        classifier = Classifier(whole.base_model, outputs, family)
+        classifier.start_from(whole.get_output_embeddings().weight, words)
+        return classifier
     encoder = _pretrained(AutoModel, backbone, config, length, **_without_pooler(config))
     return Classifier(encoder, outputs, family)
 

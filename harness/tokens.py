@@ -43,6 +43,13 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def tokens_of(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of words where each stands after another word."""
+    texts = ["a", *(f"a {word}" for word in words)]
+    before, *others = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return [ids[len(before) :] for ids in others]
+
+
 def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
     """Return what tells where a text's tokens begin and end, in characters, none cut or added.
 

@@ -105,21 +105,6 @@ def test_a_decoder_from_a_folder_stands_under_the_same_head(tiny_llama: Path) ->
     assert alone.shape == (2, 3)
 
 
-def test_a_head_reads_the_mean_and_a_token_that_has_read_the_whole_text(tiny_llama: Path) -> None:
-    ids, mask = torch.tensor([[5, 6, 7, 8], [9, 10, 0, 0]]), torch.tensor([[1] * 4, [1, 1, 0, 0]])
-    inputs = {"input_ids": ids, "attention_mask": mask}
-    for folder, looks_ahead in ((str(tiny_llama), False), ("minilm", True)):
-        model = load_classifier(find_backbone(folder), 3, 64, 0.0, 0).eval()
-        assert model.looks_ahead is looks_ahead
-        with torch.inference_mode():
-            states = model.encoder(**inputs).last_hidden_state
-            means = torch.stack([states[0].mean(0), states[1, :2].mean(0)])
-            first, last = states[:, 0], torch.stack([states[0, 3], states[1, 1]])
-            read = means + (first if looks_ahead else last)
-            logits = model(**inputs, labels=torch.zeros(2, dtype=torch.long)).logits
-            assert torch.allclose(logits, model.classifier(read), atol=1e-5)
-
-
 def test_other_weights_are_another_revision(tiny_llama: Path) -> None:
     before = find_backbone(str(tiny_llama)).revision
     model = LlamaModel.from_pretrained(tiny_llama)

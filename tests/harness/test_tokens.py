@@ -6,7 +6,7 @@ import pytest
 
 from harness.backbones import find_backbone
 from harness.batches import encode
-from harness.tokens import load_tokenizer, word_counter
+from harness.tokens import load_tokenizer, tokens_of, word_counter
 from tasks import load_task
 from tasks.listops import WORDS
 from tasks.wordpiece import counts
@@ -52,3 +52,13 @@ def test_nothing_that_is_asked_for_is_cut_off(name: str, length: int) -> None:
     assert read.truncated <= 4
     for example, kept in zip(part, read.kept, strict=True):
         assert kept.removesuffix("?").rstrip() == example.text.removesuffix("?").rstrip()
+
+
+def test_the_tokens_of_a_word_are_those_it_has_in_a_text() -> None:
+    for name in ("minilm", "smollm2"):
+        tokenizer = load_tokenizer(find_backbone(name))
+        words = ["blue", "comp.graphics", "4", "antidisestablishment"]
+        for word, ids in zip(words, tokens_of(tokenizer, words), strict=True):
+            assert tokenizer.decode(ids).replace(" ", "") == word
+            said = tokenizer(f"the sky is {word}", add_special_tokens=False)["input_ids"]
+            assert said[-len(ids) :] == ids

@@ -1,0 +1,87 @@
+"""What the classifier reads, and what it starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
+
+from harness.backbones import find_backbone
+from harness.models import load_classifier
+from harness.tokens import tokens_of
+from tests.harness.test_backbones import TOKENIZER, batch
+
+WORDS = tokens_of(TOKENIZER, ["red", "green", "blueberries"])
+
+
+@pytest.fixture
+def decoder(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Random weights with an output layer of their own, the token table for one, or none."""
+    torch.manual_seed(0)
+    common: dict[str, Any] = {"vocab_size": 30522, "bos_token_id": 0, "eos_token_id": 0}
+    model: PreTrainedModel
+    if request.param == "tied":
+        model = GPT2LMHeadModel(
+            GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=32, **common)
+        )
+    else:
+        own = {"tie_word_embeddings": False, "hidden_size": 16, "intermediate_size": 32}
+        shape = {"num_hidden_layers": 2, "num_attention_heads": 2}
+        model = LlamaForCausalLM(LlamaConfig(**own, **shape, **common))
+        if request.param == "none":
+            model = model.base_model
+    model.save_pretrained(tmp_path)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("decoder", ["own", "tied"], indirect=True)
+def test_a_decoder_starts_from_how_likely_it_finds_the_labels_next(decoder: str) -> None:
+    assert [len(ids) for ids in WORDS] == [1, 1, 2]
+    model = load_classifier(find_backbone(decoder), 3, 32, 0.0, 0, words=WORDS).eval()
+    with torch.inference_mode():
+        whole = AutoModelForCausalLM.from_pretrained(decoder).eval()
+        logits = whole(batch(8)["input_ids"]).logits
+        read = logits[:, -1] + logits.mean(1)
+        likely = torch.stack([read[:, ids].mean(1) for ids in WORDS], 1)
+        found = model(**batch(8)).logits
+    expected = likely - likely.mean(1, keepdim=True)
+    assert float(expected.abs().max()) > 1e-3
+    assert torch.allclose(found - found.mean(1, keepdim=True), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", ["none"], indirect=True)
+def test_what_predicts_no_words_starts_at_random(decoder: str) -> None:
+    for backbone in ("minilm", decoder):
+        starts = []
+        for words in (WORDS, ()):
+            torch.manual_seed(0)
+            model = load_classifier(find_backbone(backbone), 3, 32, 0.0, 0, words=words)
+            starts.append(model.classifier.weight.detach())
+        assert torch.equal(*starts)
+        assert 0.01 < float(starts[0].std()) < 0.03
+
+
+@pytest.mark.parametrize("decoder", ["none"], indirect=True)
+def test_a_head_reads_the_mean_and_a_token_that_has_read_the_whole_text(decoder: str) -> None:
+    ids, mask = torch.tensor([[5, 6, 7, 8], [9, 10, 0, 0]]), torch.tensor([[1] * 4, [1, 1, 0, 0]])
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    for folder, looks_ahead in ((decoder, False), ("minilm", True)):
+        model = load_classifier(find_backbone(folder), 3, 64, 0.0, 0).eval()
+        assert model.looks_ahead is looks_ahead
+        with torch.inference_mode():
+            states = model.encoder(**inputs).last_hidden_state
+            means = torch.stack([states[0].mean(0), states[1, :2].mean(0)])
+            first, last = states[:, 0], torch.stack([states[0, 3], states[1, 1]])
+            read = means + (first if looks_ahead else last)
+            logits = model(**inputs, labels=torch.zeros(2, dtype=torch.long)).logits
+            assert torch.allclose(logits, model.classifier(read), atol=1e-5)
