@@ -154,6 +154,7 @@ def padded(
             inputs["token_type_ids"] = _stacked(types, 0)["input_ids"]
         if encoded.writing:
             inputs["labels"] = _learned(inputs, [encoded.starts[place] for place in places])
+            del inputs["attention_mask"]  # padding is on the right, where a decoder does not look
         else:
             inputs["labels"] = _targets([encoded.targets[i] for i in chosen], encoded.labels)
         yield chosen, inputs, tokens
