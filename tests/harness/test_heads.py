@@ -87,3 +87,21 @@ def test_a_head_reads_the_mean_and_a_token_that_has_read_the_whole_text(decoder:
             read = means + (first if looks_ahead else last)
             logits = model(**inputs, labels=torch.zeros(2, dtype=torch.long)).logits
             assert torch.allclose(logits, model.classifier(read), atol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", ["none"], indirect=True)
+def test_only_what_looks_ahead_is_told_of_padding(decoder: str) -> None:
+    inputs = batch(8)
+    inputs["attention_mask"][1, 5:] = 0
+    for folder, told in ((decoder, False), ("minilm", True)):
+        model = load_classifier(find_backbone(folder), 3, 32, 0.0, 0).eval()
+        handed: list[Any] = []
+        model.encoder.register_forward_pre_hook(
+            lambda _, args, kwargs, to=handed: to.append(kwargs["attention_mask"]), with_kwargs=True
+        )
+        with torch.inference_mode():
+            logits = model(**inputs).logits
+            changed = inputs | {"input_ids": inputs["input_ids"].clone()}
+            changed["input_ids"][1, 5:] = 7
+            assert torch.allclose(model(**changed).logits, logits, atol=1e-6)
+        assert [mask is not None for mask in handed] == [told, told]
