@@ -37,7 +37,8 @@ def load_classifier(
     Attention dropout is off in every arm because it takes the fused attention kernel away on a
     CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
     A learned position table shorter than `length` is extended by repeating it. `words` are the
-    tokens of each label's name: where the backbone predicts words, the head starts from them.
+    tokens of each label's name: where they differ and the backbone predicts words, the head starts
+    from them.
 
     Raises:
         ValueError: weights that lack tensors of the model, or too few positions.
@@ -47,7 +48,8 @@ def load_classifier(
     from harness.heads import Classifier
 
     config = _config(backbone, dropout, pad_token_id)
-    if words and all(words) and predicts_words(backbone):
+    told_apart = len({tuple(ids) for ids in words if ids}) == len(words) > 1
+    if told_apart and predicts_words(backbone):
         whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
         classifier = Classifier(whole.base_model, outputs, family)
         classifier.start_from(whole.get_output_embeddings().weight, words)

@@ -61,13 +61,18 @@ def test_a_decoder_starts_from_how_likely_it_finds_the_labels_next(decoder: str)
     assert torch.allclose(gaps, scale * expected, atol=1e-3 * float(gaps.abs().max()))
 
 
-@pytest.mark.parametrize("decoder", ["none"], indirect=True)
-def test_what_predicts_no_words_starts_at_random(decoder: str) -> None:
+@pytest.mark.parametrize(
+    ("decoder", "words"),
+    [("none", WORDS), ("tied", [WORDS[0], WORDS[1], WORDS[0]]), ("tied", [WORDS[0], WORDS[1], []])],
+    indirect=["decoder"],
+    ids=["no output layer", "two labels of the same tokens", "a label of none"],
+)
+def test_what_cannot_name_its_labels_starts_at_random(decoder: str, words: list[list[int]]) -> None:
     for backbone in ("minilm", decoder):
         starts = []
-        for words in (WORDS, ()):
+        for given in (words, ()):
             torch.manual_seed(0)
-            model = load_classifier(find_backbone(backbone), 3, 32, 0.0, 0, words=words)
+            model = load_classifier(find_backbone(backbone), 3, 32, 0.0, 0, words=given)
             starts.append(model.classifier.weight.detach())
         assert torch.equal(*starts)
         assert 0.01 < float(starts[0].std()) < 0.03
