@@ -17,9 +17,14 @@ from transformers import (
 )
 
 from harness.backbones import find_backbone
+from harness.cell import _load
+from harness.cells import Cell
+from harness.meter import Stopwatch
 from harness.models import load_classifier
 from harness.tokens import tokens_of
+from tasks import load_task
 from tests.harness.test_backbones import TOKENIZER, batch
+from tests.harness.test_plan import BASE
 
 WORDS = tokens_of(TOKENIZER, ["red", "green", "blueberries"])
 
@@ -59,6 +64,16 @@ def test_a_decoder_starts_from_how_likely_it_finds_the_labels_next(decoder: str)
     scale = (gaps * expected).sum() / (expected * expected).sum()
     assert float(scale) > 0.1
     assert torch.allclose(gaps, scale * expected, atol=1e-3 * float(gaps.abs().max()))
+
+
+@pytest.mark.parametrize("decoder", ["tied"], indirect=True)
+def test_a_cell_names_its_tasks_labels(decoder: str) -> None:
+    backbone, metadata = find_backbone(decoder), load_task("needle").metadata
+    cell = Cell.model_validate(BASE.model_dump() | {"method": "full", "length": 32})
+    model = _load(cell, backbone, metadata, {}, Stopwatch(), TOKENIZER)
+    words = tokens_of(TOKENIZER, metadata.labels)
+    expected = load_classifier(backbone, len(words), 32, 0.0, 0, words=words)
+    assert torch.equal(model.classifier.weight, expected.classifier.weight)
 
 
 @pytest.mark.parametrize(
