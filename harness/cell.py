@@ -82,7 +82,7 @@ def _train(
     with watch.phase("data"):
         tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
         result["data"] = _describe_data(cell, training)
-    model = _load(cell, backbone, metadata, result, watch, tokenizer)
+    model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
     if cell.method != BASE:
         outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
@@ -103,7 +103,7 @@ def _only_evaluated(
     cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch
 ) -> None:
     tokenizer = load_tokenizer(backbone)
-    model = _load(cell, backbone, None, result, watch, tokenizer)
+    model = _load(cell, backbone, None, result, watch, tokenizer.pad_token_id)
     _evaluations(cell, model, tokenizer, result, watch)
 
 
@@ -129,7 +129,7 @@ def _evaluations(
 def _probe(
     cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, meter: MemoryMeter
 ) -> None:
-    model = _load(cell, backbone, None, result, watch)
+    model = _load(cell, backbone, None, result, watch, pad_token_id=0)
     with watch.phase("probe"):
         result["cost"] |= probe(model, cell, int(model.config.vocab_size), meter)
 
@@ -174,10 +174,8 @@ def _load(
     metadata: TaskMetadata | None,
     result: dict[str, Any],
     watch: Stopwatch,
-    tokenizer: PreTrainedTokenizerBase | None = None,
+    pad_token_id: int | None,
 ) -> Any:
-    """Build the cell's model. A probe, which needs cost alone, names no task and no tokenizer."""
-    pad_token_id = tokenizer.pad_token_id if tokenizer else 0
     with watch.phase("load"):
         model: Any
         if cell.writes:
@@ -191,7 +189,7 @@ def _load(
                 cell.dropout,
                 pad_token_id,
                 metadata.family if metadata else "classification",
-                tokens_of(tokenizer, metadata.labels) if tokenizer and metadata else (),
+                tokens_of(backbone, metadata.labels) if metadata else (),
             )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)

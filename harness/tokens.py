@@ -43,13 +43,6 @@ def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def tokens_of(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of words where each stands after another word."""
-    texts = ["a", *(f"a {word}" for word in words)]
-    before, *others = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return [ids[len(before) :] for ids in others]
-
-
 def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
     """Return what tells where a text's tokens begin and end, in characters, none cut or added.
 
@@ -69,15 +62,18 @@ def word_counter(backbone: Backbone) -> Count:
     Few tasks ask, so the tokenizer is read at the first question, which raises as `token_offsets`.
     """
     read = cache(lambda: _tokenizer(backbone))
+    return lambda words: [len(ids) for ids in _after_another(read(), words)]
 
-    def count(words: Sequence[str]) -> list[int]:
-        tokenizer = read()
-        before = len(tokenizer.encode("a", add_special_tokens=False).ids)
-        texts = [f"a {word}" for word in words]
-        encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [len(one.ids) - before for one in encoded]
 
-    return count
+def tokens_of(backbone: Backbone, words: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of words where each stands after another; raises as `token_offsets`."""
+    return _after_another(_tokenizer(backbone), words)
+
+
+def _after_another(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
+    texts = ["a", *(f"a {word}" for word in words)]
+    before, *others = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [one.ids[len(before.ids) :] for one in others]
 
 
 def _tokenizer(backbone: Backbone) -> Any:

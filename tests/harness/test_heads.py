@@ -26,7 +26,7 @@ from tasks import load_task
 from tests.harness.test_backbones import TOKENIZER, batch
 from tests.harness.test_plan import BASE
 
-WORDS = tokens_of(TOKENIZER, ["red", "green", "blueberries"])
+WORDS = tokens_of(find_backbone("minilm"), ["red", "green", "blueberries"])
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def decoder(tmp_path: Path, request: pytest.FixtureRequest) -> str:
         if request.param == "none":
             model = model.base_model
     model.save_pretrained(tmp_path)
+    TOKENIZER.save_pretrained(tmp_path)
     return str(tmp_path)
 
 
@@ -70,8 +71,8 @@ def test_a_decoder_starts_from_how_likely_it_finds_the_labels_next(decoder: str)
 def test_a_cell_names_its_tasks_labels(decoder: str) -> None:
     backbone, metadata = find_backbone(decoder), load_task("needle").metadata
     cell = Cell.model_validate(BASE.model_dump() | {"method": "full", "length": 32})
-    model = _load(cell, backbone, metadata, {}, Stopwatch(), TOKENIZER)
-    words = tokens_of(TOKENIZER, metadata.labels)
+    model = _load(cell, backbone, metadata, {}, Stopwatch(), 0)
+    words = tokens_of(backbone, metadata.labels)
     expected = load_classifier(backbone, len(words), 32, 0.0, 0, words=words)
     assert torch.equal(model.classifier.weight, expected.classifier.weight)
 

@@ -56,9 +56,10 @@ def test_nothing_that_is_asked_for_is_cut_off(name: str, length: int) -> None:
 
 def test_the_tokens_of_a_word_are_those_it_has_in_a_text() -> None:
     for name in ("minilm", "smollm2"):
-        tokenizer = load_tokenizer(find_backbone(name))
+        backbone = find_backbone(name)
+        tokenizer = load_tokenizer(backbone)
         words = ["blue", "comp.graphics", "4", "antidisestablishment"]
-        for word, ids in zip(words, tokens_of(tokenizer, words), strict=True):
+        for word, ids in zip(words, tokens_of(backbone, words), strict=True):
             assert tokenizer.decode(ids).replace(" ", "") == word
             said = tokenizer(f"the sky is {word}", add_special_tokens=False)["input_ids"]
             assert said[-len(ids) :] == ids
