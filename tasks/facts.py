@@ -30,7 +30,7 @@ class _Facts(Task):
     stretch of the newsgroups task's postings (training postings for training texts, and so on; runs
     of eight words that two splits share are cut out of one). The stretch is as long as fills the
     length, counted as the model counts, but for at most a few tokens: no fact is cut off, and of
-    the question the mark at most, where a text's first word has more tokens than it would have
+    the question the last word at most, where a text's first word has more tokens than it would have
     after a space (SmolLM2: one text of 200). Postings have no full stops
     here, so that the one after each fact shows where it ends. What the stories are like and why
     counts of words do not give the answer: `tasks/stories.py`. In training texts some of the
@@ -118,7 +118,7 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) ->
         name=name,
         title=title,
         description=(
-            "A question at the end of a Usenet text, answered by facts that are scattered over it."
+            "The next word of a sentence that ends a Usenet text, told by facts scattered over it."
         ),
         labels=labels,
         source=f"generated here, in {Newsgroups.metadata.source}",
@@ -136,7 +136,7 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) ->
 
 
 class FactsOne(_Facts):
-    """Where is somebody? One fact tells: the last of the two places he went to.
+    """Where did somebody go last? One fact tells, of the two places he went to.
 
     A guess between them is right half of the time, the place named last, by anybody, a third.
     """
@@ -145,9 +145,9 @@ class FactsOne(_Facts):
     insists = True
     metadata = _metadata(
         "facts_one",
-        "One fact hidden in real text: where is she?",
+        "One fact hidden in real text: where did she go last?",
         stories.PLACES,
-        generator=6,
+        generator=7,
     )
 
 
@@ -166,7 +166,7 @@ class FactsTwo(_Facts):
         "facts_two",
         "Two facts hidden in real text: where was she before?",
         stories.PLACES,
-        generator=9,
+        generator=10,
     )
 
 
@@ -174,7 +174,7 @@ class FactsGave(_Facts):
     """What did somebody give somebody? One fact tells: the one with both of them, in their order.
 
     Who reads only the giver, or only the taker, is right half of the time. Practice asks it of
-    people of whom nothing else is told. The question has the words of the fact.
+    people of whom nothing else is told.
     """
 
     story = stories.given
@@ -184,7 +184,7 @@ class FactsGave(_Facts):
         "facts_gave",
         "A fact hidden in real text: what did she give him?",
         stories.GIFTS,
-        generator=5,
+        generator=6,
     )
 
 
@@ -201,5 +201,5 @@ class FactsCount(_Facts):
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
-        generator=7,
+        generator=8,
     )

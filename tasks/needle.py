@@ -14,19 +14,19 @@ from tasks.words import COLOURS, FILLER, NOUNS, join
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_WORDS = (*FILLER, *NOUNS, *COLOURS, "the", "is", ".", "which", "colour", "?")
+_WORDS = (*FILLER, *NOUNS, *COLOURS, "the", "is", ".")
 
 
 class Needle(Task):
-    """The colour of the thing that the question at the end asks for.
+    """The colour of the thing that the last words name, which begin its statement again.
 
-    "... the lion is blue . ... the harbor is red . ... which colour is the lion ?" Eight different
-    things have one statement each, eight colours are used once each, and words drawn at random
-    fill the length to the token (counted in BERT's WordPiece, two special tokens included). So
-    every text holds the same words of interest but for the things' names, and no count of words
-    tells the label. Statements stand where a uniform draw puts them, and which of them is asked for
-    does not depend on it: the place of the needle is uniform. An example's id ends in `@` and that
-    place, in percent of the text.
+    "... the lion is blue . ... the harbor is red . ... the lion is" Eight different things have one
+    statement each, eight colours are used once each, and words drawn at random fill the length to
+    the token (counted in BERT's WordPiece, two special tokens included). So every text holds the
+    same words of interest but for the things' names, and no count of words tells the label.
+    Statements stand where a uniform draw puts them, and which of them is asked for does not depend
+    on it: the place of the needle is uniform. An example's id ends in `@` and that place, in
+    percent of the text.
 
     A training text has one to eight of the statements, fillers in the place of the others, and is a
     shorter text each word of which is told once to as often as fits: with eight in each, or 512
@@ -42,7 +42,7 @@ class Needle(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:4",
+        revision="generator:5",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after the key-value needles of Hsieh et al., RULER: What's the Real Context Size of "
@@ -78,10 +78,9 @@ def texts(random: Generator, count: int, room: int, first: int = 0, *, fewest: i
     colours = random.permuted(np.tile(codes(" ".join(COLOURS)), (count, 1)), axis=1)
     label = random.permutation((first + row) % kinds)
     asked = (colours == label[:, None] + _WORDS.index(COLOURS[0])).argmax(axis=1)
-    said = np.tile(codes("the ? is ? ."), (count, kinds, 1))
+    said = np.tile(codes(f"the {NOUNS[0]} is {COLOURS[0]} ."), (count, kinds, 1))
     said[..., 1], said[..., 3] = things, colours
-    question = np.tile(codes("which colour is the ? ?"), (count, 1))
-    question[:, 4] = things[row, asked]
+    question = said[row, asked, :3]
     width = said.shape[2]
     body = room - question.shape[1]
     filler = body - kinds * width

@@ -13,8 +13,8 @@ from tasks.needle import Needle, texts
 from tasks.rows import Rows
 from tasks.words import COLOURS
 
-_QUESTION = 6
-"""Words of the question at the end of the task `needle`'s texts."""
+_ASKS = 3
+"""Words at the end of the task `needle`'s texts that ask: "the lion is"."""
 
 _ASKED = 16
 """Tokens that the question and the words around it take, in any of the usual vocabularies."""
@@ -47,7 +47,7 @@ class NeedleWritten(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts that fill `length` tokens but for their question; the seed draws those of train."""
 
-        room = length - SPECIAL - _ASKED - _ANSWER + _QUESTION
+        room = length - SPECIAL - _ASKED - _ANSWER + _ASKS
         draw, train = (partial(texts, room=room, fewest=k) for k in (len(COLOURS), 1))
         splits = generated(self.metadata.name, length, seed, draw, train=train)
         return Splits(*map(_asked, splits))
@@ -59,8 +59,8 @@ def _asked(examples: Sequence[Example]) -> Rows:
         words = example.text.split()
         return Example(
             example.id,
-            " ".join(words[:-_QUESTION]),
-            second=" ".join(words[-_QUESTION:]),
+            " ".join(words[:-_ASKS]),
+            second=f"which colour is the {words[-2]} ?",
             answers=(COLOURS[example.label],),
         )
 

@@ -14,13 +14,13 @@ from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS, join
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, ".", "?", *FILLER)
+_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, ".", *FILLER)
 KEYS = len(ADJECTIVES) * len(NOUNS)
 """Different keys; as many pairs, 25,800 tokens of them, are in the longest texts."""
 
 
 class Recall(Task):
-    """The value of the key asked for: "cold river red . quiet lamp blue . ... cold river ?" is red.
+    """The value of the key asked for: "cold river red . quiet lamp blue . ... cold river" is red.
 
     The text is nothing but pairs, as many as fit: a key is an adjective and a noun and comes once,
     a value is one of eight colours. In multi-query associative recall (Arora et al.) a text is
@@ -47,7 +47,7 @@ class Recall(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:5",
+        revision="generator:6",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "
@@ -61,7 +61,7 @@ class Recall(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        room = 4 * _pairs(length - SPECIAL) + 3
+        room = 4 * _pairs(length - SPECIAL) + 2
         least = self.metadata.min_length - SPECIAL
         train = partial(retold, draw=partial(texts, easier=True), room=room, least=least)
         draw = partial(texts, room=room)
@@ -91,8 +91,7 @@ def texts(
     stop = np.full_like(keys, _WORDS.index("."))
     pair = [keys // len(NOUNS), keys % len(NOUNS) + nouns, values + colours, stop]
     said = np.stack(pair, axis=2)
-    question = said[np.arange(count), asked, :3]
-    question[:, 2] = _WORDS.index("?")
+    question = said[np.arange(count), asked, :2]
     some = parts_with(
         random, log_uniform(random, 1 if easier else pairs, pairs, count), asked, pairs
     )
@@ -105,5 +104,5 @@ def texts(
 
 
 def _pairs(room: int) -> int:
-    """Pairs that fit into so many words, a key and its mark after them."""
-    return min(KEYS, (room - 3) // 4)
+    """Pairs that fit into so many words, a key after them."""
+    return min(KEYS, (room - 2) // 4)

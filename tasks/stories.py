@@ -3,7 +3,8 @@
 In the manner of bAbI (Weston et al., 2015), tasks 1, 5 and 7, and of the question of its task 3.
 Which words a story uses, and how often, does not depend on the answer, unless it was made easier:
 who did what, and in which order, does. Names are drawn from many, and a fact ends in a full stop:
-so a model learned sooner who did what (`docs/learned.md`).
+so a model learned sooner who did what. A question begins a sentence like a fact, which the answer
+would go on with: to say how is what language models were trained for (`docs/learned.md`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ ROOMS = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 class Story(NamedTuple):
     """Facts in the order in which they happened, a question about them, and the answer.
 
+    A question is the beginning of a sentence, and its answer the next word.
+
     `needed` are the places and things without whose facts the answer might be another, or guessed.
     """
 
@@ -67,7 +70,7 @@ def one_fact(draw: Random) -> Story:
     """Where somebody is. Everyone goes to two of the places, and nobody where another went."""
     facts, places = _walks(draw)
     who = draw.choice(list(places))
-    return Story(facts, f"where is {who} ?", places[who][-1], frozenset(places[who][-1:]))
+    return Story(facts, f"{who} last went to the", places[who][-1], frozenset(places[who][-1:]))
 
 
 def two_facts(draw: Random) -> Story:
@@ -76,14 +79,14 @@ def two_facts(draw: Random) -> Story:
     who = draw.choice(list(places))
     k = draw.randrange(2)
     before, then = places[who][k : k + 2]
-    return Story(facts, f"where was {who} before the {then} ?", before, frozenset([before, then]))
+    return Story(facts, f"before the {then} {who} went to the", before, frozenset([before, then]))
 
 
 def one_of_many(draw: Random) -> Story:
     """Where somebody is. Six people are in a place each: who reads one fact knows the answer."""
     facts, places = _walks(draw, len(PLACES))
     who = draw.choice(list(places))
-    return Story(facts, f"where is {who} ?", places[who][0], frozenset(places[who]))
+    return Story(facts, f"{who} last went to the", places[who][0], frozenset(places[who]))
 
 
 def given(draw: Random) -> Story:
@@ -118,7 +121,7 @@ def count(draw: Random) -> Story:
     ]
     acts += [(one, [f"went to the {place} ."]) for one, place in zip(went, places, strict=True)]
     facts = _in_turns(draw, acts)
-    question = f"how many things does {who} have ?"
+    question = f"the number of things that {who} has is"
     return Story(facts, question, NUMBERS[left], frozenset(things[:3]))
 
 
@@ -129,7 +132,7 @@ def _gifts(draw: Random, pairs: list[tuple[str, str]]) -> Story:
     asked = draw.randrange(len(pairs))
     giver, taker = pairs[asked]
     needed = frozenset([gifts[asked]])
-    return Story(facts, f"{giver} gave {taker} what ?", gifts[asked], needed)
+    return Story(facts, f"{giver} gave {taker} the", gifts[asked], needed)
 
 
 def _walks(draw: Random, people: int = 3) -> tuple[list[str], dict[str, list[str]]]:

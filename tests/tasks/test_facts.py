@@ -23,8 +23,8 @@ from .tokens import lengths, tokenizer
 NAMES = ["facts_one", "facts_two", "facts_gave", "facts_count"]
 
 QUESTION = re.compile(
-    r"((?:where is \w+|where was \w+ before the \w+|\w+ gave \w+ what"
-    r"|how many things does \w+ have) \?)((?: \1)*)$"
+    r"(\w+ last went to the|before the \w+ \w+ went to the|\w+ gave \w+ the"
+    r"|the number of things that \w+ has is)((?: \1)*)$"
 )
 """A question, and the same again."""
 
@@ -116,7 +116,7 @@ def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
 def _asked(text: str) -> int:
     found = QUESTION.search(told_once(text)[1])
     assert found
-    return 1 + found[2].count("?")
+    return len(found[0].split()) // len(found[1].split())
 
 
 @pytest.mark.parametrize(
@@ -237,10 +237,10 @@ def test_the_same_everywhere() -> None:
     digests = []
     for name in NAMES:
         task = load_task(name)
-        generator = {"facts_one": 6, "facts_two": 9, "facts_gave": 5, "facts_count": 7}[name]
+        generator = {"facts_one": 7, "facts_two": 10, "facts_gave": 6, "facts_count": 8}[name]
         assert task.metadata.revision.startswith(f"generator:{generator},")
         splits = task.splits(512, 0)
         told = [*splits.test[:30], *splits.train[:30]]
         text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
-    assert digests == ["0709c539", "16a5cd58", "5c2465c9", "6e90716f"]
+    assert digests == ["65d88be3", "61890803", "f26ed80f", "f02a72be"]

@@ -24,8 +24,8 @@ ANY = "|".join(COLOURS)
 
 
 def answer(text: str) -> tuple[str, int]:
-    """(colour, place of its statement in words) of the thing that the question names."""
-    body, thing = re.fullmatch(r"(.*) which colour is the (\w+) \?", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    """(colour, place of its statement in words) of the thing that the end names."""
+    body, thing = re.fullmatch(r"(.*) the (\w+) is", text, re.DOTALL).groups()  # type: ignore[union-attr]
     found = list(re.finditer(rf"\bthe {thing} is ({ANY}) \.", body))
     assert len(found) == 1
     return found[0][1], len(body[: found[0].start()].split())
@@ -37,7 +37,7 @@ def test_every_answer_is_in_the_text(room: int, seed: int, fewest: int) -> None:
     for text, label, note in texts(default_rng(seed), 8, room, fewest=fewest):
         colour, place = answer(text)
         assert colour == COLOURS[label]
-        assert note == f"@{100 * place // (room - 6)}"
+        assert note == f"@{100 * place // (room - 3)}"
         assert len(text.split()) == room
         said = re.findall(rf"\bthe (\w+) is ({ANY}) \.", text)
         assert fewest <= len(said) == len(dict(said)) == len(set(dict(said).values()))
@@ -71,7 +71,7 @@ def test_every_word_is_one_token() -> None:
         assert len(set(kind)) == len(kind)
     assert not set(NOUNS) & set(FILLER)
     assert not set(COLOURS) & {*NOUNS, *FILLER}
-    assert not {"the", "is", ".", "which", "colour", "?"} & {*NOUNS, *FILLER, *COLOURS}
+    assert not {"the", "is", "."} & {*NOUNS, *FILLER, *COLOURS}
 
 
 def test_texts_to_learn_from_have_one_statement_to_eight_and_the_others_eight() -> None:
@@ -132,5 +132,5 @@ def test_the_same_everywhere() -> None:
     splits = task.splits(512, 0)
     told = [*splits.test[:50], *splits.train[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
-    assert task.metadata.revision == "generator:4"
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "82faed250c476fc8"
+    assert task.metadata.revision == "generator:5"
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "4f9181721ae4fb50"
