@@ -37,15 +37,12 @@ class _Facts(Task):
     facts that the answer does not need are left out, from none to all; with a `practice`, half of
     the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
     A training text is a shorter one each word of which is told once to as often as fits, after
-    words that fill what is left (why: `tasks.easier.retold`). With `insists`, it also asks its
-    question once to as often as fills half of what the facts leave, unless the question names an
-    answer: a few words at the end of many are slow to be heard. Seldom is as likely as often, on a
-    logarithmic scale. Texts that are judged tell once, and ask once.
+    words that fill what is left (why: `tasks.easier.retold`). Seldom is as likely as often, on a
+    logarithmic scale. Texts that are judged tell once.
     """
 
     story: ClassVar[Callable[[Random], stories.Story]]
     practice: ClassVar[Callable[[Random], stories.Story] | None] = None
-    insists: ClassVar[bool] = False
 
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
@@ -84,13 +81,9 @@ class _Facts(Task):
         self, draw: Random, part: str, one: stories.Story, room: int, count_of: Count
     ) -> str:
         """Hide a story's facts in so many tokens of postings, its question included."""
-        facts = sum(count_of(" ".join(one.facts).split()))
-        question = sum(count_of(one.question.split()))
-        names_one = not set(self.metadata.labels).isdisjoint(one.question.split())
-        again = part == "train" and self.insists and not names_one
-        asked = _times(draw, (room - facts) // 2 // question if again else 1)
-        hay = stretch(draw, part, room - facts - asked * question, count_of)
-        return " ".join([_hide(draw, hay, one.facts), *[one.question] * asked])
+        told = sum(count_of(" ".join([*one.facts, one.question]).split()))
+        hay = stretch(draw, part, room - told, count_of)
+        return f"{_hide(draw, hay, one.facts)} {one.question}"
 
     def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
         story, practice = type(self).story, type(self).practice
@@ -142,7 +135,6 @@ class FactsOne(_Facts):
     """
 
     story = stories.one_fact
-    insists = True
     metadata = _metadata(
         "facts_one",
         "One fact hidden in real text: where did she go last?",
@@ -161,7 +153,6 @@ class FactsTwo(_Facts):
 
     story = stories.two_facts
     practice = stories.one_of_many
-    insists = True
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
@@ -179,7 +170,6 @@ class FactsGave(_Facts):
 
     story = stories.given
     practice = stories.given_of_many
-    insists = True
     metadata = _metadata(
         "facts_gave",
         "A fact hidden in real text: what did she give him?",

@@ -24,9 +24,8 @@ NAMES = ["facts_one", "facts_two", "facts_gave", "facts_count"]
 
 QUESTION = re.compile(
     r"(\w+ last went to the|before the \w+ \w+ went to the|\w+ gave \w+ the"
-    r"|the number of things that \w+ has is)((?: \1)*)$"
+    r"|the number of things that \w+ has is)$"
 )
-"""A question, and the same again."""
 
 
 def apart(text: str) -> tuple[list[str], str, str]:
@@ -111,46 +110,6 @@ def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
         found = [sign(facts, question.split()) for facts, question, _ in told]
         expected = share if part == "train" else 0
         assert sum(found) / len(found) == pytest.approx(expected, abs=0.05)
-
-
-def _asked(text: str) -> int:
-    found = QUESTION.search(told_once(text)[1])
-    assert found
-    return len(found[0].split()) // len(found[1].split())
-
-
-@pytest.mark.parametrize(
-    ("name", "share"), [("facts_one", 1), ("facts_two", 0.5), ("facts_gave", 1)]
-)
-@pytest.mark.parametrize("length", [128, 1024])
-def test_training_texts_ask_again_what_names_no_answer(
-    name: str, share: float, length: int
-) -> None:
-    task = load_task(name)
-    splits = task.splits(length, 0)
-    for judged in (splits.validation, splits.test):
-        assert {_asked(example.text) for example in judged[:500]} == {1}
-    often, expected = [], []
-    for example in splits.train[:1500]:
-        facts, question, _ = apart(example.text)
-        if not set(question.split()).isdisjoint(task.metadata.labels):
-            assert _asked(example.text) == 1
-            continue
-        room = (length - 2) // told_once(example.text)[0]
-        left = room - sum(wordpiece.counts(" ".join(facts).split()))
-        most = left // 2 // sum(wordpiece.counts(question.split()))
-        assert _asked(example.text) <= most
-        # On a logarithmic scale half of the numbers lie below the root.
-        root = math.ceil(math.sqrt(most + 1))
-        often.append(_asked(example.text) >= root)
-        expected.append(1 - math.log(root) / math.log(most + 1))
-    assert len(often) == pytest.approx(1500 * share, abs=80)
-    assert sum(often) == pytest.approx(sum(expected), abs=80)
-
-
-def test_training_texts_of_facts_count_ask_once() -> None:
-    train = load_task("facts_count").splits(256, 0).train[:500]
-    assert {_asked(example.text) for example in train} == {1}
 
 
 def test_no_run_of_words_stands_in_two_splits() -> None:
@@ -243,4 +202,4 @@ def test_the_same_everywhere() -> None:
         told = [*splits.test[:30], *splits.train[:30]]
         text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
         digests.append(hashlib.sha256(text.encode()).hexdigest()[:8])
-    assert digests == ["65d88be3", "61890803", "f26ed80f", "f02a72be"]
+    assert digests == ["49553c77", "93ab7731", "e30843f9", "f02a72be"]
