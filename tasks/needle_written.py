@@ -13,7 +13,7 @@ from tasks.needle import Needle, texts
 from tasks.rows import Rows
 from tasks.words import COLOURS
 
-_ASKS = 3
+_END = 3
 """Words at the end of the task `needle`'s texts that ask: "the lion is"."""
 
 _ASKED = 16
@@ -47,7 +47,7 @@ class NeedleWritten(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts that fill `length` tokens but for their question; the seed draws those of train."""
 
-        room = length - SPECIAL - _ASKED - _ANSWER + _ASKS
+        room = length - SPECIAL - _ASKED - _ANSWER + _END
         draw, train = (partial(texts, room=room, fewest=k) for k in (len(COLOURS), 1))
         splits = generated(self.metadata.name, length, seed, draw, train=train)
         return Splits(*map(_asked, splits))
@@ -59,7 +59,7 @@ def _asked(examples: Sequence[Example]) -> Rows:
         words = example.text.split()
         return Example(
             example.id,
-            " ".join(words[:-_ASKS]),
+            " ".join(words[:-_END]),
             second=f"which colour is the {words[-2]} ?",
             answers=(COLOURS[example.label],),
         )

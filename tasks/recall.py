@@ -71,7 +71,7 @@ class Recall(Task):
 def texts(
     random: Generator, count: int, room: int, first: int = 0, *, easier: bool = False
 ) -> list[Drawn]:
-    """Draw `count` texts of at most `room` words (35 or more), the labels as even as can be.
+    """Draw `count` texts of at most `room` words (34 or more), the labels as even as can be.
 
     They go on after those of `first` others. Each is all pairs that fit; with `easier`, one to all
     of them.

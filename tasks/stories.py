@@ -3,8 +3,8 @@
 In the manner of bAbI (Weston et al., 2015), tasks 1, 5 and 7, and of the question of its task 3.
 Which words a story uses, and how often, does not depend on the answer, unless it was made easier:
 who did what, and in which order, does. Names are drawn from many, and a fact ends in a full stop:
-so a model learned sooner who did what. A question begins a sentence like a fact, which the answer
-would go on with: to say how is what language models were trained for (`docs/learned.md`).
+so a model learned sooner who did what. A question is the beginning of a sentence, and its answer
+the next word: to tell that is what language models were trained for (`docs/learned.md`).
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ ROOMS = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 
 class Story(NamedTuple):
     """Facts in the order in which they happened, a question about them, and the answer.
-
-    A question is the beginning of a sentence, and its answer the next word.
 
     `needed` are the places and things without whose facts the answer might be another, or guessed.
     """
