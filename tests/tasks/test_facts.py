@@ -112,6 +112,16 @@ def test_practice_is_half_of_the_training_texts_and_none_of_the_others(
         assert sum(found) / len(found) == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_asks_once(name: str) -> None:
+    """Asked again a question is no beginning of a sentence (`docs/learned.md`)."""
+    for part in load_task(name).splits(1024, 0):
+        for example in part[:200]:
+            facts, question, _ = apart(example.text)
+            begun = sum(fact.startswith(question) for fact in facts)
+            assert told_once(example.text)[1].count(question) == begun + 1
+
+
 def test_no_run_of_words_stands_in_two_splits() -> None:
     runs = []
     for part in postings():
