@@ -156,6 +156,8 @@ def tasks(
     """List the tasks, show the card of one, write a new plug-in, or export one to lm-eval."""
     from harness import task_commands
 
+    if words[:1] != ("export",) and (to or length):
+        raise BadInput("tasks: --to and --length are of export (own plug-ins: --tasks-dir DIR)")
     if not words:
         task_commands.list_tasks(tasks_dir)
     elif words[0] == "new" and len(words) == 2:
@@ -206,8 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         return code
     except (BadInput, click.ClickException) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"bench-long: {printable(message)}", err=True)
+        lines = error.args if isinstance(error, BadInput) else [error.format_message()]
+        for line in lines:
+            click.echo(f"bench-long: {printable(line)}", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -16,7 +16,7 @@ from tasks.base import printable as printable
 
 
 class BadInput(Exception):
-    """Input that cannot be run. The command line prints it and exits with 2."""
+    """Input that cannot be run. The command line prints its arguments, a line each: exit 2."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from harness import tuned
-from harness.backbones import Backbone, check_writes, find_backbone
+from harness.backbones import Backbone, check_writes
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
-from harness.errors import BadInput, told
+from harness.errors import BadInput
 from harness.evaluations import PREFIX, check
 from harness.machine import choose_device, choose_dtype
 from harness.methods import check_method
 from harness.preflight import check_models
+from harness.prepare import SIZES, prepared
 from harness.sweep import Method, Sweep
-from tasks import WRITING, Task, TaskError, load_task
-from tasks.contract import check_examples
+from tasks import WRITING, Task
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
             that the task has no examples for, an arm without a tuned learning rate.
     """
     named = [name for name in sweep.tasks if not name.startswith(PREFIX)]
-    tasks = {name: _prepared(name, sweep, source, tasks_dir) for name in named}
-    backbone = find_backbone(sweep.backbone, f"{source}: backbone")
+    backbone, tasks = prepared(named, sweep, source, tasks_dir)
     evaluated = _evaluations(sweep, backbone, source)
     for entry in sweep.methods:
         check_method(entry, f"{source}: methods.{entry.type}")
@@ -87,15 +86,12 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     return Plan(sweep, ordered, tasks_dir, backbone)
 
 
-_SIZES = ("examples", "validation_examples", "test_examples")
-
-
 def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
     """How cells of a task are trained at a length; `all` examples are as many as there are."""
     settings = sweep.train.model_dump(exclude={"lr"})
     if "all" in settings.values():
         splits = task.splits(length, sweep.seeds[0])
-        for key, part in zip(_SIZES, splits, strict=True):
+        for key, part in zip(SIZES, splits, strict=True):
             settings[key] = len(part) if settings[key] == "all" else settings[key]
     return settings
 
@@ -180,50 +176,6 @@ def _arms(method: Method) -> Iterator[dict[str, Any]]:
                     "target": method.target or "attention",
                     "options": method.options,
                 }
-
-
-def _prepared(name: str, sweep: Sweep, source: Path, tasks_dir: Path | None) -> tuple[Task, str]:
-    """The task of that name, with its data there and enough of it, and what pins the data."""
-    try:
-        task = load_task(name, tasks_dir)
-        _check_lengths(task, sweep.lengths, source)
-        task.prepare()
-        _check_sizes(task, sweep, source)
-        check_examples(task, min(sweep.lengths), sweep.seeds[0])
-        pinned = task.pinned()
-    except BadInput:
-        raise
-    except TaskError as error:
-        raise BadInput(f"{source}: tasks: {error}") from None
-    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(
-            f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
-        ) from None
-    return task, pinned
-
-
-def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:
-    least = task.metadata.min_length
-    for length in lengths:
-        if length < least:
-            raise BadInput(
-                f"{source}: lengths: {length} tokens is too short for the task "
-                f"'{task.metadata.name}', which starts at {least}"
-            )
-
-
-def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
-    for length in sweep.lengths:
-        splits = task.splits(length, sweep.seeds[0])
-        for name, part, key in zip(splits._fields, splits, _SIZES, strict=True):
-            size = getattr(sweep.train, key)
-            if size == "all":
-                size = 0 if name == "test" else 1
-            if len(part) < size:
-                raise BadInput(
-                    f"{source}: train.{key}: {size} are asked for, and the task "
-                    f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens"
-                )
 
 
 def _needs_tuned(sweep: Sweep) -> bool:

@@ -59,7 +59,7 @@ def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
 def word_counter(backbone: Backbone) -> Count:
     """Return what tells how many tokens words are where they stand after another.
 
-    Few tasks ask, so the tokenizer is read at the first question, which raises as `token_offsets`.
+    The tokenizer is read at the first question, which raises as `token_offsets`.
     """
     read = cache(lambda: _tokenizer(backbone))
     return lambda words: [len(ids) for ids in _after_another(read(), words)]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from statistics import median
 
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.contract import first_fault
 from tasks.duplicates import near_duplicates
+from tasks.network import refused
 
 MOST = 5_000
 """Examples read of each split."""
+
+AGAIN = 100
+"""Examples of each split whose second use is timed."""
 
 HEAD = 200
 """Characters in which a label's own name must not give it away."""
@@ -37,12 +43,26 @@ def violations(task: Task, length: int) -> list[str]:
     Checked on the first MOST examples of each split: names and texts, the fields of the family,
     labels in range and balanced as stated (for a choice: the place of the right answer), the same
     seed giving the same, the test split the same for every seed, no text nor near-duplicate of it
-    in two splits, no label given away by its own name at the beginning.
+    in two splits, no label given away by its own name at the beginning, texts that could fill the
+    length if the metadata say that they do, no connection that the metadata do not tell of, and a
+    second use under a second of processor time, or a twentieth of the first.
 
     A pair is copied if both of its texts are, in either order: a passage may come with another
     question. Of a choice the text alone counts.
     """
-    first, again, other = (_head(task.splits(length, seed)) for seed in (0, 0, 1))
+    with refused(not task.metadata.needs_network) as opened:
+        start = time.process_time()
+        first = task.splits(length, 0)
+        if not isinstance(first, Splits):
+            return [first_fault(task.metadata, first)]
+        first = _head(first)
+        took = time.process_time() - start
+        again, other = (_head(task.splits(length, seed)) for seed in (0, 1))
+        start = time.process_time()
+        _head(task.splits(length, 0), AGAIN)
+        took_again = time.process_time() - start
+    if opened:
+        return [f"opens a connection to {opened[0]}, which needs_network does not say"]
     if wrong := first_fault(task.metadata, first, MOST):
         return [wrong]
     found = list(_shape(task.metadata, first))
@@ -53,6 +73,9 @@ def violations(task: Task, length: int) -> list[str]:
         found.append("the seed changes the validation or the test split")
     if first.train == other.train and len(first.train) > 5:
         found.append("the seed does not change the order of the training split")
+    if took_again > max(1, took / 20):
+        found.append(f"a second use takes {took_again:.1f} s: keep what was made (tasks.cache)")
+    found += _too_short(task.metadata, first, length)
     found += _shared(task.metadata, first)
     found += _given_away(task.metadata, first)
     return found
@@ -68,8 +91,18 @@ def targets(metadata: TaskMetadata, example: Example) -> tuple[int, ...]:
     return example.labels if metadata.family == "multilabel" else (example.label,)
 
 
-def _head(splits: Splits) -> Splits:
-    return Splits(*(list(part[:MOST]) for part in splits))
+def _head(splits: Splits, most: int = MOST) -> Splits:
+    return Splits(*(list(part[:most]) for part in splits))
+
+
+def _too_short(metadata: TaskMetadata, splits: Splits, length: int) -> Iterator[str]:
+    """A text has at most as many tokens as characters, whatever counts them, or nearly."""
+    middle = median([len(e.text) + len(e.second) for e in splits.test] or [length])
+    if length <= metadata.natural_length and middle < length / 2:
+        yield (
+            f"test texts for {length} tokens have {middle:g} characters (median), and a "
+            f"natural_length of {metadata.natural_length} says that they fill them"
+        )
 
 
 def _named(splits: Splits) -> list[tuple[str, Sequence[Example]]]:

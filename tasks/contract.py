@@ -29,6 +29,8 @@ def fault(metadata: TaskMetadata, example: Example) -> str:
 
 def first_fault(metadata: TaskMetadata, splits: Splits, most: int = FIRST) -> str:
     """Return what is wrong with the first examples of each split; "" if nothing is."""
+    if not isinstance(splits, Splits):
+        return f"splits() returns a {type(splits).__name__}, not Splits"
     choices: set[int] = set()
     for name, part in zip(Splits._fields, splits, strict=True):
         for number, example in enumerate(part[:most], 1):

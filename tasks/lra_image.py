@@ -155,4 +155,6 @@ def _records(path: Path) -> NDArray[np.uint8]:
             )
         return np.memmap(path, np.uint8, "r").reshape(-1, RECORD)
     except OSError as error:
-        raise TaskError(f"lra_image: {path} cannot be read: {error.strerror}") from None
+        raise TaskError(
+            f"lra_image: {path} cannot be read: {error.strerror}: unpack {LraImage.archive} again"
+        ) from None

@@ -69,8 +69,10 @@ def _path(part: str) -> Path:
 def _lines(part: str) -> Lines:
     lines = Lines(_path(part), skip=1)
     head = Lines(lines.path)
-    if not len(lines) or head[0].split("\t") != ["Source", "Target"]:
+    if not len(head) or head[0].split("\t") != ["Source", "Target"]:
         raise TaskError(f"lra_listops: {lines.path} does not begin with the columns Source, Target")
+    if not len(lines):
+        raise TaskError(f"lra_listops: {lines.path} has no expression: unpack it again")
     return lines
 
 

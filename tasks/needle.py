@@ -9,12 +9,13 @@ from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.easier import parts_with, retold
 from tasks.lazy import Drawn, generated
-from tasks.words import COLOURS, FILLER, NOUNS, join
+from tasks.words import ALL, COLOURS, Words, join, one_token
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_WORDS = (*FILLER, *NOUNS, *COLOURS, "the", "is", ".")
+FIXED = (*COLOURS, "the", "is", ".")
+"""Words that every text needs."""
 
 
 class Needle(Task):
@@ -57,28 +58,40 @@ class Needle(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of exactly `length` tokens; the seed draws the training texts."""
         room, least = length - SPECIAL, self.metadata.min_length - SPECIAL
-        draw = partial(texts, room=room, fewest=len(COLOURS))
-        train = partial(retold, draw=partial(texts, fewest=1), room=room, least=least)
+        words = one_token(self.metadata.name, self.count, FIXED)
+        draw = partial(texts, room=room, fewest=len(COLOURS), words=words)
+        short = partial(texts, fewest=1, words=words)
+        train = partial(retold, draw=short, room=room, least=least)
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int, first: int = 0, *, fewest: int) -> list[Drawn]:
+def texts(
+    random: Generator,
+    count: int,
+    room: int,
+    first: int = 0,
+    *,
+    fewest: int,
+    words: Words = ALL,
+) -> list[Drawn]:
     """Draw `count` texts of `room` words, the labels as even as they can be after `first` others.
 
     Each has `fewest` to eight statements, each number as likely.
     """
     import numpy as np
 
-    def codes(words: str) -> list[int]:
-        return [_WORDS.index(word) for word in words.split()]
+    of = (*words.filler, *words.nouns, *FIXED)
+
+    def codes(said: str) -> list[int]:
+        return [of.index(word) for word in said.split()]
 
     kinds, row = len(COLOURS), np.arange(count)
-    nouns = np.tile(codes(" ".join(NOUNS)), (count, 1))
+    nouns = np.tile(codes(" ".join(words.nouns)), (count, 1))
     things = random.permuted(nouns, axis=1)[:, :kinds]
     colours = random.permuted(np.tile(codes(" ".join(COLOURS)), (count, 1)), axis=1)
     label = random.permutation((first + row) % kinds)
-    asked = (colours == label[:, None] + _WORDS.index(COLOURS[0])).argmax(axis=1)
-    said = np.tile(codes(f"the {NOUNS[0]} is {COLOURS[0]} ."), (count, kinds, 1))
+    asked = (colours == label[:, None] + of.index(COLOURS[0])).argmax(axis=1)
+    said = np.tile(codes(f"the {words.nouns[0]} is {COLOURS[0]} ."), (count, kinds, 1))
     said[..., 1], said[..., 3] = things, colours
     question = said[row, asked, :3]
     width = said.shape[2]
@@ -87,11 +100,11 @@ def texts(random: Generator, count: int, room: int, first: int = 0, *, fewest: i
     # Where a statement is put among the fillers, and so where its first word comes to stand.
     gaps = np.sort(random.integers(0, filler + 1, (count, kinds)), axis=1)
     begin = gaps + width * np.arange(kinds)
-    words = random.integers(0, len(FILLER), (count, room))
+    text = random.integers(0, len(words.filler), (count, room))
     some = parts_with(random, random.integers(fewest, kinds + 1, count), asked, kinds)
     at = row[:, None, None], begin[..., None] + np.arange(width)
-    words[at] = np.where(some[..., None], said, words[at])
-    words[:, body:] = question
+    text[at] = np.where(some[..., None], said, text[at])
+    text[:, body:] = question
     place = 100 * begin[row, asked] // body
-    written = zip(join(_WORDS, words), label.tolist(), place.tolist(), strict=True)
-    return [Drawn(text, own, f"@{percent}") for text, own, percent in written]
+    written = zip(join(of, text), label.tolist(), place.tolist(), strict=True)
+    return [Drawn(said, own, f"@{percent}") for said, own, percent in written]

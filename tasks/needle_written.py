@@ -9,9 +9,9 @@ from typing import ClassVar
 from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.lazy import generated
-from tasks.needle import Needle, texts
+from tasks.needle import FIXED, Needle, texts
 from tasks.rows import Rows
-from tasks.words import COLOURS
+from tasks.words import COLOURS, one_token
 
 _END = 3
 """Words at the end of the task `needle`'s texts that ask: "the lion is"."""
@@ -46,9 +46,9 @@ class NeedleWritten(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts that fill `length` tokens but for their question; the seed draws those of train."""
-
         room = length - SPECIAL - _ASKED - _ANSWER + _END
-        draw, train = (partial(texts, room=room, fewest=k) for k in (len(COLOURS), 1))
+        words = one_token(self.metadata.name, self.count, FIXED)
+        draw, train = (partial(texts, room=room, fewest=k, words=words) for k in (len(COLOURS), 1))
         splits = generated(self.metadata.name, length, seed, draw, train=train)
         return Splits(*map(_asked, splits))
 

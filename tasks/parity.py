@@ -9,7 +9,7 @@ from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.easier import log_uniform
 from tasks.lazy import Drawn, generated
-from tasks.words import FILLER, join
+from tasks.words import ALL, Words, join, one_token
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DIGITS = 5
 """Words of a text that are `zero` or `one`."""
 
-WORDS = ("zero", "one", *(word for word in FILLER if word != "one"))
+FIXED = ("zero", "one")
 
 
 class Parity(Task):
@@ -54,12 +54,12 @@ class Parity(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of exactly `length` tokens; the seed draws the training texts."""
         room = length - SPECIAL
-
-        draw, train = (partial(texts, room=room, most=k) for k in (1, room // DIGITS))
+        words = one_token(self.metadata.name, self.count, FIXED)
+        draw, train = (partial(texts, room=room, most=k, words=words) for k in (1, room // DIGITS))
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int, most: int) -> list[Drawn]:
+def texts(random: Generator, count: int, room: int, most: int, words: Words = ALL) -> list[Drawn]:
     """Draw `count` texts of `room` words, the labels as even as they can be.
 
     Their digits come once to `most` times, each as often as the others of its text.
@@ -69,10 +69,11 @@ def texts(random: Generator, count: int, room: int, most: int) -> list[Drawn]:
     # 0 and 5 stand once, what is between them twice.
     numbers = [(k + 1) // 2 for k in range(2 * DIGITS)]
     ones = random.permutation(np.resize(numbers, count))
-    words = random.integers(2, len(WORDS), (count, room))
+    of = (*FIXED, *(word for word in words.filler if word != "one"))
+    text = random.integers(2, len(of), (count, room))
     times = log_uniform(random, 1, most, count)
     place = np.arange(room)
     told = place % DIGITS < ones[:, None]
-    words = np.where(place < DIGITS * times[:, None], told, words)
-    written = join(WORDS, random.permuted(words, axis=1))
-    return [Drawn(text, n % 2, f"@{n}") for text, n in zip(written, ones.tolist(), strict=True)]
+    text = np.where(place < DIGITS * times[:, None], told, text)
+    written = join(of, random.permuted(text, axis=1))
+    return [Drawn(said, n % 2, f"@{n}") for said, n in zip(written, ones.tolist(), strict=True)]

@@ -9,14 +9,13 @@ from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.easier import log_uniform, parts_with, retold
 from tasks.lazy import Drawn, generated
-from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS, join
+from tasks.words import ALL, COLOURS, Words, join, one_token
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-_WORDS = (*ADJECTIVES, *NOUNS, *COLOURS, ".", *FILLER)
-KEYS = len(ADJECTIVES) * len(NOUNS)
-"""Different keys; as many pairs, 25,800 tokens of them, are in the longest texts."""
+FIXED = (*COLOURS, ".")
+"""Words that every text needs."""
 
 
 class Recall(Task):
@@ -61,15 +60,23 @@ class Recall(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        room = 4 * _pairs(length - SPECIAL) + 2
+        words = one_token(self.metadata.name, self.count, FIXED)
+        room = 4 * _pairs(length - SPECIAL, words) + 2
         least = self.metadata.min_length - SPECIAL
-        train = partial(retold, draw=partial(texts, easier=True), room=room, least=least)
-        draw = partial(texts, room=room)
+        short = partial(texts, easier=True, words=words)
+        train = partial(retold, draw=short, room=room, least=least)
+        draw = partial(texts, room=room, words=words)
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
 def texts(
-    random: Generator, count: int, room: int, first: int = 0, *, easier: bool = False
+    random: Generator,
+    count: int,
+    room: int,
+    first: int = 0,
+    *,
+    easier: bool = False,
+    words: Words = ALL,
 ) -> list[Drawn]:
     """Draw `count` texts of at most `room` words (34 or more), the labels as even as can be.
 
@@ -78,9 +85,10 @@ def texts(
     """
     import numpy as np
 
-    pairs = _pairs(room)
-    kinds, nouns, colours = len(COLOURS), len(ADJECTIVES), len(ADJECTIVES) + len(NOUNS)
-    keys = np.stack([random.choice(KEYS, pairs, replace=False) for _ in range(count)])
+    of = (*words.adjectives, *words.nouns, *FIXED, *words.filler)
+    pairs, kinds = _pairs(room, words), len(COLOURS)
+    nouns, colours = len(words.adjectives), len(words.adjectives) + len(words.nouns)
+    keys = np.stack([random.choice(_keys(words), pairs, replace=False) for _ in range(count)])
     values = random.integers(0, kinds, (count, pairs))
     values[:, :kinds] = np.arange(kinds)
     values = random.permuted(values, axis=1)
@@ -88,21 +96,26 @@ def texts(
     # Of the pairs that have the label as their value, each is as likely to be asked for.
     lots = np.where(values == label[:, None], random.random((count, pairs)), -1)
     asked = lots.argmax(axis=1)
-    stop = np.full_like(keys, _WORDS.index("."))
-    pair = [keys // len(NOUNS), keys % len(NOUNS) + nouns, values + colours, stop]
+    stop = np.full_like(keys, of.index("."))
+    pair = [keys // len(words.nouns), keys % len(words.nouns) + nouns, values + colours, stop]
     said = np.stack(pair, axis=2)
     question = said[np.arange(count), asked, :2]
     some = parts_with(
         random, log_uniform(random, 1 if easier else pairs, pairs, count), asked, pairs
     )
-    fillers = random.integers(_WORDS.index(FILLER[0]), len(_WORDS), said.shape)
+    fillers = random.integers(of.index(words.filler[0]), len(of), said.shape)
     said = np.where(some[..., None], said, fillers)
-    words = np.concatenate([said.reshape(count, -1), question], axis=1)
+    text = np.concatenate([said.reshape(count, -1), question], axis=1)
     place = 100 * asked // pairs
-    written = zip(join(_WORDS, words), label.tolist(), place.tolist(), strict=True)
-    return [Drawn(text, own, f"@{percent}") for text, own, percent in written]
+    written = zip(join(of, text), label.tolist(), place.tolist(), strict=True)
+    return [Drawn(said, own, f"@{percent}") for said, own, percent in written]
 
 
-def _pairs(room: int) -> int:
+def _keys(words: Words) -> int:
+    """Different keys. As many pairs are in the longest texts: of all words, 25,800 tokens."""
+    return len(words.adjectives) * len(words.nouns)
+
+
+def _pairs(room: int, words: Words) -> int:
     """Pairs that fit into so many words, a key after them."""
-    return min(KEYS, (room - 2) // 4)
+    return min(_keys(words), (room - 2) // 4)

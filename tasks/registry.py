@@ -70,7 +70,7 @@ def discover(extra_dir: Path | None = None) -> Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plug-in that exits is broken like any other
-            broken[path.stem] = _reason(error)
+            broken[path.stem] = _reason(error) + ("" if built_in else f" (in {path})")
     for entry in entry_points(group=GROUP):
         try:
             task = entry.load()

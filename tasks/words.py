@@ -1,12 +1,15 @@
-"""Words for generated texts, each one token: in BERT's WordPiece, and after a space in SmolLM2's.
+"""Words for generated texts, each one token to the model that reads.
 
-So a text has as many tokens as words, and a length asked for can be filled to the token.
+So a text has as many tokens as words, and a length asked for can be filled to the token. To BERT's
+WordPiece, and after a space to SmolLM2, all of them are one token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.base import Count, TaskError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +45,46 @@ where much your way down should because just state those people how too little s
 life day part year great
 """
 FILLER = tuple(_FILLER.split())
+
+
+FEWEST = 20
+"""Nouns, adjectives or fillers that texts can be made of."""
+
+
+class Words(NamedTuple):
+    """What texts are made of, beside the labels."""
+
+    adjectives: tuple[str, ...] = ADJECTIVES
+    nouns: tuple[str, ...] = NOUNS
+    filler: tuple[str, ...] = FILLER
+
+
+ALL = Words()
+
+
+def one_token(name: str, count: Count | None, needed: Sequence[str]) -> Words:
+    """The words that are one token each to the model that reads; `count` None: all of them.
+
+    A word of two tokens would make texts longer than was asked for, and what stands last, the
+    question, would be cut off.
+
+    Raises:
+        TaskError: one of the `needed` words is more than one token, or too few others are one.
+    """
+    if count is None:
+        return ALL
+    kept = Words(
+        *(tuple(w for w, n in zip(kind, count(kind), strict=True) if n == 1) for kind in ALL)
+    )
+    cut = [word for word, tokens in zip(needed, count(needed), strict=True) if tokens != 1]
+    cut += [kind[0] for kind, left in zip(ALL, kept, strict=True) if len(left) < FEWEST]
+    if cut:
+        raise TaskError(
+            f"{name}: its words are to be one token each, and this backbone's tokenizer cuts "
+            f"'{cut[0]}' into several: take a backbone with more words, or the tasks facts_..., "
+            f"which count tokens of any kind"
+        )
+    return kept
 
 
 def join(words: Sequence[str], indices: NDArray[np.integer]) -> list[str]:

@@ -50,9 +50,13 @@ def test_every_sweep_that_is_shipped_can_be_planned(name: str) -> None:
 
 
 def test_the_papers_sweep_says_what_to_fetch() -> None:
-    with pytest.raises(BadInput, match="glue_cola: the data is not on this machine: run `hf down"):
+    with pytest.raises(BadInput) as refused:
         plan("paper.yaml")
+    backbone, *tasks = refused.value.args
+    assert "hf download FacebookAI/roberta-base" in backbone
     sweep = load_sweep(SWEEPS / "paper.yaml")
+    for name, line in zip(sweep.tasks, tasks, strict=True):
+        assert f"{name}: the data is not on this machine: run `hf download " in line
     assert sweep.train.examples == sweep.train.test_examples == "all"
     assert set(sweep.tasks) <= set(discover())
 

@@ -7,9 +7,11 @@ import pytest
 from harness.backbones import find_backbone
 from harness.batches import encode
 from harness.tokens import load_tokenizer, tokens_of, word_counter
-from tasks import load_task
+from tasks import TaskError, load_task
+from tasks.base import Count
 from tasks.listops import WORDS
 from tasks.wordpiece import counts
+from tasks.words import COLOURS, NOUNS
 
 FACTS = ["facts_one", "facts_two", "facts_gave", "facts_count"]
 GENERATED = [*FACTS, "listops", "needle", "recall", "parity", "automaton"]
@@ -53,6 +55,40 @@ def test_nothing_that_is_asked_for_is_cut_off(name: str, length: int) -> None:
     for example, kept in zip(part, read.kept, strict=True):
         assert example.text.startswith(kept)
         assert example.text[len(kept) :] in ("", " the", " is")
+
+
+def small_vocabulary(size: int) -> Count:
+    """How a byte-level BPE of so many entries, learned from postings, counts tokens."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    texts = [example.text for example in load_task("newsgroups").splits(64, 0).train[:1000]]
+    often = " ".join([*COLOURS, "zero", "the", "is", ".", ""]) * 3000
+    trainer = BpeTrainer(
+        vocab_size=size, initial_alphabet=ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([*texts, often], trainer)
+    return lambda words: [len(tokenizer.encode(f" {word}").ids) for word in words]
+
+
+def test_words_that_a_tokenizer_cuts_are_left_out() -> None:
+    count = small_vocabulary(4000)
+    assert {*count(NOUNS)} > {1, 2}
+    for name in ("needle", "recall", "parity"):
+        splits = load_task(name, count=count).splits(256, 0)
+        for example in [*splits.train[:100], *splits.test[:100]]:
+            assert 250 <= sum(count(example.text.split())) <= 254
+
+
+def test_a_tokenizer_that_cuts_too_many_words_is_said_to() -> None:
+    count = small_vocabulary(500)
+    for name in ("needle", "recall", "parity", "needle_written"):
+        with pytest.raises(TaskError, match=f"^{name}: its words .* cuts '[a-z]+' into several"):
+            load_task(name, count=count).splits(256, 0)
 
 
 def test_the_tokens_of_a_word_are_those_it_has_in_a_text() -> None:

@@ -242,5 +242,55 @@ def test_each_way_of_breaking_the_other_families_is_seen(
     assert any(complaint in line for line in found), found
 
 
+def test_texts_that_cannot_fill_a_length_are_seen() -> None:
+    class Short(_Right):
+        metadata = _Right.metadata.model_copy(update={"natural_length": 5_000, "lengths": (4096,)})
+
+    assert violations(Short(), 32) == []
+    (found,) = violations(Short(), 4096)
+    assert found.startswith("test texts for 4096 tokens have ")
+
+
+@pytest.mark.parametrize("catches", [False, True])
+def test_a_connection_is_seen(catches: bool) -> None:
+    import socket
+
+    class Calls(_Right):
+        def splits(self, length: int, seed: int) -> Splits:
+            try:
+                socket.create_connection(("127.0.0.1", 9), timeout=1)
+            except OSError:
+                if not catches:
+                    raise
+            return super().splits(length, seed)
+
+    before = socket.socket.connect, socket.getaddrinfo
+    found = violations(Calls(), 32)
+    assert found == ["opens a connection to 127.0.0.1, which needs_network does not say"]
+    assert (socket.socket.connect, socket.getaddrinfo) == before
+
+
+def test_a_slow_second_use_is_seen() -> None:
+    import time
+
+    class Slow(_Right):
+        def splits(self, length: int, seed: int) -> Splits:
+            end = time.process_time() + 1.1
+            while time.process_time() < end:
+                pass
+            return super().splits(length, seed)
+
+    (found,) = violations(Slow(), 32)
+    assert found.startswith("a second use takes 1.1 s: ")
+
+
+def test_what_is_no_splits_is_seen() -> None:
+    class Tuple(_Right):
+        def splits(self, length: int, seed: int) -> Splits:
+            return tuple(super().splits(length, seed))  # type: ignore[return-value]
+
+    assert violations(Tuple(), 32) == ["splits() returns a tuple, not Splits"]
+
+
 def test_a_passage_may_come_with_another_second_text() -> None:
     assert violations(_broken(_same_passage, _Pairs), 32) == []

@@ -15,7 +15,7 @@ from tasks import Example, load_task
 from tasks.baseline import tfidf_baseline
 from tasks.conformance import violations
 from tasks.needle import texts
-from tasks.words import COLOURS, FILLER, NOUNS
+from tasks.words import ALL, COLOURS, FILLER, NOUNS
 
 from .tellings import told_once
 from .tokens import lengths, tokenizer
@@ -62,9 +62,9 @@ def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits()
 
 
 def test_every_word_is_one_token() -> None:
-    from tasks import needle, recall
+    from tasks import needle, parity, recall
 
-    for words in (needle._WORDS, recall._WORDS):
+    for words in (*ALL, needle.FIXED, parity.FIXED, recall.FIXED):
         for word in words:
             assert tokenizer().tokenize(f"a {word}") == ["a", word]
     for kind in (NOUNS, FILLER, COLOURS):
