@@ -33,6 +33,7 @@ class Card:
 
     name: str
     texts: dict[str, str]
+    example: dict[str, str]
     examples: dict[str, int]
     counted: dict[str, int]
     labels: dict[str, dict[str, int]]
@@ -88,6 +89,7 @@ def _card(data: Any) -> Card:
     return Card(
         clean(name),
         texts,
+        _example(data.get("example")),
         examples,
         examples | _counts(data.get("counted"), "counted", _SPLITS),
         {clean(split): _counts(part, "labels", _LABELS) for split, part in labels.items()},
@@ -95,6 +97,13 @@ def _card(data: Any) -> Card:
         tuple(sorted((_row(row, most) for row in rows), key=lambda row: row.length)),
         (clean(names[0]), clean(names[1])),
     )
+
+
+def _example(values: Any) -> dict[str, str]:
+    values = {} if values is None else values
+    if not isinstance(values, dict) or {*map(type, values.values())} - {str}:
+        raise Malformed("example is not an object of texts")
+    return {key: clean(values[key]) for key in ("text", "second", "answer") if values.get(key)}
 
 
 def _counts(values: Any, what: str, most: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Any
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.baseline import Target, baseline
 from tasks.conformance import targets
+from tasks.excerpt import excerpt
 from tasks.texts import A_TOKEN, bits, judge
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
@@ -34,6 +35,7 @@ SPECIAL = 2
 def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[str, Any]:
     """Describe a task; the result holds numbers, strings, lists and dictionaries only.
 
+    `example` is the first training example of the shortest length, in a few words.
     `examples` and `labels` are counted at the longest of `lengths`; several labels of an example
     count once each, and those of a choice are the places of the right answer. `tokens` holds
     quantiles of the uncut length of the test examples there (two texts together, the longest
@@ -59,6 +61,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
         "baselines": list(_BASELINES.get(metadata.family, ("majority", "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
+        "example": excerpt(metadata, task.splits(min(lengths), 0).train[0]),
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
         "labels": {name: _count(part, metadata) for name, part in _parts(longest)},
         "tokens": {mark: sizes[round(q * (len(sizes) - 1))] for mark, q in marks.items()},
@@ -84,6 +87,7 @@ def render_card(card: dict[str, Any]) -> str:
     for label in card["labels"][splits[0]]:
         shares = (card["labels"][name][label] / max(1, card["counted"][name]) for name in splits)
         lines.append(f"{label:<{label_width}}" + "".join(f"{share:>12.1%}" for share in shares))
+    lines += ["", *(f"example, its {key}: {text}" for key, text in card["example"].items() if text)]
     quantiles = ", ".join(f"{mark} {value:,}" for mark, value in card["tokens"].items())
     lines += ["", f"tokens in a test text: {quantiles}", ""]
     first, second = card["baselines"]

@@ -168,6 +168,7 @@ def card(name: str = "newsgroups", **changes: Any) -> dict[str, Any]:
         "family": "classification", "metric": "accuracy",
         "source": "the 20 Newsgroups corpus, by date", "revision": "1.16",
         "licence": "public posts", "citation": "Lang, NewsWeeder, 1995",
+        "example": {"text": "i saw the game … <b>cheers", "answer": "rec"},
         "examples": {"train": 7000, "validation": 700, "test": 1500},
         "counted": {"train": 5000, "validation": 700, "test": 1500},
         "labels": {

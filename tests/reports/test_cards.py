@@ -41,7 +41,9 @@ def test_a_card_says_what_the_task_is_and_how_it_takes_to_length(tmp_path: Path)
         "kernel: Linux, next token", "newsgroups: 20 Newsgroups, four topics",
     ]  # fmt: skip
     for told in (
-        "Which of four topics a Usenet post is about", "Source: the 20 Newsgroups corpus, by date",
+        "Which of four topics a Usenet post is about",
+        "A training example: text: “i saw the game … <b>cheers”; answer: “rec”.",
+        "Source: the 20 Newsgroups corpus, by date",
         "revision 1.16", "licence: public posts", "citation: Lang, NewsWeeder, 1995",
         "metric: loss in nats per token, the lower the better",
         "From 128 to 512 tokens TF-IDF goes from 0.712 to 0.846 (+0.134) and majority stays at "

@@ -6,16 +6,19 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import Example, Splits, Task, load_task
+from tasks import Example, Family, Splits, Task, load_task
 from tasks.baseline import tfidf_baseline
 from tasks.card import render_card, task_card
+from tasks.excerpt import excerpt
 from tasks.template import new_task
 from tasks.texts import A_TOKEN
+from tests.made_up import metadata
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -150,6 +153,39 @@ class Choice(Growing):
             ]
 
         return Splits(part("a", 90), part("b", 21), part("c", 51))
+
+
+def test_a_card_shows_an_example() -> None:
+    card = task_card(Growing(), words, (7, 8))
+    first = Growing().splits(7, 0).train[0]
+    assert card["example"] == {"text": first.text, "answer": "zero"}
+    assert f"example, its text: {first.text}\nexample, its answer: zero\n" in render_card(card)
+
+
+@pytest.mark.parametrize(
+    ("family", "fields", "answer"),
+    [
+        ("classification", {"label": 1}, "b"),
+        ("pair", {"label": 0, "second": "and\x1b[31m"}, "a"),
+        ("multilabel", {"labels": (0, 2)}, "a, c"),
+        ("multilabel", {"labels": ()}, "(none)"),
+        ("choice", {"label": 1, "choices": ("no", "yes\n")}, "yes"),
+        ("generation", {"answers": ("red", "blue"), "second": "which?"}, "red"),
+        ("language_modelling", {}, ""),
+    ],
+)
+def test_an_excerpt_is_short_and_printable(
+    family: Family, fields: dict[str, Any], answer: str
+) -> None:
+    text = f"begin\n{'x' * 500}\x1b[2J{'y' * 500} end\u202e"
+    shown = excerpt(metadata(family), Example("e", text, **fields))
+    assert shown["answer"] == answer
+    assert shown["text"].startswith("begin xxx")
+    assert shown["text"].endswith("yyy end")
+    assert " … " in shown["text"]
+    assert len(shown["text"]) < 250
+    assert all(value.isprintable() for value in shown.values())
+    assert ("second" in shown) == ("second" in fields)
 
 
 def test_the_card_of_several_labels() -> None:

@@ -1,0 +1,36 @@
+"""One example of a task, for its card: how its text begins and ends, and its answer."""
+
+from __future__ import annotations
+
+from tasks.base import WRITING, Example, TaskMetadata
+
+SHOWN = 120
+"""Characters of a text's beginning and of its end."""
+
+
+def excerpt(metadata: TaskMetadata, example: Example) -> dict[str, str]:
+    """Describe an example by printable texts of bounded length.
+
+    `text` and `second` are whole, or their beginning and end; `answer` is "" where text is read.
+    """
+    found = {"text": _shown(example.text), "second": _shown(example.second)}
+    return {
+        **{key: text for key, text in found.items() if text},
+        "answer": _answer(metadata, example),
+    }
+
+
+def _answer(metadata: TaskMetadata, example: Example) -> str:
+    if metadata.family in WRITING:
+        return _shown(example.answers[0]) if example.answers else ""
+    if metadata.family == "choice":
+        return _shown(example.choices[example.label])
+    labels = example.labels if metadata.family == "multilabel" else (example.label,)
+    return ", ".join(metadata.labels[label] for label in labels) or "(none)"
+
+
+def _shown(text: str) -> str:
+    """A text as one printable line; of a long one the beginning and the end."""
+    parts = [text] if len(text) <= 2 * SHOWN else [text[:SHOWN], text[-SHOWN:]]
+    plain = [" ".join("".join(c if c.isprintable() else " " for c in p).split()) for p in parts]
+    return " … ".join(plain)
