@@ -6,7 +6,6 @@ import io
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,9 +55,10 @@ def cli() -> None:
 @_TASKS_DIR
 def plan(sweep: Path, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
     """List the cells of SWEEP after checking all of it."""
+    from harness.console import make_console
     from harness.display import print_plan
 
-    print_plan(_plan(sweep, overrides, tasks_dir).cells, _console())
+    print_plan(_plan(sweep, overrides, tasks_dir).cells, make_console())
 
 
 @cli.command()
@@ -84,11 +84,12 @@ def run(
     tasks_dir: Path | None,
 ) -> int:
     """Run the cells of SWEEP that have no result yet, then write the table and the report."""
+    from harness.console import make_console
     from harness.display import RunDisplay, print_outcome
     from harness.runner import default_folder, default_workers, run_plan
     from harness.store import RunFolder
 
-    console = _console()
+    console = make_console()
     again = _statuses(retry)
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
@@ -222,24 +223,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    class Lasting(Console):
-        """A run goes on when the reader of its lines goes away, as `| head` does."""
-
-        def on_broken_pipe(self) -> None:
-            with suppress(SystemExit):
-                super().on_broken_pipe()
-
-    return Lasting()
-
-
 def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan:
+    from harness.console import reading
     from harness.plan import make_plan
     from harness.sweep import load_sweep
 
-    return make_plan(load_sweep(sweep, overrides), sweep, tasks_dir)
+    read = load_sweep(sweep, overrides)
+    with reading("the tasks"):
+        return make_plan(read, sweep, tasks_dir)
 
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:

@@ -26,15 +26,18 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
     """Print a task's card, its lengths measured by a backbone's tokenizer."""
     from harness.backbones import find_backbone
     from harness.cards import make_card
+    from harness.console import reading
     from harness.tokens import word_counter
     from tasks.card import render_card
 
     try:
         found = find_backbone(backbone, "--backbone")
         task = load_task(name, tasks_dir, word_counter(found))
-        task.prepare()
-        check_examples(task, min(task.metadata.lengths), 0)
-        click.echo(render_card(make_card(task, found, task.metadata.lengths)))
+        with reading(f"the task {name}"):
+            task.prepare()
+            check_examples(task, min(task.metadata.lengths), 0)
+            card = make_card(task, found, task.metadata.lengths)
+        click.echo(render_card(card))
     except TaskError as error:
         raise BadInput(f"tasks: {error}") from None
     except (BadInput, OSError):

@@ -1,4 +1,4 @@
-"""A finite automaton: in which of five states does it end that a text of moves runs through?"""
+"""A finite automaton that waits for five words, one after the other: how far does it come?"""
 
 from __future__ import annotations
 
@@ -9,53 +9,51 @@ from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.easier import retold
 from tasks.lazy import Drawn, generated
-from tasks.pixels import spaced
+from tasks.words import ALL, Words, join, one_token
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.random import Generator
+    from numpy.typing import NDArray
 
-STATES = "abcde"
-MOVES = {"x": "bcdea", "y": "bacde"}
-"""Where a move leads from a, b, c, d and e: round the circle; a and b swapped."""
+MARKS = ("red", "blue", "green", "white", "black")
+"""What it waits for, in this order. A state is named after the word that it met last."""
 
-IDLE = "fghijklmnopqrstuvw"
-"""Letters that lead nowhere."""
-
-FEWEST, MOST = 1, 5
-"""Moves in a text, each number as likely; a training text may have none."""
+TIMES = 2
+"""How often each of them stands in a text."""
 
 
 class Automaton(Task):
-    """The state that a text such as "c k x m f y w x ..." ends in: the first letter, then moves.
+    """The state after a text such as "of blue in red at red to blue with green ...".
 
-    The moves x (a to b to c to d to e to a) and y (a and b swapped) generate all permutations of
-    five states: the word problem of this group (Barrington, 1989) is beyond what counts of moves
-    can tell, for their order matters. Of these moves a text has 1 to 5 at any length, anywhere,
-    and the rest are letters that lead nowhere: what has to be tracked does not grow with the
-    length, only the span it is spread over. All ends are as likely, the state begun in follows.
-    An example's id ends in `@` and the number of moves.
+    The automaton waits for red; from then on for blue, then green, white and black. A word that it
+    does not wait for, another colour or not, changes nothing: "blue ... red ... green" ends in the
+    state `red`. Each colour stands twice in a text, anywhere among words drawn at random, and all
+    five states are as likely: counts of words tell nothing, their order everything. What has to be
+    tracked does not grow with the length, only the span that it is spread over. Who knows the
+    colour that stands last is right .48 of the time, the last two .53, the last three .63.
 
-    A letter that is the same as the one before it says nothing new, so a run of a move is one move.
-    The texts that are judged have no such runs. A training text is a shorter one, each of its
-    letters told once to as often as fills the length: to attention that weighs a text's letters it
-    is the short text, in the same order (`docs/learned.md`). Training texts have 0 to 5 moves, and
-    what is learned of the shorter ones is the beginning of the longer; of texts with 4 to 11 moves
-    alone nothing was learned.
+    The automaton is aperiodic: no word, read again and again, leads round a circle of states. Such
+    automata are what attention can follow (Liu et al.). Those of a group are harder: of five states
+    moved by two permutations MiniLM learned what one move does, and no more (`docs/learned.md`).
+
+    Half of the training texts have some of the first colours only, as many as their state needs or
+    more. A training text is a shorter one each word of which is told once to as often as fits: a
+    word that is told again changes nothing.
     """
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="automaton",
-        title="State of a five-state permutation automaton (S5) after a text of moves",
-        description="The last state of an automaton; a text is the first state and the moves.",
-        labels=tuple(STATES),
-        source="generated here",
-        revision="generator:3",
-        licence="Apache-2.0 (this generator)",
-        citation=(
-            "Barrington, Bounded-width polynomial-size branching programs recognize exactly those "
-            "languages in NC1, 1989; as a test of models: Merrill et al., The Illusion of State in "
-            "State-Space Models, ICML 2024"
+        title="State of an automaton that waits for five words in their order",
+        description=(
+            "Which of five colours was the last to come in its turn; each stands twice in a text "
+            "of random words."
         ),
+        labels=MARKS,
+        source="generated here",
+        revision="generator:4",
+        licence="Apache-2.0 (this generator)",
+        citation="after Liu et al., Transformers Learn Shortcuts to Automata, ICLR 2023",
         natural_length=1024,
         lengths=(64, 128, 256, 512, 1024, 2048, 4096),
         min_length=64,
@@ -64,37 +62,60 @@ class Automaton(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of exactly `length` tokens; the seed draws the training texts."""
-
+        words = one_token(self.metadata.name, self.count, MARKS)
         room, least = length - SPECIAL, self.metadata.min_length - SPECIAL
-        draw = partial(texts, room=room, fewest=FEWEST)
-        short = partial(texts, fewest=0)
+        draw = partial(texts, room=room, words=words)
+        short = partial(texts, easier=True, words=words)
         train = partial(retold, draw=short, room=room, least=least)
         return generated(self.metadata.name, length, seed, draw, train=train)
 
 
-def texts(random: Generator, count: int, room: int, first: int = 0, *, fewest: int) -> list[Drawn]:
+def texts(
+    random: Generator,
+    count: int,
+    room: int,
+    first: int = 0,
+    *,
+    easier: bool = False,
+    words: Words = ALL,
+) -> list[Drawn]:
     """Draw `count` texts of `room` words, the labels as even as they can be after `first` others.
 
-    Each has `fewest` to five moves, each number as likely, and no move twice in a row.
+    Each has all five colours; with `easier`, half of them as many of the first ones as their state
+    needs, or more.
     """
     import numpy as np
 
-    letters = STATES + IDLE + "".join(MOVES)
-    number = random.integers(fewest, MOST + 1, count)
-    text = random.integers(len(STATES), len(STATES + IDLE), (count, room))
-    some = np.arange(room - 1) < number[:, None]
-    text[:, 1:][some] = random.integers(len(STATES + IDLE), len(letters), int(some.sum()))
-    left = np.arange(count)  # rows to be mixed, or mixed again
+    kinds = len(MARKS)
+    of = (*MARKS, *words.filler)
+    label = random.permutation((first + np.arange(count)) % kinds)
+    some = random.random(count) < (1 / 2 if easier else 0)
+    known = np.where(some, random.integers(label + 1, kinds + 1), kinds)
+    orders = _orders(random, label, known)
+    text = random.integers(kinds, len(of), (count, room))
+    width = orders.shape[1]
+    places = np.sort(random.integers(0, room - width + 1, (count, width))) + np.arange(width)
+    at = np.arange(count)[:, None], places
+    text[at] = np.where(orders < known[:, None], orders, text[at])
+    written = zip(join(of, text), label.tolist(), strict=True)
+    return [Drawn(said, own) for said, own in written]
+
+
+def _orders(
+    random: Generator, label: NDArray[np.integer], known: NDArray[np.integer]
+) -> NDArray[np.integer]:
+    """Orders of the colours after which the automaton, of its first `known` ones, is in `label`.
+
+    Every such order is as likely. Shape (texts, colours in a text).
+    """
+    import numpy as np
+
+    orders = np.tile(np.repeat(np.arange(len(MARKS)), TIMES), (len(label), 1))
+    left = np.arange(len(label))  # rows to be mixed, or mixed again
     while len(left):
-        text[left, 1:] = random.permuted(text[left, 1:], axis=1)
-        run = (text[left, 1:] == text[left, :-1]) & (text[left, 1:] >= len(STATES + IDLE))
-        left = left[run.any(axis=1)]
-    label = random.permutation((first + np.arange(count)) % len(STATES))
-    # Backwards from the end: each letter has one state that it could have come from.
-    leads = [MOVES.get(letter, STATES) for letter in letters]
-    origin = np.array([[to.index(state) for state in STATES] for to in leads])
-    text[:, 0] = label
-    for column in text.T[:0:-1]:
-        text[:, 0] = origin[column, text[:, 0]]
-    rows = zip(spaced(text), label.tolist(), number.tolist(), strict=True)
-    return [Drawn(written, own, f"@{moves}") for written, own, moves in rows]
+        orders[left] = random.permuted(orders[left], axis=1)
+        met = np.zeros(len(left), int)
+        for colour in orders[left].T:
+            met += (colour == met) & (colour < known[left])
+        left = left[met - 1 != label[left]]
+    return orders

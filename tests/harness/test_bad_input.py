@@ -213,8 +213,21 @@ def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
         capsys, "tasks", "newsgruops"
     )
     assert "not in the range x>=0" in refused(capsys, "tasks", "export", "needle", "--seed", "-1")
+    for words in (["new", "mine", "--to", tiny.parent], ["needle", "--length", "128"]):
+        assert "--to and --length are of export" in refused(capsys, "tasks", *words)
     assert refused(capsys, "run")
     assert refused(capsys, "nonsense")
+
+
+def test_all_that_is_missing_is_said_at_once(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [tiny, "--set", "backbone=mini", "--set", "tasks=[neddle, newsgroups, imdbb]"]
+    assert main(["plan", *map(str, words)]) == 2
+    backbone, *tasks = capsys.readouterr().err.strip().splitlines()
+    assert "Did you mean 'minilm'?" in backbone
+    assert ["'needle'?" in tasks[0], "'imdb'?" in tasks[1]] == [True, True]
+    assert len(tasks) == 2
 
 
 def test_a_log_holds_nothing_that_moves_a_cursor(

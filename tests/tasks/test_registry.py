@@ -69,6 +69,7 @@ def test_a_broken_plugin_is_named_with_its_reason(folder: Path, content: str, re
     (folder / "bad.py").write_text(content, encoding="utf-8")
     found = discover(folder)
     assert reason in found.broken["bad"]
+    assert found.broken["bad"].endswith(f" (in {folder / 'bad.py'})")
     assert "\n" not in found.broken["bad"]
     assert {"mine", "newsgroups"} <= set(found)
     with pytest.raises(TaskError, match="'bad' cannot be used"):
