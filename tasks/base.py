@@ -148,8 +148,8 @@ class Task(ABC):
     metadata: ClassVar[TaskMetadata]
 
     count: Count | None = None
-    """How the model that will read counts tokens (`load_task` sets it); nobody says: as BERT does.
-    Only a task that fills a length to the token, and loses by a cut, need ask."""
+    """How the model that will read counts tokens (`load_task` sets it); None: as BERT does.
+    A task that fills a length to the token asks, for a cut would take its last words."""
 
     def prepare(self) -> None:  # noqa: B027  # a generated task has nothing to check
         """Check that the source is there and whole, and fill the cache. Fetches nothing.
