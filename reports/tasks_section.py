@@ -55,7 +55,10 @@ def _blocks(card: Card, where: str) -> list[Block]:
     ]
     blocks: list[Block] = [Text(title + where, "heading")]
     blocks += [Text(texts["description"])] if texts["description"] else []
-    told = "; ".join(f"{key}: “{text}”" for key, text in card.example.items())
+    shown = (
+        f"“{text}”" if key == "text" else f"{key}: “{text}”" for key, text in card.example.items()
+    )
+    told = "; ".join(shown)
     blocks += [Text(f"A training example: {told}.", "note")] if told else []
     for parts in (kind, origin):
         told = "; ".join(part for part in parts if part)

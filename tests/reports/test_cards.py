@@ -42,7 +42,7 @@ def test_a_card_says_what_the_task_is_and_how_it_takes_to_length(tmp_path: Path)
     ]  # fmt: skip
     for told in (
         "Which of four topics a Usenet post is about",
-        "A training example: text: “i saw the game … <b>cheers”; answer: “rec”.",
+        "A training example: “i saw the game … <b>cheers”; answer: “rec”.",
         "Source: the 20 Newsgroups corpus, by date",
         "revision 1.16", "licence: public posts", "citation: Lang, NewsWeeder, 1995",
         "metric: loss in nats per token, the lower the better",
