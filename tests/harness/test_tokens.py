@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import pytest
 
 from harness.backbones import find_backbone
@@ -82,6 +85,19 @@ def test_words_that_a_tokenizer_cuts_are_left_out() -> None:
         splits = load_task(name, count=count).splits(256, 0)
         for example in [*splits.train[:100], *splits.test[:100]]:
             assert 250 <= sum(count(example.text.split())) <= 254
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("needle", "pink"), ("recall", "."), ("needle_written", "is"), ("parity", "zero"),
+     ("automaton", "black")],
+)  # fmt: skip
+def test_a_tokenizer_that_cuts_a_word_that_is_needed_is_said_to(name: str, word: str) -> None:
+    def count(words: Sequence[str]) -> list[int]:
+        return [1 + (one == word) for one in words]
+
+    with pytest.raises(TaskError, match=f"this backbone's tokenizer cuts '{re.escape(word)}' into"):
+        load_task(name, count=count).splits(256, 0)
 
 
 def test_a_tokenizer_that_cuts_too_many_words_is_said_to() -> None:
