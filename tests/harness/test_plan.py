@@ -9,12 +9,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.backbones import Backbone
 from harness.cells import BASELINE, Cell
 from harness.errors import BadInput
 from harness.plan import Plan, make_plan
 from harness.store import as_file
 from harness.sweep import Sweep, load_sweep
 from tasks import discover
+from tasks.base import Count
 from tests.harness.conftest import SWEEPS
 
 
@@ -59,6 +61,16 @@ def test_the_papers_sweep_says_what_to_fetch() -> None:
         assert f"{name}: the data is not on this machine: run `hf download " in line
     assert sweep.train.examples == sweep.train.test_examples == "all"
     assert set(sweep.tasks) <= set(discover())
+
+
+def test_a_backbone_that_cuts_a_tasks_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cuts_pink(_: Backbone) -> Count:
+        return lambda words: [1 + (word == "pink") for word in words]
+
+    assert plan("smoke.yaml", "tasks=[needle]", "lengths=[64]").cells
+    monkeypatch.setattr("harness.prepare.word_counter", cuts_pink)
+    with pytest.raises(BadInput, match="tasks: needle: its words .* cuts 'pink' into several"):
+        plan("smoke.yaml", "tasks=[needle]", "lengths=[64]")
 
 
 def test_tuned_rates_come_from_the_study() -> None:
