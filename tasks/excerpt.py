@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.base import WRITING, Example, TaskMetadata
+from tasks.base import WRITING, Example, TaskMetadata, printable
+from tasks.conformance import targets
 
 SHOWN = 120
 """Characters of a text's beginning and of its end."""
@@ -25,12 +26,10 @@ def _answer(metadata: TaskMetadata, example: Example) -> str:
         return _shown(example.answers[0]) if example.answers else ""
     if metadata.family == "choice":
         return _shown(example.choices[example.label])
-    labels = example.labels if metadata.family == "multilabel" else (example.label,)
-    return ", ".join(metadata.labels[label] for label in labels) or "(none)"
+    return ", ".join(metadata.labels[label] for label in targets(metadata, example)) or "(none)"
 
 
 def _shown(text: str) -> str:
     """A text as one printable line; of a long one the beginning and the end."""
     parts = [text] if len(text) <= 2 * SHOWN else [text[:SHOWN], text[-SHOWN:]]
-    plain = [" ".join("".join(c if c.isprintable() else " " for c in p).split()) for p in parts]
-    return " … ".join(plain)
+    return " … ".join(printable(" ".join(part.split())) for part in parts)
