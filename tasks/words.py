@@ -47,8 +47,8 @@ life day part year great
 FILLER = tuple(_FILLER.split())
 
 
-FEWEST = 20
-"""Nouns, adjectives or fillers that texts can be made of."""
+FEWEST = 32
+"""Words of a kind that must be left: as many adjectives and nouns are keys for 4,096 tokens."""
 
 
 class Words(NamedTuple):
@@ -77,7 +77,9 @@ def one_token(name: str, count: Count | None, needed: Sequence[str]) -> Words:
         *(tuple(w for w, n in zip(kind, count(kind), strict=True) if n == 1) for kind in ALL)
     )
     cut = [word for word, tokens in zip(needed, count(needed), strict=True) if tokens != 1]
-    cut += [kind[0] for kind, left in zip(ALL, kept, strict=True) if len(left) < FEWEST]
+    for kind, left in zip(ALL, kept, strict=True):
+        if len(left) < FEWEST:
+            cut += [word for word in kind if word not in left]
     if cut:
         raise TaskError(
             f"{name}: its words are to be one token each, and this backbone's tokenizer cuts "

@@ -14,7 +14,7 @@ from tasks import TaskError, load_task
 from tasks.base import Count
 from tasks.listops import WORDS
 from tasks.wordpiece import counts
-from tasks.words import COLOURS, NOUNS
+from tasks.words import COLOURS, NOUNS, one_token
 
 FACTS = ["facts_one", "facts_two", "facts_gave", "facts_count"]
 GENERATED = [*FACTS, "listops", "needle", "recall", "parity", "automaton"]
@@ -79,7 +79,7 @@ def small_vocabulary(size: int) -> Count:
 
 
 def test_words_that_a_tokenizer_cuts_are_left_out() -> None:
-    count = small_vocabulary(4000)
+    count = small_vocabulary(8000)
     assert {*count(NOUNS)} > {1, 2}
     for name in ("needle", "recall", "parity"):
         splits = load_task(name, count=count).splits(256, 0)
@@ -98,6 +98,13 @@ def test_a_tokenizer_that_cuts_a_word_that_is_needed_is_said_to(name: str, word:
 
     with pytest.raises(TaskError, match=f"this backbone's tokenizer cuts '{re.escape(word)}' into"):
         load_task(name, count=count).splits(256, 0)
+
+
+def test_a_refusal_names_a_word_that_is_cut() -> None:
+    with pytest.raises(TaskError, match=f"tokenizer cuts '{NOUNS[20]}' into several"):
+        one_token("made_up", lambda words: [1 + (w in NOUNS[20:]) for w in words], ["red"])
+    few = one_token("made_up", lambda words: [1 + (w in NOUNS[32:]) for w in words], ["red"])
+    assert few.nouns == NOUNS[:32]
 
 
 def test_a_tokenizer_that_cuts_too_many_words_is_said_to() -> None:
