@@ -26,14 +26,15 @@ def log_uniform(random: Generator, fewest: int, most: int, count: int) -> NDArra
 def parts_with(
     random: Generator, number: NDArray[np.integer], asked: NDArray[np.integer], of: int
 ) -> NDArray[np.bool_]:
-    """Choose `number[i]` of a text's `of` parts (1 or more), the one asked for among them.
+    """Choose `number[i]` of a text's `of` parts, those asked for among them.
 
-    Returns shape (texts, of): which parts the text keeps.
+    `asked` has shape (texts,) or (texts, q), of which `number[i]` is q or more. Returns shape
+    (texts, of): which parts the text keeps.
     """
     import numpy as np
 
     lots = random.random((len(number), of))
-    lots[np.arange(len(number)), asked] = -1
+    np.put_along_axis(lots, asked.reshape(len(number), -1), -1, axis=1)
     ranks = lots.argsort(axis=1).argsort(axis=1)
     return ranks < number[:, None]
 

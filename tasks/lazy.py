@@ -19,11 +19,12 @@ SIZES = {"train": 100_000, "validation": 2_000, "test": 2_000}
 
 
 class Drawn(NamedTuple):
-    """A text, its label, and what its id shall say of it (where a needle lies, say)."""
+    """A text, its label or labels, and what its id shall say of it (where a needle lies, say)."""
 
     text: str
-    label: int
+    label: int = -1
     note: str = ""
+    labels: tuple[int, ...] = ()
 
 
 Draw = Callable[["Generator", int], Sequence[Drawn]]
@@ -102,7 +103,10 @@ class _Lazy(Sequence[Example]):
         import numpy as np
 
         random = np.random.default_rng([*self._state, block])
+        start = f"{self._part}-{self._state[-1]}"
         return [
-            Example(f"{self._part}-{self._state[-1]}-{block * BLOCK + place}{note}", text, label)
-            for place, (text, label, note) in enumerate(self._draw(random, BLOCK))
+            Example(
+                f"{start}-{block * BLOCK + place}{one.note}", one.text, one.label, labels=one.labels
+            )
+            for place, one in enumerate(self._draw(random, BLOCK))
         ]

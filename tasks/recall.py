@@ -12,7 +12,11 @@ from tasks.lazy import Drawn, generated
 from tasks.words import ALL, COLOURS, Words, join, one_token
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.integer]
 
 FIXED = (*COLOURS, ".")
 """Words that every text needs."""
@@ -22,11 +26,9 @@ class Recall(Task):
     """The value of the key asked for: "cold river red . quiet lamp blue . ... cold river" is red.
 
     The text is nothing but pairs, as many as fit: a key is an adjective and a noun and comes once,
-    a value is one of eight colours. In multi-query associative recall (Arora et al.) a text is
-    followed by many queries, each of them scored. A classification has one answer a text, so the
-    query is one, drawn uniformly over the pairs and after all of them were read: the model must
-    still keep every pair, of which there are more the longer the text is. That is what sets it
-    apart from `needle`, where what must be kept does not grow.
+    a value is one of eight colours. One query follows, after all pairs were read (`mqar` has
+    several): the model must keep every pair, of which there are more the longer the text is. That
+    is what sets it apart from `needle`, where what must be kept does not grow.
 
     The label is drawn first, and then one of the pairs that have it: how often a colour occurs
     tells nothing. An example's id ends in `@` and the place of the pair, in percent of the text.
@@ -61,7 +63,7 @@ class Recall(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
         words = one_token(self.metadata.name, self.count, FIXED)
-        room = 4 * _pairs(length - SPECIAL, words) + 2
+        room = 4 * pairs_in(length - SPECIAL, words) + 2
         least = self.metadata.min_length - SPECIAL
         short = partial(texts, easier=True, words=words)
         train = partial(retold, draw=short, room=room, least=least)
@@ -85,30 +87,76 @@ def texts(
     """
     import numpy as np
 
-    of = (*words.adjectives, *words.nouns, *FIXED, *words.filler)
-    pairs, kinds = _pairs(room, words), len(COLOURS)
-    nouns, colours = len(words.adjectives), len(words.adjectives) + len(words.nouns)
+    pairs, values = listed(random, count, pairs_in(room, words), words)
+    label = random.permutation((first + np.arange(count)) % len(COLOURS))
+    asked = place_of(random, values, label)
+    question = pairs[np.arange(count), asked, :2]
+    written = told(random, pairs, asked, question, words, fewest=1 if easier else None)
+    place = 100 * asked // pairs.shape[1]
+    drawn = zip(written, label.tolist(), place.tolist(), strict=True)
+    return [Drawn(text, own, f"@{percent}") for text, own, percent in drawn]
+
+
+def _vocabulary(words: Words) -> tuple[str, ...]:
+    """What the numbers of a text's words stand for."""
+    return (*words.adjectives, *words.nouns, *FIXED, *words.filler)
+
+
+def listed(random: Generator, count: int, pairs: int, words: Words) -> tuple[Numbers, Numbers]:
+    """Draw `count` lists of pairs: their words, of shape (count, pairs, 4), and their values.
+
+    A list has each key once and each of the values, which have shape (count, pairs), at least once.
+    """
+    import numpy as np
+
+    kinds, of = len(COLOURS), _vocabulary(words)
     keys = np.stack([random.choice(_keys(words), pairs, replace=False) for _ in range(count)])
     values = random.integers(0, kinds, (count, pairs))
     values[:, :kinds] = np.arange(kinds)
     values = random.permuted(values, axis=1)
-    label = random.permutation((first + np.arange(count)) % kinds)
-    # Of the pairs that have the label as their value, each is as likely to be asked for.
-    lots = np.where(values == label[:, None], random.random((count, pairs)), -1)
-    asked = lots.argmax(axis=1)
+    adjective, noun = np.divmod(keys, len(words.nouns))
+    noun += len(words.adjectives)
     stop = np.full_like(keys, of.index("."))
-    pair = [keys // len(words.nouns), keys % len(words.nouns) + nouns, values + colours, stop]
-    said = np.stack(pair, axis=2)
-    question = said[np.arange(count), asked, :2]
-    some = parts_with(
-        random, log_uniform(random, 1 if easier else pairs, pairs, count), asked, pairs
-    )
-    fillers = random.integers(of.index(words.filler[0]), len(of), said.shape)
-    said = np.where(some[..., None], said, fillers)
-    text = np.concatenate([said.reshape(count, -1), question], axis=1)
-    place = 100 * asked // pairs
-    written = zip(join(of, text), label.tolist(), place.tolist(), strict=True)
-    return [Drawn(said, own, f"@{percent}") for said, own, percent in written]
+    return np.stack([adjective, noun, values + of.index(COLOURS[0]), stop], axis=2), values
+
+
+def place_of(random: Generator, values: Numbers, label: Numbers) -> Numbers:
+    """Where a pair stands that has its text's label; each of them is as likely."""
+    import numpy as np
+
+    lots = np.where(values == label[:, None], random.random(values.shape), -1)
+    place: Numbers = lots.argmax(axis=1)
+    return place
+
+
+def told(
+    random: Generator,
+    pairs: Numbers,
+    asked: Numbers,
+    question: Numbers,
+    words: Words,
+    *,
+    fewest: int | None,
+) -> list[str]:
+    """Write lists of pairs, a question behind each.
+
+    Args:
+        pairs: their words, of shape (texts, pairs, 4).
+        asked: places of pairs asked for, of shape (texts,) or (texts, q).
+        question: words of the question, of shape (texts, any).
+        words: what the numbers stand for.
+        fewest: leave out pairs that are not asked for, so that this many to all of them are left,
+            and tell words drawn at random in their place; None: leave out none.
+    """
+    import numpy as np
+
+    texts, most, _ = pairs.shape
+    of = _vocabulary(words)
+    number = log_uniform(random, most if fewest is None else fewest, most, texts)
+    kept = parts_with(random, number, asked, most)
+    filler = random.integers(of.index(words.filler[0]), len(of), pairs.shape)
+    body = np.where(kept[..., None], pairs, filler).reshape(texts, -1)
+    return join(of, np.hstack([body, question]))
 
 
 def _keys(words: Words) -> int:
@@ -116,6 +164,6 @@ def _keys(words: Words) -> int:
     return len(words.adjectives) * len(words.nouns)
 
 
-def _pairs(room: int, words: Words) -> int:
-    """Pairs that fit into so many words, a key after them."""
-    return min(_keys(words), (room - 2) // 4)
+def pairs_in(room: int, words: Words, question: int = 2) -> int:
+    """Pairs that fit into so many words, a question after them."""
+    return min(_keys(words), (room - question) // 4)
