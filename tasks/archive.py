@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +9,7 @@ from typing import ClassVar
 from tasks.base import Splits, TaskError
 from tasks.hub import _HubTask
 from tasks.pins import pin
-from tasks.release import find
+from tasks.release import find, named
 from tasks.rows import filled
 
 
@@ -48,7 +47,7 @@ class _ArchiveTask(_HubTask):
 
     def _unpacked(self) -> Path | None:
         """The folder, if the user has it."""
-        if not os.environ.get("LRA_DATA"):
+        if not named(self.metadata.name):
             return None
         try:
             return find(self.metadata.name, self.unpacked)

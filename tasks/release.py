@@ -26,18 +26,30 @@ _HOW = (
 )
 
 
+def named(task: str) -> Path | None:
+    """Return the folder that $LRA_DATA names, or None where it is not set.
+
+    Raises:
+        TaskError: it names no folder. It is mistyped, and data from elsewhere is not taken for it.
+    """
+    given = os.environ.get("LRA_DATA")
+    if given and not Path(given).is_dir():
+        raise TaskError(f"{task}: {given} (from $LRA_DATA) is no folder: name one, or unset it")
+    return Path(given) if given else None
+
+
 def find(task: str, *places: str) -> Path:
     """Return the first of `places` that is there, each relative to the release.
 
     Raises:
         TaskError: there is none, or no $LRA_DATA.
     """
-    given = os.environ.get("LRA_DATA")
+    given = named(task)
     if not given:
         raise TaskError(f"{task}: the data is not on this machine: {_HOW}")
     for top in _TOPS:
         for place in places:
-            if (path := Path(given) / top / place).exists():
+            if (path := given / top / place).exists():
                 return path
     raise TaskError(f"{task}: {given} (from $LRA_DATA) has no {places[0]}: {_HOW}")
 

@@ -232,3 +232,15 @@ def test_reviews_are_drawn_from_no_third_folder(release: Path) -> None:
     (path.parents[1] / "unsup" / "0_0.txt").write_text("unlabelled", encoding="utf-8")
     (path.parent / "urls_pos.txt.bak").write_text("no review", encoding="utf-8")
     assert sum(map(len, load_task("lra_text").splits(4098, 0))) == 200
+
+
+@pytest.mark.parametrize("name", ["lra_text", "lra_image", "lra_listops"])
+def test_a_mistyped_folder_is_named_and_nothing_else_is_read(
+    name: str, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"text": f"review {n}", "label": n % 2} for n in range(100)]
+    for part in ("train", "test"):
+        write_rows(hub / "stanfordnlp" / "imdb" / "plain_text" / f"{part}-0.parquet", rows)
+    monkeypatch.setenv("LRA_DATA", str(tmp_path / "typo"))
+    with pytest.raises(TaskError, match=r"typo \(from \$LRA_DATA\) is no folder"):
+        load_task(name).prepare()
