@@ -9,7 +9,8 @@ from tasks.base import Splits, Task, TaskMetadata
 from tasks.card import SPECIAL
 from tasks.easier import retold
 from tasks.lazy import Drawn, generated
-from tasks.recall import FIXED, Recall, listed, pairs_in, place_of, told
+from tasks.pairs import FIXED, listed, pairs_in, place_of, told
+from tasks.recall import Recall
 from tasks.words import ALL, COLOURS, Words, one_token
 
 if TYPE_CHECKING:
