@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
-from tasks.card import SPECIAL
-from tasks.easier import retold
-from tasks.lazy import Drawn, generated
-from tasks.pairs import FIXED, listed, pairs_in, place_of, told
+from tasks.lazy import Drawn
+from tasks.pairs import listed, pair_splits, pairs_in, place_of, told
 from tasks.recall import Recall
-from tasks.words import ALL, COLOURS, Words, one_token
+from tasks.words import ALL, COLOURS, Words
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -51,13 +48,7 @@ class Mqar(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        words = one_token(self.metadata.name, self.count, FIXED)
-        room = 4 * pairs_in(length - SPECIAL, words, QUESTION) + QUESTION
-        least = self.metadata.min_length - SPECIAL
-        short = partial(texts, easier=True, words=words)
-        train = partial(retold, draw=short, room=room, least=least)
-        draw = partial(texts, room=room, words=words)
-        return generated(self.metadata.name, length, seed, draw, train=train)
+        return pair_splits(self, length, seed, texts, QUESTION)
 
 
 def texts(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.easier import log_uniform, parts_with
-from tasks.words import COLOURS, Words, join
+from tasks.base import Splits, Task
+from tasks.card import SPECIAL
+from tasks.easier import log_uniform, parts_with, retold
+from tasks.lazy import Drawn, generated
+from tasks.words import COLOURS, Words, join, one_token
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +23,24 @@ FIXED = (*COLOURS, ".")
 """Words that every text needs."""
 
 
-def pairs_in(room: int, words: Words, question: int = 2) -> int:
+def pair_splits(
+    task: Task, length: int, seed: int, texts: Callable[..., list[Drawn]], question: int
+) -> Splits:
+    """Splits of texts of `length` tokens less 0 to 3, those of train easier and drawn out.
+
+    `texts(random, count, room, first, easier=..., words=...)` draws them; `question` is how many
+    words their questions have.
+    """
+    words = one_token(task.metadata.name, task.count, FIXED)
+    room = 4 * pairs_in(length - SPECIAL, words, question) + question
+    least = task.metadata.min_length - SPECIAL
+    short = partial(texts, easier=True, words=words)
+    train = partial(retold, draw=short, room=room, least=least)
+    draw = partial(texts, room=room, words=words)
+    return generated(task.metadata.name, length, seed, draw, train=train)
+
+
+def pairs_in(room: int, words: Words, question: int) -> int:
     """Pairs that fit into so many words, a question after them."""
     return min(_keys(words), (room - question) // 4)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tasks.base import Splits, Task, TaskMetadata
-from tasks.card import SPECIAL
-from tasks.easier import retold
-from tasks.lazy import Drawn, generated
-from tasks.pairs import FIXED, listed, pairs_in, place_of, told
-from tasks.words import ALL, COLOURS, Words, one_token
+from tasks.lazy import Drawn
+from tasks.pairs import listed, pair_splits, pairs_in, place_of, told
+from tasks.words import ALL, COLOURS, Words
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+QUESTION = 2
+"""Words of a question: a key."""
 
 
 class Recall(Task):
@@ -56,13 +56,7 @@ class Recall(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        words = one_token(self.metadata.name, self.count, FIXED)
-        room = 4 * pairs_in(length - SPECIAL, words) + 2
-        least = self.metadata.min_length - SPECIAL
-        short = partial(texts, easier=True, words=words)
-        train = partial(retold, draw=short, room=room, least=least)
-        draw = partial(texts, room=room, words=words)
-        return generated(self.metadata.name, length, seed, draw, train=train)
+        return pair_splits(self, length, seed, texts, QUESTION)
 
 
 def texts(
@@ -81,7 +75,7 @@ def texts(
     """
     import numpy as np
 
-    pairs, values = listed(random, count, pairs_in(room, words), words)
+    pairs, values = listed(random, count, pairs_in(room, words, QUESTION), words)
     label = random.permutation((first + np.arange(count)) % len(COLOURS))
     asked = place_of(random, values, label)
     question = pairs[np.arange(count), asked, :2]

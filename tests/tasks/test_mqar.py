@@ -16,9 +16,9 @@ from tasks import load_task
 from tasks.baseline import baseline
 from tasks.conformance import violations
 from tasks.mqar import texts
-from tasks.words import COLOURS, FILLER
+from tasks.words import COLOURS
 
-from .tellings import told_once
+from .tellings import pairs_of, told_once
 from .tokens import lengths
 
 
@@ -26,14 +26,7 @@ def look_up(text: str) -> tuple[list[int], list[int], int]:
     """(values of the keys asked for, places of their pairs, pairs) of a text."""
     words = text.split()
     body, question = words[:-8], [*words[-8:], "."]
-    known: dict[tuple[str, str], tuple[int, int]] = {}
-    for place, (adjective, noun, value, stop) in enumerate(zip(*[iter(body)] * 4, strict=True)):
-        if value in FILLER:
-            assert {adjective, noun, stop} <= set(FILLER)
-        else:
-            assert stop == "."
-            assert (adjective, noun) not in known
-            known[adjective, noun] = COLOURS.index(value), place
+    known = pairs_of(body)
     asked = list(zip(*[iter(question)] * 3, strict=True))
     assert {stop for _, _, stop in asked} == {"."}
     found = [known[adjective, noun] for adjective, noun, _ in asked]

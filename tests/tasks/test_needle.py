@@ -62,9 +62,9 @@ def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits()
 
 
 def test_every_word_is_one_token() -> None:
-    from tasks import needle, parity, recall
+    from tasks import needle, pairs, parity
 
-    for words in (*ALL, needle.FIXED, parity.FIXED, recall.FIXED):
+    for words in (*ALL, needle.FIXED, parity.FIXED, pairs.FIXED):
         for word in words:
             assert tokenizer().tokenize(f"a {word}") == ["a", word]
     for kind in (NOUNS, FILLER, COLOURS):

@@ -15,27 +15,16 @@ from tasks import load_task
 from tasks.baseline import tfidf_baseline
 from tasks.conformance import violations
 from tasks.recall import texts
-from tasks.words import ADJECTIVES, COLOURS, FILLER, NOUNS
+from tasks.words import ADJECTIVES, COLOURS, NOUNS
 
-from .tellings import told_once
+from .tellings import pairs_of, told_once
 from .tokens import lengths
 
 
 def look_up(text: str) -> tuple[int, int, int]:
-    """(label, place of the pair, pairs) of a text, read as a list of pairs and a key.
-
-    Four words of filler are a pair's place that none stands in.
-    """
+    """(label, place of the pair, pairs) of a text, read as a list of pairs and a key."""
     *body, first, second = text.split()
-    assert len(body) % 4 == 0
-    known: dict[tuple[str, str], tuple[int, int]] = {}
-    for place, (adjective, noun, value, stop) in enumerate(zip(*[iter(body)] * 4, strict=True)):
-        if value in FILLER:
-            assert {adjective, noun, stop} <= set(FILLER)
-        else:
-            assert stop == "."
-            assert (adjective, noun) not in known
-            known[adjective, noun] = COLOURS.index(value), place
+    known = pairs_of(body)
     return *known[first, second], len(known)
 
 
