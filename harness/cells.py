@@ -30,8 +30,8 @@ _LATER = ("writes", "evaluations", "evaluation_examples")
 class Cell(BaseModel):
     """Everything that decides one outcome. Fields that do not apply are None.
 
-    `lr` is a number here even where the sweep says `tuned`; `revisions` holds the checksum or
-    version of the data and of the weights, so that other data is another cell.
+    `lr` is a number here, whatever the sweep says; `revisions` holds the checksum or version of the
+    data and of the weights, so that other data is another cell.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +49,8 @@ class Cell(BaseModel):
     length: int
     seed: int
     lr: float | None = None
+    lr_source: Literal["sweep", "tuned", "default"] | None = None
+    """Where `lr` comes from: the sweep file, a study, or the default of the method."""
     batch_size: int
     examples: int | None = None
     validation_examples: int | None = None
@@ -72,8 +74,8 @@ class Cell(BaseModel):
 
     @property  # not cached: `model_copy` would carry it to a cell that it is wrong for
     def id(self) -> str:
-        """12 hexadecimal digits of the SHA-256 of every field and of RECIPE."""
-        fields = self.model_dump(exclude={"evaluation_seconds"})
+        """12 hexadecimal digits of the SHA-256 of RECIPE and the fields that decide the outcome."""
+        fields = self.model_dump(exclude={"evaluation_seconds", "lr_source"})
         for name in _LATER:
             if fields[name] == type(self).model_fields[name].default:
                 del fields[name]

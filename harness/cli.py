@@ -51,14 +51,29 @@ def cli() -> None:
 
 @cli.command()
 @_SWEEP
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Result folder: show which cells have a result in it (default: runs/<name>).",
+)
 @_SET
 @_TASKS_DIR
-def plan(sweep: Path, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
-    """List the cells of SWEEP after checking all of it."""
+def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
+    """List the cells of SWEEP after checking all of it. Writes nothing."""
     from harness.console import make_console
     from harness.display import print_plan
+    from harness.runner import default_folder
+    from harness.store import RunFolder
 
-    print_plan(_plan(sweep, overrides, tasks_dir).cells, make_console())
+    planned = _plan(sweep, overrides, tasks_dir)
+    folder = out or default_folder(planned.sweep.name)
+    states = None
+    if folder.is_dir():
+        results = RunFolder(folder).results(cell.id for cell in planned.cells)
+        states = {cell_id: str(result["status"]) for cell_id, result in results.items()}
+    elif out:
+        click.echo(f"{printable(str(out))}: not there yet, so every cell is to run", err=True)
+    print_plan(planned.cells, make_console(), states)
 
 
 @cli.command()

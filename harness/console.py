@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, suppress
 
 from rich.console import Console
+
+_UNBOUNDED = 10_000
+"""Characters of a line in a file or a pipe: rows of tables are not wrapped there."""
 
 
 def make_console() -> Console:
@@ -17,7 +21,10 @@ def make_console() -> Console:
             with suppress(SystemExit):
                 super().on_broken_pipe()
 
-    return Lasting()
+    console = Lasting()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNBOUNDED
+    return console
 
 
 def reading(what: str) -> AbstractContextManager[object]:

@@ -59,19 +59,29 @@ class RunDisplay:
             self._console.print(
                 f"{left} cells to run, {progress.done} done before", highlight=False
             )
+        else:
+            self._console.print(
+                f"all {progress.total} cells were done before: nothing to run", highlight=False
+            )
 
 
-def print_plan(cells: list[Cell], console: Console) -> None:
-    """List the cells of a plan."""
+def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | None = None) -> None:
+    """List the cells of a plan; with `states`, by id, what a result folder has of each."""
     table = Table(box=None, pad_edge=False)
-    for name in ("id", "kind", "cell", "lr"):
+    for name in ("id", "kind", "cell", "lr", "lr from", *(["state"] if states is not None else [])):
         table.add_column(name)
     for cell in cells:
-        lr = "" if cell.lr is None or cell.kind == "probe" else f"{cell.lr:g}"
-        table.add_row(cell.id, cell.kind, escape(cell.title), lr)
+        rate = cell.lr is not None and cell.kind != "probe"
+        row = [cell.id, cell.kind, escape(cell.title)]
+        row += [f"{cell.lr:g}", cell.lr_source or ""] if rate else ["", ""]
+        table.add_row(*row, *([states.get(cell.id, "to run")] if states is not None else []))
     console.print(table)
     kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
+    if states is not None:
+        done = sum(states.get(cell.id) == "ok" for cell in cells)
+        failed = sum(cell.id in states for cell in cells) - done
+        console.print(f"{done} done, {failed} failed, {len(cells) - done - failed} to run")
 
 
 def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
@@ -97,6 +107,8 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
             f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
         )
         console.print(f"[red]{outcome.failed} failed:[/red] {escape(names)}", highlight=False)
+        kinds = ",".join(sorted({str(r["status"]) for r in outcome.results.values()} - {"ok"}))
+        console.print(f"to run them again, add: --retry {kinds}", highlight=False)
 
 
 def _line(result: dict[str, Any]) -> str:

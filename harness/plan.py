@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from harness import tuned
 from harness.backbones import Backbone, check_writes
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
 from harness.errors import BadInput
@@ -17,6 +16,7 @@ from harness.machine import choose_device, choose_dtype
 from harness.methods import check_method
 from harness.preflight import check_models
 from harness.prepare import SIZES, prepared
+from harness.rates import Rates
 from harness.sweep import Method, Sweep
 from tasks import WRITING, Task
 
@@ -39,7 +39,7 @@ class Plan:
 def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan:
     """Resolve every name in the sweep and expand it.
 
-    `source` is the sweep file: messages name it, and `lr: tuned` reads `tuned.yaml` beside it.
+    `source` is the sweep file: messages name it, and studies of learning rates lie beside it.
 
     Raises:
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
@@ -58,14 +58,13 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         "dropout": sweep.train.dropout,
     }
     cells = []
-    rates = tuned.read(source.parent / "tuned.yaml") if tasks and _needs_tuned(sweep) else None
+    rates = Rates(sweep, source)
     for name, (task, pinned) in tasks.items():
         family = task.metadata.family
         revisions = {"task": pinned, "backbone": backbone.revision}
         place = {**common, "task": name, "writes": family in WRITING, "revisions": revisions}
         for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {}):
-            given = cell.lr or cell.method in (BASELINE, BASE)
-            cells.append(cell if given else _with_rate(cell, rates, source))
+            cells.append(rates.given_to(cell))
         for length, seed in product(sweep.lengths, sweep.seeds):
             settings = _settings(sweep, task, length)
             own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
@@ -99,11 +98,10 @@ def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
 def _train_cells(
     sweep: Sweep, task: Task, common: dict[str, Any], evaluated: dict[str, Any]
 ) -> Iterator[Cell]:
-    given = None if sweep.train.lr == "tuned" else sweep.train.lr
     for length in sweep.lengths:
         place = {**_joined(common, evaluated), **_settings(sweep, task, length), "kind": "train"}
         for seed, method in product(sweep.seeds, sweep.methods):
-            rates: list[float | None] = [*method.lr] or [given]
+            rates: list[float | None] = [*method.lr] or [None]
             for arm, lr in product(_arms(method), rates):
                 yield Cell(**place, **arm, length=length, seed=seed, lr=lr)
 
@@ -176,19 +174,3 @@ def _arms(method: Method) -> Iterator[dict[str, Any]]:
                     "target": method.target or "attention",
                     "options": method.options,
                 }
-
-
-def _needs_tuned(sweep: Sweep) -> bool:
-    return sweep.train.lr == "tuned" and not all(m.lr for m in sweep.methods)
-
-
-def _with_rate(cell: Cell, rates: list[tuned.Entry] | None, source: Path) -> Cell:
-    for entry in rates or []:
-        if entry.arm == cell.arm_key:
-            return cell.model_copy(update={"lr": entry.lr})
-    studied = sorted({f"{e.arm.get('method')} on {e.arm.get('task')}" for e in rates or []})
-    raise BadInput(
-        f"{source}: train.lr: tuned.yaml has no learning rate for {cell.arm} of {cell.backbone} on "
-        f"{cell.task}; it has {', '.join(studied) or 'none at all'}. Give train.lr as a number, "
-        f"give the method its own lr, or run a study (see sweeps/tune.yaml)"
-    )

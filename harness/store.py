@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import yaml
 
 from harness.errors import BadInput
 from harness.sweep import Sweep
+from harness.yaml_files import dump_yaml
 
 _CELL_FILE = re.compile(r"^(?P<id>[0-9a-f]{12})(?:\.retry(?P<attempt>\d+))?\.json$")
 _OURS = re.compile(r"^([0-9a-f]{12}(\.retry\d+)?\.json|manifest\.json|sweep(\.\d+)?\.yaml)\.tmp$")
@@ -104,7 +104,7 @@ class RunFolder:
 
     def write_sweep(self, sweep: Sweep) -> None:
         """Keep the sweep as run; one that differs from the last is kept beside it."""
-        text = yaml.safe_dump(as_file(sweep), sort_keys=False, width=100)
+        text = dump_yaml(as_file(sweep))
         path = self.path / "sweep.yaml"
         old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         if old != text:

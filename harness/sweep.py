@@ -20,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from harness.errors import BadInput, explain, parse_yaml, read_yaml
+from harness.errors import BadInput
+from harness.validation import explain
+from harness.yaml_files import parse_yaml, read_yaml
 
 MAX_LENGTH = 1_048_576
 
@@ -50,7 +52,8 @@ class Train(_Strict):
     test_examples: Annotated[int, Field(ge=0, strict=True)] | Literal["all"] = 500
     epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
-    lr: LearningRate | Literal["tuned"] = "tuned"
+    lr: LearningRate | Literal["tuned"] | None = None
+    """None: the rate of a matching study, else the method's default (`harness/rates.py`)."""
     warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.1
     weight_decay: Annotated[Number, Field(ge=0)] = 0.01
     clip: Annotated[Number, Field(gt=0)] = 1.0
@@ -61,10 +64,7 @@ class Train(_Strict):
     @classmethod
     def _rate(cls, value: Any) -> Any:
         if isinstance(value, str) and value != "tuned":
-            try:
-                return float(value)  # YAML takes 1e-3 for a text
-            except ValueError:
-                raise ValueError("expected a number, or tuned") from None
+            raise ValueError("expected a number, or tuned")
         return value
 
 

@@ -11,9 +11,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.cells import BASE, BASELINE, Cell
-from harness.errors import BadInput, explain, read_yaml
+from harness.errors import BadInput
 from harness.store import write_atomically
 from harness.sweep import LearningRate
+from harness.validation import explain
+from harness.yaml_files import dump_yaml, read_yaml
 
 _Outcome = tuple[float | None, float]
 """Validation score and loss of a cell; None and infinite where it failed."""
@@ -50,13 +52,8 @@ def read(path: Path) -> list[Entry]:
     """Read the committed outcome of a study.
 
     Raises:
-        BadInput: the file is missing or does not have a study's form.
+        BadInput: the file cannot be read or does not have a study's form.
     """
-    if not path.exists():
-        raise BadInput(
-            f"{path}: there is no such file, and `lr: tuned` needs it. Give train.lr as a number, "
-            f"or run a study and write it: `make tune`"
-        )
     try:
         return Study.model_validate(read_yaml(path)).entries
     except ValidationError as error:
@@ -119,7 +116,7 @@ def write(study: Study, path: Path) -> None:
         "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
         "# from a study such as sweeps/tune.yaml. Every arm had the same number of tries.\n"
     )
-    body = yaml.safe_dump(study.model_dump(), sort_keys=False, width=100)
+    body = dump_yaml(study.model_dump())
     write_atomically(path, head + body)
 
 

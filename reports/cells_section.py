@@ -26,7 +26,7 @@ _SETTINGS = (
 )
 _HEAD = (
     "Cell", "Run", "Kind", "Status", "Task", "Backbone", "Arm", "Placement", "Sites", "Links",
-    "Rank", "Length", "Seed", "Learning rate", "Trainable", "Total", "Metric", "Score",
+    "Rank", "Length", "Seed", "Learning rate", "Rate from", "Trainable", "Total", "Metric", "Score",
     "95 % interval", "Macro-F1", "Validation", "Test texts", "Train tokens/s", "Eval tokens/s",
     "Train peak", "Eval peak", "Wall s", "Load s", "Data s", "Train s", "Eval s", "Probe s",
 )  # fmt: skip
@@ -93,6 +93,7 @@ def _row(result: Result) -> list[Entry]:
         *(text(name) for name in ("id", "run", "kind", "status", "task", "backbone", "arm")),
         *(text(name) for name in ("placement", "sites", "links", "rank", "length", "seed")),
         "" if result["lr"] is None else rate_text(result["lr"]),
+        text("lr_source"),
         *sizes,
         text("metric"),
         share(result["score"]),

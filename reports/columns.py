@@ -35,6 +35,7 @@ HOUSE: tuple[_Source, ...] = (
 )
 EXTRAS: tuple[_Source, ...] = (
     ("arm", "", "arm", str),
+    ("lr_source", "cell", "lr_source", str),
     ("macro_f1", "scores", "macro_f1", float),
     ("metric", "scores", "metric", str),
     ("score", "scores", "score", float),

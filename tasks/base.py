@@ -13,6 +13,10 @@ class TaskError(Exception):
     """A task that cannot be used: one line that says what is missing and how to get it."""
 
 
+SIMILAR = 0.75
+"""Least similarity (difflib's ratio) of a name to one that is suggested in its place."""
+
+
 def printable(text: str) -> str:
     """A text without what could move a terminal's cursor or start another line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from tasks.base import Count, Task, TaskError, TaskMetadata
+from tasks.base import SIMILAR, Count, Task, TaskError, TaskMetadata
 
 GROUP = "bench_long.tasks"
 """Entry-point group under which other packages offer task classes."""
@@ -98,8 +98,12 @@ def load_task(name: str, extra_dir: Path | None = None, count: Count | None = No
         return task
     if name in found.broken:
         raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
-    close = difflib.get_close_matches(name, list(found), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(found), n=1, cutoff=SIMILAR)
     hint = f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(sorted(found))}."
+    if extra_dir:
+        hint += f" (own plug-ins were looked for in {extra_dir})"
+    else:
+        hint += " A plug-in of your own needs --tasks-dir DIR."
     if found.broken:
         hint += f" Broken plug-ins: {', '.join(sorted(found.broken))}."
     raise TaskError(f"there is no task '{name}'. {hint}")

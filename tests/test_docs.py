@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -71,12 +72,46 @@ def test_every_command_that_is_named_exists() -> None:
     assert isinstance(cli, click.Group)
 
 
-def test_the_sweep_in_the_reference_can_be_planned(tmp_path: Path) -> None:
-    (text,) = blocks(ROOT / "docs" / "sweeps.md", "yaml")
-    path = tmp_path / "example.yaml"
-    path.write_text(text)
-    sweep = load_sweep(path, ["train.lr=0.001"])
-    assert len(make_plan(sweep, path).cells) == 2 * (4 + 1) + 2 * 4
+SWEEP_BLOCKS = [
+    (document, number)
+    for document in DOCUMENTS
+    for number, text in enumerate(blocks(document, "yaml"))
+    if re.search(r"^methods:", text, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize(("document", "number"), SWEEP_BLOCKS, ids=lambda x: getattr(x, "name", x))
+def test_every_sweep_in_a_document_can_be_planned_as_it_is(
+    document: Path, number: int, tmp_path: Path
+) -> None:
+    """Copied into a folder of the user's, nothing added."""
+    path = tmp_path / "copied.yaml"
+    path.write_text(blocks(document, "yaml")[number])
+    assert make_plan(load_sweep(path), path).cells
+
+
+def test_the_documents_hold_sweeps() -> None:
+    assert {document.name for document, _ in SWEEP_BLOCKS} >= {"README.md", "sweeps.md"}
+
+
+def sweep_commands() -> list[str]:
+    """Every `bench-long plan|run` and `make bench-long` on a sweep that is shipped."""
+    found = {command for document in DOCUMENTS for command in commands(document)}
+    shipped = [c for c in found if re.search(r"(plan|run) sweeps/|SWEEP=sweeps/|RUN_ARGS=", c)]
+    return sorted(c for c in shipped if "paper.yaml" not in c)  # which needs a network
+
+
+@pytest.mark.parametrize("command", sweep_commands())
+def test_sweeps_in_commands_can_be_planned(command: str) -> None:
+    words = shlex.split(command)
+    if words[0] == "make":
+        given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
+        words = [given.get("SWEEP", "sweeps/laptop.yaml"), *shlex.split(given.get("RUN_ARGS", ""))]
+    else:
+        words = words[2:]
+    sets = [after for word, after in pairwise(words) if word == "--set"]
+    path = ROOT / words[0]
+    assert make_plan(load_sweep(path, sets), path).cells
 
 
 def test_every_key_of_a_sweep_is_in_the_reference() -> None:
@@ -86,11 +121,10 @@ def test_every_key_of_a_sweep_is_in_the_reference() -> None:
             assert re.search(rf"[`.]{field}[`.]", text), field
 
 
-def test_the_sweep_in_the_readme_can_be_planned(tmp_path: Path) -> None:
+def test_the_sweep_in_the_readme_has_the_cells_it_describes(tmp_path: Path) -> None:
     (text,) = blocks(ROOT / "README.md", "yaml")
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    (tmp_path / "tuned.yaml").write_bytes((ROOT / "sweeps" / "tuned.yaml").read_bytes())
     assert len(make_plan(load_sweep(path), path).cells) == 2 * 3 * (6 + 1)
 
 

@@ -32,12 +32,17 @@ CHANGES = {
     "plain tag": ("seeds: !!int abc", "only plain YAML data"),
     "alias": ("seeds: &a [*a]", "the alias *a is refused"),
     "a list for a key": ("? [a, b]\n: 1", "a key must be one word"),
-    "impossible date": ("seeds: 2020-99-99", "month must be in 1..12"),
+    "a date": ("seeds: [2020-01-01]", "seeds.0: input should be a valid integer"),
+    "digits with underscores": ("probe: {lengths: [1_024]}", "valid integer"),
+    "a rate at the top": ("lr: 1e-3", "lr: unknown key. Did you mean 'train.lr'?"),
+    "PEFT's key": ("probe: {lengths: [64], learning_rate: 1e-3}", "Did you mean 'train.lr'?"),
+    "a setting of a method": ("rank: 8", "Did you mean 'methods.<method>.rank'?"),
+    "a number as a name": ("dtype: 16", "dtype"),
     "a number of 5000 digits": (f"seeds: [{'9' * 5000}]", "not readable as YAML"),
     "nested deeply": (f"seeds: {'[' * 3000}", "nested too deeply"),
     "a key with a line end": ('"a\\nb\\e[31m": 1', "a\\nb\\x1b[31m: unknown key"),
     "a list for keys": ("limits: [1]", "limits: expected keys and values: cell_seconds, cell_gib"),
-    "truth as a number": ("limits: {cell_seconds: yes}", "cell_seconds: expected a number"),
+    "truth as a number": ("limits: {cell_seconds: true}", "cell_seconds: expected a number"),
     "endless": ("limits: {cell_gib: .inf}", "limits.cell_gib: input should be a finite number"),
     "more than any machine": ("limits: {cell_gib: 1.0e+300}", "less than or equal to 1048576"),
     "key twice": ("name: again", "the key 'name' stands twice"),
@@ -76,7 +81,7 @@ REPLACED = {
         "lora: {density: 0.5}", "ssmlora: {init: nonsense}", "init must be one of ('paper'",
     ),
     "option of words": ("density: 0.5", "bias: nonsense", "cannot be built on minilm: Requested"),
-    "option that is no data": ("density: 0.5", "loftq_config: 2020-01-01", "expected numbers"),
+    "option that is no data": ("density: 0.5", "loftq_config: .nan", "expected numbers"),
     "option that moves the sites": ("density: 0.5", "exclude_modules: [query]", "unknown key"),
     "option that lacks": ("lora: {density: 0.5}", "adalora", "`total_step` is None"),
     "method option": ("density: 0.5", "densty: 0.5", "Did you mean 'density'?"),
@@ -90,7 +95,6 @@ REPLACED = {
     ),
     "rate": ("lr: 1.0e-3", "lr: -1", "train.lr"),
     "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr: expected a number, or tuned"),
-    "no study": ("lr: 1.0e-3", "lr: tuned", "make tune"),
     "no lengths": ("lengths: [32]\n", "", "training cells need both"),
     "name": ("name: tiny", "name: ../up", "name"),
     "settings of full": (
@@ -199,8 +203,8 @@ def test_a_card_of_a_broken_plug_in(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_study_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: 0.1, tries: []}]\n")
     path = tmp_path / "sweep.yaml"
-    path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned"))
-    assert "tuned.yaml has no learning rate for LoRA 1/2" in refused(capsys, "plan", path)
+    path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned").replace("0.5", "0.25"))
+    assert "no study has a learning rate for LoRA 1/4" in refused(capsys, "plan", path)
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: .nan, tries: []}]\n")
     assert "entries.0.lr: input should be a finite number" in refused(capsys, "plan", path)
 
@@ -217,6 +221,25 @@ def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--to and --length are of export" in refused(capsys, "tasks", *words)
     assert refused(capsys, "run")
     assert refused(capsys, "nonsense")
+
+
+def test_every_wrong_key_gets_a_line(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["lenghts=[64]", "train.epoch=2", "limits.cell_gib=-1", "seeds=[a]"]
+    assert main(["plan", str(tiny), *(w for word in words for w in ("--set", word))]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 4
+    assert all(str(tiny) in line for line in lines)
+    expected = ("'lengths'", "'train.epochs'", "limits.cell_gib", "seeds.0")
+    assert [any(word in line for line in lines) for word in expected] == [True] * 4
+    many = [w for k in range(9) for w in ("--set", f"unknown{k}=1")]
+    assert main(["plan", str(tiny), *many]) == 2
+    assert "[and 4 more]" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_far_name_is_not_suggested(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, "plan", tiny, "--set", "tasks=[mydocs]")
+    assert "--tasks-dir DIR" in message
+    assert "Did you mean" not in message
 
 
 def test_all_that_is_missing_is_said_at_once(

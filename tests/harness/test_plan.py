@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.backbones import Backbone
 from harness.cells import BASELINE, Cell
+from harness.cli import main
 from harness.errors import BadInput
 from harness.plan import Plan, make_plan
 from harness.store import as_file
@@ -177,3 +179,37 @@ def test_a_task_may_refuse_a_length(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--set", "tasks=[long_only]", "--set", "lengths=[128]"]) == 0
     assert main([*words, "--set", "tasks=[long_only]"]) == 2
     assert "32 tokens is too short for the task 'long_only'" in capsys.readouterr().err
+
+
+def test_a_plan_says_which_cells_a_folder_has(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [str(tiny), "--out", str(out), "--set", "lengths=[32, 48]"]
+    assert main(["plan", *words]) == 0
+    new = capsys.readouterr()
+    assert "not there yet" in new.err
+    assert "to run" not in new.out
+    planned = make_plan(load_sweep(tiny, ["lengths=[32, 48]"]), tiny).cells
+    (out / "cells").mkdir(parents=True)
+    for cell, status in zip(planned, ("ok", "oom"), strict=False):
+        found = {"id": cell.id, "status": status}
+        (out / "cells" / f"{cell.id}.json").write_text(json.dumps(found))
+    assert main(["plan", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    states = {line.split()[0]: line for line in lines if line[:12].isalnum()}
+    for cell, state in zip(planned, ("ok", "oom", "to run", "to run"), strict=True):
+        assert states[cell.id].rstrip().endswith(state)
+    assert lines[-1] == "1 done, 1 failed, 2 to run"
+
+
+def test_a_plan_writes_a_line_a_cell_where_there_is_no_terminal(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    long = "methods=[{lora: {density: 0.5, use_rslora: true, init_lora_weights: gaussian}}]"
+    assert main(["plan", str(tiny), "--set", long]) == 0
+    head, *rows, _ = capsys.readouterr().out.splitlines()
+    assert head.split() == ["id", "kind", "cell", "lr", "lr", "from"]
+    assert len(rows) == 2
+    assert rows[0].rstrip().endswith("seed 0  0.001  sweep")

@@ -113,6 +113,7 @@ def test_the_second_run_finds_everything_done(smoke: Path) -> None:
     again = bench_long("run", SWEEPS / "smoke.yaml", "--out", smoke)
     assert again.returncode == 0, again.stderr
     assert before == {p.name: p.stat().st_mtime_ns for p in (smoke / "cells").iterdir()}
+    assert f"all {len(before)} cells were done before: nothing to run" in again.stdout
     assert "report" in again.stdout
 
 

@@ -1,0 +1,102 @@
+"""What pydantic found wrong with a file, a line for each key, with the key that was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from harness.errors import BadInput, nearest
+
+SHOWN = 5
+"""Wrong keys that get a line each; the rest are counted."""
+
+KEY_ALIASES = {
+    "r": "rank", "lora_r": "rank", "lora_alpha": "alpha", "target_modules": "target",
+    "learning_rate": "lr", "learning_rates": "lr", "batch": "batch_size",
+    "per_device_train_batch_size": "batch_size", "train_batch_size": "batch_size",
+    "num_train_epochs": "epochs", "num_epochs": "epochs", "epoch": "epochs",
+    "warmup_ratio": "warmup", "max_grad_norm": "clip", "grad_clip": "clip",
+    "seed": "seeds", "task": "tasks", "dataset": "tasks", "datasets": "tasks",
+    "length": "lengths", "max_length": "lengths", "seq_len": "lengths", "max_seq_length": "lengths",
+    "method": "methods", "model": "backbone", "model_name_or_path": "backbone",
+    "precision": "dtype", "torch_dtype": "dtype", "timeout": "cell_seconds",
+    "train_examples": "examples", "densities": "density", "placements": "placement",
+}  # fmt: skip
+"""What other tools call a key of a sweep."""
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> BadInput:
+    """Turn pydantic's complaints into one line for each wrong key: file, key, what was expected."""
+    lines: dict[str, str] = {}
+    for one in error.errors(include_url=False):
+        lines.setdefault(_key(one["loc"]), _line(one, model, where))
+    shown = list(lines.values())[:SHOWN]
+    if len(lines) > SHOWN:
+        shown[-1] += f" [and {len(lines) - SHOWN} more]"
+    return BadInput(*shown)
+
+
+def _line(error: Any, model: type[BaseModel], where: str) -> str:
+    path = [str(part) for part in error["loc"]]
+    given = error.get("input")
+    plain = given is not None and not isinstance(given, dict | list)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: {'.'.join(path)}: unknown key.{_meant(path, model)}"
+    if error["type"] == "missing":
+        return f"{where}: {'.'.join(path)}: is missing"
+    reason = error["msg"].removeprefix("Value error, ")
+    reason = reason[0].lower() + reason[1:]
+    if error["type"] == "model_type":
+        reason = "expected keys and values: " + ", ".join(_fields_at(model, path))
+    if error["type"] == "string_type" and plain:
+        reason = "expected a text: put it in quotes"
+    return f"{where}: {_key(error['loc'])}: {reason}" + (f" (found {_short(given)})" * plain)
+
+
+def _meant(path: list[str], model: type[BaseModel]) -> str:
+    """Suggest a key: the same one at another level, another tool's name, or a similar spelling."""
+    *above, last = path
+    meant = KEY_ALIASES.get(last.lower(), last.lower())
+    places = [place for place in _places(model) if place.split(".")[-1] == meant]
+    places.sort(key=lambda place: "<" in place)  # a key for all methods before that of one
+    here = ".".join([*above, meant])
+    if places:
+        return f" Did you mean '{here if here in places else places[0]}'?"
+    return nearest(last, _fields_at(model, above))
+
+
+def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Every key with those above it: `seeds`, `train.lr`, `methods.<method>.rank`."""
+    for name, field in model.model_fields.items():
+        yield above + name
+        if inner := _model_in(field.annotation):
+            listed = ".<method>" if get_origin(field.annotation) is list else ""
+            yield from _places(inner, f"{above}{name}{listed}.")
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    current: type[BaseModel] | None = model
+    for part in path:
+        field = current.model_fields.get(part) if current else None
+        current = _model_in(field.annotation) if field else None
+    return list(current.model_fields) if current else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation holds: itself, in a union or in a list."""
+    options = [annotation, *getattr(annotation, "__args__", ())]
+    return next((o for o in options if hasattr(o, "model_fields")), None)
+
+
+def _key(place: tuple[int | str, ...]) -> str:
+    """A key as the file has it, without the branch of a union that pydantic names."""
+    return ".".join(
+        p for p in map(str, place) if p.isdigit() or (p.isidentifier() and p != "float")
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
