@@ -139,7 +139,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
                 last = i + 1 == len(sites)
                 layer = layers[site.name]
                 layer.passes = passes
-                layer.link(adapter_name, tuple(reversed(keys[:i])), None if last else keys[i])
+                layer.link(adapter_name, keys[i], tuple(reversed(keys[:i])), writes=not last)
 
     def delete_adapter(self, adapter_name: str) -> None:
         """Delete an adapter, and stop watching what only its chains needed.
