@@ -86,7 +86,7 @@ class Classifier(nn.Module):
     @property
     def is_gradient_checkpointing(self) -> bool:
         """Of the encoder. Without it PEFT assumes yes, and asks for gradients of the inputs."""
-        return bool(self.encoder.is_gradient_checkpointing)
+        return any(getattr(m, "gradient_checkpointing", False) for m in self.encoder.modules())
 
     def gradient_checkpointing_enable(self, **settings: Any) -> None:
         """Turn it on in the encoder."""
