@@ -40,10 +40,26 @@ _BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows f
 _NEEDS_DATA = {"init_lora_weights": ("eva", "corda", "lora_ga")}
 """Values that need a pass over data before training, without which the method is another one."""
 
+_NO_EFFECT = {
+    **dict.fromkeys(
+        ("use_qalora", "qalora_group_size", "loftq_config"), "it acts on quantised weights only"
+    ),
+    **dict.fromkeys(
+        ("megatron_config", "megatron_core", "runtime_config"), "it acts on distributed models only"
+    ),
+    **dict.fromkeys(
+        ("eva_config", "corda_config", "lora_ga_config"),
+        "it needs a pass over data before training",
+    ),
+}
+"""Options that change nothing in a cell, where an arm's label would claim that they do."""
+
 _SWEEP_KEYS = {
     "r": "rank",
     "target_modules": "target, density and placement",
     "placement_seed": "seeds",
+    "target_parameters": "target, density and placement",
+    "layer_replication": "density and placement",
     "exclude_modules": "density and placement",
     "layers_to_transform": "density and placement",
     "layers_pattern": "density and placement",
@@ -192,6 +208,8 @@ def check_keys(kind: PeftMethod, method: Method, where: str) -> None:
     for key, value in method.options.items():
         if key in _BY_HARNESS.get(kind.name, {}):
             raise BadInput(f"{where}.{key}: not set by hand: {_BY_HARNESS[kind.name][key]}")
+        if key in _NO_EFFECT:
+            raise BadInput(f"{where}.{key}: has no effect here, {_NO_EFFECT[key]}: leave {key} out")
         if str(value).lower() in _NEEDS_DATA.get(key, ()):
             raise BadInput(
                 f"{where}.{key}: '{value}' needs a pass over data before training, which is not "

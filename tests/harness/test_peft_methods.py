@@ -144,6 +144,8 @@ def test_what_cannot_run_is_refused_by_name(name: str) -> None:
         (entry("ln_tuning", rank=8), "rank"),
         (entry("adalora", total_step=10), "total_step"),
         (entry("lora", init_lora_weights="eva"), "init_lora_weights"),
+        (entry("lora", use_qalora=True), "use_qalora"),
+        (entry("lora", target_parameters=["x"]), "target_parameters.* use target"),
         (entry("lora", r=4), "r.* use rank"),
         (entry("randlora", randlora_alpha=4), "randlora_alpha.* use alpha"),
         (entry("lora", target_modules=["query"]), "target_modules.* use target"),
