@@ -50,6 +50,8 @@ class Classifier(nn.Module):
         family: decides the loss: cross entropy, or binary cross entropy for several labels.
     """
 
+    base_model_prefix = "encoder"
+
     def __init__(
         self, encoder: PreTrainedModel, outputs: int, family: Family = "classification"
     ) -> None:
@@ -61,6 +63,55 @@ class Classifier(nn.Module):
         self.classifier = nn.Linear(int(encoder.config.hidden_size), outputs)
         nn.init.normal_(self.classifier.weight, std=_STD)
         nn.init.zeros_(self.classifier.bias)
+
+    # What PEFT and transformers ask of a model that they did not make.
+
+    @property
+    def device(self) -> torch.device:
+        """Of the encoder."""
+        device: torch.device = self.encoder.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the encoder."""
+        dtype: torch.dtype = self.encoder.dtype
+        return dtype
+
+    @property
+    def name_or_path(self) -> str:
+        """Of the encoder."""
+        return str(self.encoder.name_or_path)
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Of the encoder. Without it PEFT assumes yes, and asks for gradients of the inputs."""
+        return any(getattr(m, "gradient_checkpointing", False) for m in self.encoder.modules())
+
+    def gradient_checkpointing_enable(self, **settings: Any) -> None:
+        """Turn it on in the encoder."""
+        self.encoder.gradient_checkpointing_enable(**settings)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Turn it off in the encoder."""
+        self.encoder.gradient_checkpointing_disable()
+
+    def enable_input_require_grads(self) -> None:
+        """Have the embeddings' output carry a gradient, which reentrant checkpointing needs."""
+        self.encoder.enable_input_require_grads()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's token embeddings."""
+        table: nn.Module = self.encoder.get_input_embeddings()
+        return table
+
+    def get_output_embeddings(self) -> None:
+        """None: there is no language model's head."""
+        return None
+
+    def can_generate(self) -> bool:
+        """It answers with a label."""
+        return False
 
     def start_from(self, table: torch.Tensor, words: Sequence[Sequence[int]]) -> None:
         """Start each output from its label's name, as a language model would write it.

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from harness.backbones import EMBEDDED, Backbone, check_writes
 from harness.cells import BASE, BASELINE, Cell
 from harness.errors import BadInput, told
+from harness.methods import foreign_arms
 from harness.models import load_classifier, load_language_model, load_skeleton
 from harness.rows import end_of_text
 from harness.tokens import load_tokenizer
@@ -50,6 +51,9 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
         for cell in arms:
             where = f"{source}: methods.{cell.method}: cannot be built on {backbone.name}"
             _or_refuse(where, partial(_build, cell, backbone))
+        for cell in foreign_arms(arms) if _bytes(backbone) < _SMALL else []:
+            where = f"{source}: methods.{cell.method}: cannot be trained on {backbone.name}"
+            _or_refuse(where, partial(_rehearse, cell, backbone))
 
 
 def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
@@ -64,8 +68,14 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
         _or_refuse(f"{where}: {path.name}", partial(safe_open, path, framework="pt"))
     for writes in sorted({cell.writes for cell in cells}):
         longest = max(cell.length for cell in cells if cell.writes == writes)
-        small = sum(path.stat().st_size for path in weights) < _SMALL
+        small = _bytes(backbone) < _SMALL
         _or_refuse(where, partial(_load if small else load_skeleton, backbone, longest, writes))
+
+
+def _bytes(backbone: Backbone) -> int:
+    """Size of a backbone's weights."""
+    weights = [path for path in backbone.folder.glob("*.safetensors") if path.is_file()]
+    return sum(path.stat().st_size for path in weights)
 
 
 def _load(backbone: Backbone, length: int, writes: bool) -> Any:
@@ -74,9 +84,16 @@ def _load(backbone: Backbone, length: int, writes: bool) -> Any:
     return load_classifier(backbone, 2, length, 0.0, None)
 
 
+def _rehearse(cell: Cell, backbone: Backbone) -> None:
+    from harness.rehearsal import rehearse
+
+    rehearse(_load(backbone, cell.length, cell.writes), cell)
+
+
 def _arms(cells: list[Cell]) -> list[Cell]:
-    """One cell of each arm."""
-    fields = ("method", "density", "placement", "rank", "alpha", "options", "writes")
+    """One cell of each arm and schedule."""
+    arm = ("method", "density", "placement", "rank", "alpha", "options", "writes")
+    fields = (*arm, "kind", "examples", "epochs")
     arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
     return [cell for cell in arms.values() if cell.method not in (BASELINE, BASE)]
 
