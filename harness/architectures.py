@@ -27,9 +27,12 @@ def read_config(backbone: Backbone, dropout: float, pad_token_id: int | None) ->
     from transformers import AutoConfig
 
     _check_known(backbone)
-    config = AutoConfig.from_pretrained(
-        backbone.folder, trust_remote_code=False, local_files_only=True
-    )
+    try:
+        config = AutoConfig.from_pretrained(
+            backbone.folder, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:  # whatever transformers holds against a value, in several lines
+        raise ValueError(f"config.json: {' '.join(str(error).split())}") from None
     check_reads_text(config)
     for field, value in list(vars(config).items()):
         if "drop" in field and isinstance(value, int | float) and not isinstance(value, bool):
@@ -41,6 +44,8 @@ def read_config(backbone: Backbone, dropout: float, pad_token_id: int | None) ->
     # What a forward pass returns is the caller's choice, not the folder's.
     config.return_dict = True
     config.output_attentions = config.output_hidden_states = False
+    # Both trade memory for time, which arms are measured by.
+    config.gradient_checkpointing, config.chunk_size_feed_forward = False, 0
     return config
 
 

@@ -8,9 +8,7 @@ settings that the sweep itself checks.
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +19,7 @@ from harness.backbones import EMBEDDED, Backbone, check_writes
 from harness.cells import BASE, BASELINE, Cell
 from harness.errors import BadInput, told
 from harness.models import load_classifier, load_language_model, load_skeleton
+from harness.quiet import quiet
 from harness.rows import end_of_text
 from harness.tokens import check_ids, load_tokenizer
 
@@ -49,7 +48,7 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     ]
     if not foreign and not arms:
         return
-    with _silence():
+    with quiet():
         if foreign:
             _check_folder(backbone, cells, f"{source}: backbone: {backbone.folder}")
         for cell in arms:
@@ -169,18 +168,6 @@ def _check_sites(model: Any) -> None:
             f"{type(_encoder(model)).__name__} has no query and value projections, which adapters "
             f"are put on: take `full` alone, or another backbone"
         ) from None
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the libraries' bars and warnings from the terminal: what matters is raised."""
-    from transformers.utils import logging
-
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:

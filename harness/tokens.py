@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backbones import EMBEDDED
 from harness.errors import told
+from harness.quiet import quiet
 from tasks.texts import well_formed
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def _read(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with quiet():
+            return AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
     except Exception as error:  # tokenizers raises nothing narrower
         if "trust_remote_code" in str(error):
             raise ValueError(

@@ -169,6 +169,25 @@ def test_what_a_forward_pass_returns_is_not_the_folders_choice(folder: Path) -> 
     assert model.config._attn_implementation == "sdpa"
 
 
+def test_what_is_measured_is_not_the_folders_choice(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    strange = {"gradient_checkpointing": True, "chunk_size_feed_forward": 3, "dtype": "bfloat16"}
+    asked = {"_attn_implementation": "eager", "attn_implementation": "flash_attention_2"}
+    (folder / "config.json").write_text(json.dumps(config | strange | asked))
+    model = load_classifier(find_backbone(str(folder)), 2, 16, 0.0, 1)
+    assert not model.encoder.is_gradient_checkpointing
+    assert model.config.chunk_size_feed_forward == 0
+    assert model.config._attn_implementation == "sdpa"
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_a_value_of_another_kind_is_named(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": "300"}))
+    with pytest.raises(ValueError, match=r"^config\.json: .*'vocab_size' expected int, got str"):
+        load_classifier(find_backbone(str(folder)), 2, 16, 0.0, 1)
+
+
 def test_a_home_is_expanded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder.parent))
     found = find_backbone("~/llama")

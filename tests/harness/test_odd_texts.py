@@ -35,6 +35,13 @@ def test_odd_texts_are_trained_on_and_judged(family: str, bare: Path, tmp_path: 
         json.dumps(result, ensure_ascii=False, allow_nan=False).encode()
 
 
+@pytest.mark.parametrize("family", FAMILIES[:4])
+def test_texts_without_any_word_have_a_baseline(family: str, bare: Path, tmp_path: Path) -> None:
+    nothing = "lengths: [16]\nmethods: [full]\n"
+    for result in outcomes(plan(bare, tmp_path, family, ["", " ", "\n", ""], nothing)):
+        assert result["status"] == "ok", (result["title"], result["error"])
+
+
 def test_a_text_without_a_token_is_read_as_an_end_of_text(bare: Path) -> None:
     tokenizer = load_tokenizer(found(bare))
     read = encode([Example("x", "", 0), Example("y", "x", 1)], tokenizer, 16, metadata())
