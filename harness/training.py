@@ -161,7 +161,9 @@ def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
     with autocast(cell), Watch():  # type: ignore[no-untyped-call]
         (model if cell.writes else model.encoder)(**inputs)
     kernel = ", ".join(sorted(name.strip("_") for name in names))
-    return kernel or "not fused"
+    if kernel or getattr(model.config, "_attn_implementation", None) != "eager":
+        return kernel or "not fused"
+    return "eager" if getattr(model.config, "num_attention_heads", None) else "none"
 
 
 def _step(
