@@ -145,11 +145,16 @@ class PeftMethod:
         return settings
 
     def _check_schedule(self, settings: dict[str, Any], steps: int) -> None:
-        """Check that AdaMSS gets to move its budget, if it is asked to.
+        """Check that AdaLoRA, and AdaMSS if it is asked to, get to move their budgets.
 
         Raises:
             ValueError: no training step is one of those that do.
         """
+        if self.name == "adalora" and steps - settings.get("tfinal", 0) < 2:
+            raise ValueError(
+                f"AdaLoRA needs two training steps before its last tfinal steps, and there are "
+                f"{steps}: raise train.examples or train.epochs, or lower tfinal"
+            )
         if not (self.name == "adamss" and settings.get("use_asa")):
             return
         first, last, every = (

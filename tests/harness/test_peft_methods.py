@@ -204,6 +204,19 @@ def test_a_schedule_that_never_acts_is_refused() -> None:
         adapt(encoder(), one_cell(entry("adamss", **{**asa, "init_warmup": 5}), **sizes))
 
 
+@pytest.mark.parametrize(("examples", "tfinal"), [(4, 0), (12, 2)])
+def test_adalora_without_time_to_move_its_ranks_is_refused(examples: int, tfinal: int) -> None:
+    sizes: dict[str, Any] = {"examples": examples, "batch_size": 4, "epochs": 1}
+    with pytest.raises(ValueError, match="two training steps"):
+        adapt(encoder(), one_cell(entry("adalora", tfinal=tfinal), **sizes))
+    sizes["examples"] += 4
+    cell = one_cell(entry("adalora", tfinal=tfinal), **sizes)
+    adapted = adapt(encoder(), cell)
+    steps(adapted, cell, sizes["examples"] // 4)
+    ranks = [int((p != 0).sum()) for n, p in adapted.model.named_parameters() if "lora_E" in n]
+    assert sum(ranks) == 4 * 8
+
+
 def test_a_method_that_adapts_other_modules_is_refused() -> None:
     cell = one_cell(entry("lora", trainable_token_indices=[1, 2]))
     with pytest.raises(ValueError, match="not the 4 that the sweep names"):
