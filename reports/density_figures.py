@@ -103,8 +103,10 @@ def _heat_map(
                 ink = ink_on(colour)
             else:
                 colour = (0.925, 0.925, 0.925, 1.0)
-                text = f"×{chr(10) if narrow else ' '}{'/'.join(failed)}" if failed else ""
-                ink, hatch = "#a00000", None if failed else "////"
+                run = any(c.ok and c["length"] == length for c in own)  # no seed in common
+                text = "not\ncompared" if run else ""
+                text = f"×{chr(10) if narrow else ' '}{'/'.join(failed)}" if failed else text
+                ink, hatch = "#a00000", None if failed or run else "////"
             longest = max((len(line) for line in text.split("\n")), default=0)
             axes.add_patch(
                 Rectangle(

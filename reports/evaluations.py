@@ -29,6 +29,7 @@ class Found:
     values: tuple[Evaluation, ...]
     failures: tuple[str, ...]
     note: str = ""
+    diverged: bool = False
 
     @property
     def text(self) -> str:
@@ -77,6 +78,7 @@ def evaluation_points(results: Sequence[Result]) -> dict[Place, Found]:
                 tuple(one for r in cells for one in r.evaluations),
                 tuple(s + (f" ×{n}" if n > 1 else "") for s, n in Counter(_failed(these)).items()),
                 place.note,
+                bool(place.diverged),
             )
     return found
 
@@ -102,7 +104,9 @@ def task_series(points: dict[Place, Found], task: str, metric: str) -> Series:
         if (name, what) == (task, metric) and found.values:
             values = tuple(e.value or 0.0 for e in found.values)
             mean, half = fmean(values), _Z * (found.stderr or 0.0)
-            point = Point(length, mean, max(least, mean - half), min(most, mean + half), values)
+            half = 0.0 if found.diverged else half  # not a random choice of seeds
+            low, high = max(least, mean - half), min(most, mean + half)
+            point = Point(length, mean, low, high, values, note=found.note)
             series.setdefault(arm, []).append(point)
     return {arm: sorted(points, key=lambda p: p.length) for arm, points in series.items()}
 

@@ -122,14 +122,14 @@ def _place(
     return Place(arm, length, have, diverged, failed, planned, once, reference)
 
 
-def planned_seeds(results: Iterable[Result]) -> frozenset[int]:
+def planned_seeds(results: Sequence[Result]) -> frozenset[int]:
     """Seeds that the sweep of these cells asks for: as its file says, and as any arm was run."""
     found: set[int] = set()
     for result in results:
         if result["method"] != BASE:
             found.add(seed_of(result))
             found |= result.planned if result["kind"] == "train" else frozenset()
-    return frozenset(found)
+    return frozenset(found or {seed_of(result) for result in results})
 
 
 def common(found: Iterable[Place]) -> frozenset[int]:

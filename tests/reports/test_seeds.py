@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from reports.blocks import Picture
 from reports.captions import cost_summary
 from reports.compare import compare, growth
 from reports.density_figures import accuracy_by_density
+from reports.evaluation_section import lm_eval
 from reports.evaluations import evaluation_points
 from reports.files import Result, load_run
 from reports.glance import main_tables
+from reports.groups import Group, Key
 from reports.metrics import METRICS
 from reports.page import build_report
 from reports.position_figures import position_curves
@@ -196,6 +199,7 @@ def test_the_untrained_backbone_is_compared_with_every_seed(load: Load) -> None:
     assert (gap.gap.paired, gap.verdict) == (True, "lower")
     assert gap.gap.value == pytest.approx(3.31 - 3.9, abs=1e-6)
     assert "LoRA 1 is clearly below it" in " ".join(summary(results))
+    assert "1 seed;" in " ".join(summary(load([loss_cell("base", loss=3.9)])))
 
 
 def test_a_rate_is_chosen_over_the_seeds_that_all_rates_have(load: Load) -> None:
@@ -277,6 +281,18 @@ def test_lm_eval_values_are_means_over_common_seeds(load: Load) -> None:
     }  # fmt: skip
 
 
+def test_a_figure_of_lm_eval_names_arms_that_lack_seeds(load: Load) -> None:
+    cells = [
+        loss_cell(method, length=n, seed=seed, evaluations=[evaluation(value=0.1 + 0.4 * seed)])
+        for n in (128, 256)
+        for method, seed in (("lora", 0), ("lora", 1), ("ssmlora", 1))
+    ]
+    (section_,) = lm_eval([Group(Key("", "", ""), "", "", load(cells))])
+    (found,) = [block for block in section_.blocks if isinstance(block, Picture)]
+    assert "SSMLoRA 1 at 128 tokens (1 of 2 seeds)" in found.caption
+    assert "LoRA 1: 0.500 at 128, 0.500 at 256" in found.alt
+
+
 def test_a_map_of_densities_shows_the_seeds_of_the_whole_group(load: Load) -> None:
     cells = [
         make_cell("lora", d, seed=s, accuracy=0.6 + 0.2 * s) for d in (1.0, 0.5) for s in (0, 1)
@@ -286,6 +302,10 @@ def test_a_map_of_densities_shows_the_seeds_of_the_whole_group(load: Load) -> No
     figure = accuracy_by_density(load(cells))
     shown = {t.get_text() for axes in figure.axes for t in axes.texts if t.get_gid()}
     assert shown == {"0.800"}
+    apart = [make_cell("lora", d, seed=s) for d, s in ((1.0, 0), (0.5, 1))]
+    figure = accuracy_by_density(load(apart))
+    shown = {t.get_text() for axes in figure.axes for t in axes.texts if t.get_gid()}
+    assert shown == {"not\ncompared"}
 
 
 def test_paired_differences_are_over_common_texts(load: Load) -> None:
