@@ -121,6 +121,7 @@ def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
         reasons = [e for e in error.errors() if e["type"] != "literal_error"]
         if len(reasons) == error.error_count():  # which words are allowed, PEFT knows better
             reason = reasons[0]["msg"].replace("Input should be", "expected")
+            reason = reason.replace("a valid boolean", "true or false")
             raise BadInput(f"{where}.{key}: {reason} (found {value!r})") from None
 
 
