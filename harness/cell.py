@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from harness.scores import each, full_scores, validation_scores
 from harness.tokens import load_tokenizer, tokens_of, word_counter
 from harness.training import attention_kernel, probe, train
 from tasks import TaskMetadata, load_task
+from tasks.baseline import best_constant
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -217,17 +217,15 @@ def _score(result: dict[str, Any], test: Encoded, seen: Evaluation, metadata: Ta
         said |= {"labels": test.targets, "predicted": seen.predicted}
     if metadata.family == "generation":
         said["scores"] = each(seen.predicted, test.targets, metadata.metric)
+    scores["majority"] = best_constant(metadata, test.targets)
     result["scores"] = {**(result["scores"] or {}), **scores}
     result["predictions"] = said
 
 
 def _describe_data(cell: Cell, training: Encoded) -> dict[str, Any]:
-    common = Counter(training.targets).most_common(1)[0][1]
     return {
         "truncated": training.truncated / len(training),
         "tokens_median": float(np.median(training.ids.sizes())),
-        # Of texts that are read or written no share is the majority's.
-        "majority": None if training.writing else common / len(training),
         "task_revision": cell.revisions.get("task"),
     }
 
