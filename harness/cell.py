@@ -25,6 +25,7 @@ from harness.lm_tasks import is_ruler
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
 from harness.models import describe_dropout, load_classifier, load_language_model
+from harness.reach import describe_reach
 from harness.scores import each, full_scores, validation_scores
 from harness.tokens import load_tokenizer, tokens_of, word_counter
 from harness.training import attention_kernel, probe, train
@@ -81,7 +82,7 @@ def _train(
 ) -> None:
     with watch.phase("data"):
         tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
-        result["data"] = _describe_data(cell, training)
+        result["data"] = _describe_data(cell, metadata, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
     if cell.method != BASE:
@@ -142,7 +143,7 @@ def _baseline(
 
     with watch.phase("data"):
         _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
-        result["data"] = _describe_data(cell, training)
+        result["data"] = _describe_data(cell, metadata, training, test)
     with watch.phase("train"):
         texts = validation.kept + test.kept
         predicted = baseline(metadata, training.kept, training.targets, texts)
@@ -222,10 +223,13 @@ def _score(result: dict[str, Any], test: Encoded, seen: Evaluation, metadata: Ta
     result["predictions"] = said
 
 
-def _describe_data(cell: Cell, training: Encoded) -> dict[str, Any]:
+def _describe_data(
+    cell: Cell, metadata: TaskMetadata, training: Encoded, test: Encoded
+) -> dict[str, Any]:
     return {
         "truncated": training.truncated / len(training),
         "tokens_median": float(np.median(training.ids.sizes())),
+        **describe_reach(test, cell.length, metadata),
         "task_revision": cell.revisions.get("task"),
     }
 

@@ -230,7 +230,10 @@ def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan
 
     read = load_sweep(sweep, overrides)
     with reading("the tasks"):
-        return make_plan(read, sweep, tasks_dir)
+        planned = make_plan(read, sweep, tasks_dir)
+    for line in planned.warnings:
+        click.echo(f"bench-long: warning: {printable(line)}", err=True)
+    return planned
 
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.backbones import Backbone, find_backbone
 from harness.errors import BadInput, told
+from harness.reach import check_reach
 from harness.sweep import Sweep
 from harness.tokens import word_counter
 from tasks import Task, TaskError, load_task
@@ -18,14 +19,15 @@ SIZES = ("examples", "validation_examples", "test_examples")
 
 def prepared(
     names: list[str], sweep: Sweep, source: Path, tasks_dir: Path | None
-) -> tuple[Backbone, dict[str, tuple[Task, str]]]:
-    """Return the backbone, and each task with what pins its data, which are there.
+) -> tuple[Backbone, dict[str, tuple[Task, str]], list[str]]:
+    """Return the backbone, each task with what pins its data, which are there, and warnings.
 
     Raises:
         BadInput: what is wrong with the backbone and with any of the tasks, a line each.
     """
     tasks: dict[str, tuple[Task, str]] = {}
     wrong: list[str] = []
+    warnings: list[str] = []
     backbone, count = None, None
     try:
         backbone = find_backbone(sweep.backbone, f"{source}: backbone")
@@ -35,11 +37,13 @@ def prepared(
     for name in names:
         try:
             tasks[name] = _prepared(name, sweep, source, tasks_dir, count)
+            if backbone:
+                warnings += _reach_of(tasks[name][0], sweep, source, backbone)
         except BadInput as error:
             wrong += [line for line in error.args if line not in wrong]
     if wrong or not backbone:
         raise BadInput(*wrong)
-    return backbone, tasks
+    return backbone, tasks, warnings
 
 
 def _counter(backbone: Backbone, source: Path) -> Count:
@@ -71,6 +75,15 @@ def _prepared(
             f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
         ) from None
     return task, pinned
+
+
+def _reach_of(task: Task, sweep: Sweep, source: Path, backbone: Backbone) -> list[str]:
+    """Warnings about lengths that few test texts have; a length that none has is refused."""
+    tested = sweep.train.test_examples
+    try:
+        return check_reach(task, backbone, sweep.lengths, tested, sweep.seeds[0], str(source))
+    except TaskError as error:
+        raise BadInput(f"{source}: tasks: {error}") from None
 
 
 def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:

@@ -107,7 +107,7 @@ from tasks import Example, Splits, Task, TaskMetadata
 def metadata(name, family, labels):
     return TaskMetadata(name=name, title=name, description=name, family=family, labels=labels,
         source="generated", revision="1", licence="none", citation="none", natural_length=20,
-        lengths=(32,), balanced=True)
+        lengths=(32,), whole_texts=True, balanced=True)
 
 WORDS = ("red", "green", "blue")
 
