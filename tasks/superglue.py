@@ -25,6 +25,7 @@ def _metadata(name: str, title: str, **fields: Any) -> TaskMetadata:
             "citation": "Wang et al., SuperGLUE, NeurIPS 2019",
             "lengths": (64, 128),
             "whole_texts": True,
+            "test": "validation",
             **fields,
         }
     )
