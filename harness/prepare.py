@@ -12,6 +12,7 @@ from harness.tokens import word_counter
 from tasks import Task, TaskError, load_task
 from tasks.base import Count
 from tasks.contract import check_examples
+from tasks.findings import quick_findings
 
 SIZES = ("examples", "validation_examples", "test_examples")
 """Settings of a sweep that say how much of train, validation and test is used."""
@@ -38,7 +39,7 @@ def prepared(
         try:
             tasks[name] = _prepared(name, sweep, source, tasks_dir, count)
             if backbone:
-                warnings += _reach_of(tasks[name][0], sweep, source, backbone)
+                warnings += _warnings(tasks[name][0], sweep, source, backbone)
         except BadInput as error:
             wrong += [line for line in error.args if line not in wrong]
     if wrong or not backbone:
@@ -77,13 +78,25 @@ def _prepared(
     return task, pinned
 
 
-def _reach_of(task: Task, sweep: Sweep, source: Path, backbone: Backbone) -> list[str]:
-    """Warnings about lengths that few test texts have; a length that none has is refused."""
-    tested = sweep.train.test_examples
+def _warnings(task: Task, sweep: Sweep, source: Path, backbone: Backbone) -> list[str]:
+    """What looks wrong with the data, and lengths that few test texts have.
+
+    Raises:
+        BadInput: a length that no test text has.
+    """
+    tested, seed, name = sweep.train.test_examples, sweep.seeds[0], task.metadata.name
     try:
-        return check_reach(task, backbone, sweep.lengths, tested, sweep.seeds[0], str(source))
+        found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
+        short = check_reach(task, backbone, sweep.lengths, tested, seed, str(source))
+    except BadInput:
+        raise
     except TaskError as error:
         raise BadInput(f"{source}: tasks: {error}") from None
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        raise BadInput(
+            f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
+        ) from None
+    return [*(f"{source}: tasks: {name}: {line}" for line in found), *short]
 
 
 def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:

@@ -97,6 +97,8 @@ class TaskMetadata(BaseModel):
     balanced: bool = True
     """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
+    published_splits: bool = False
+    """Whether the publishers made train and test: then what these share is told, not mended."""
     whole_texts: bool = False
     """Whether texts shorter than the length, read whole, are the task's normal use: a benchmark of
     short texts or of images of fixed sizes, where a length is a maximum. A sweep may then ask for

@@ -10,8 +10,8 @@ from typing import Any
 
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.baseline import Target, baseline, best_constant
-from tasks.conformance import targets
 from tasks.excerpt import excerpt
+from tasks.findings import quick_findings, shared_with_train, targets
 from tasks.texts import A_TOKEN, bits, judge
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
@@ -30,6 +30,9 @@ _BASELINES = {
     "generation": ("commonest answer", "TF-IDF, nearest"),
     "language_modelling": ("letters", "LZMA"),
 }
+
+_FINDINGS = 20
+"""Findings that a card holds."""
 
 _SAID = {
     CONSTANT: "the best single answer for all of these test texts",
@@ -55,10 +58,12 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
     in the task's metric, on the first TEST test texts, cut to the length. `baselines` names them:
     where text is written, TF-IDF finds the training text whose answer is taken; where text is only
-    read, they are nats a token of letters on their own, and of LZMA.
+    read, they are nats a token of letters on their own, and of LZMA. `findings` are those of a
+    quick look at the texts of the shortest length, and `shared` counts test texts that train has as
+    well, or near-duplicates of them: `shared` of `tested`, looked for in `trained` training texts.
     """
     metadata = task.metadata
-    longest = task.splits(max(lengths), 0)
+    longest, shortest = task.splits(max(lengths), 0), task.splits(min(lengths), 0)
     ends = _Ends(tokenizer)
     sizes = sorted(ends.size(example) for example in longest.test[:TEST])
     marks = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1}
@@ -71,9 +76,14 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
         "baselines": list(_BASELINES.get(metadata.family, (CONSTANT, "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
-        "example": excerpt(metadata, task.splits(min(lengths), 0).train[0]),
+        "example": excerpt(metadata, shortest.train[0]),
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
         "labels": {name: _count(part, metadata) for name, part in _parts(longest)},
+        "whole_texts": metadata.whole_texts,
+        "findings": quick_findings(metadata, shortest)[:_FINDINGS],
+        "shared": dict(
+            zip(("shared", "tested", "trained"), shared_with_train(metadata, shortest), strict=True)
+        ),
         "tokens": {mark: sizes[round(q * (len(sizes) - 1))] for mark, q in marks.items()},
         # From the longest on, so that what was read for it serves the others.
         "rows": [_row(task, ends, length) for length in sorted(lengths, reverse=True)][::-1],
@@ -111,7 +121,20 @@ def render_card(card: dict[str, Any]) -> str:
         f"({card['metric']}: first {TRAIN:,} training and {TEST} test texts, cut to the length)"
     )
     lines += [f"({first}: {_SAID[first]})"] if first in _SAID else []
+    lines += ["", *_known(card)]
     return "\n".join(lines)
+
+
+def _known(card: dict[str, Any]) -> list[str]:
+    """What is to be known of the texts: their lengths, what splits share, what looks wrong."""
+    count = card["shared"]
+    lines = [
+        f"shared with train: {count['shared']:,} of {count['tested']:,} test texts "
+        f"(copies and near-duplicates, looked for in {count['trained']:,} training texts)"
+    ]
+    if card["whole_texts"]:
+        lines.append("a length is a maximum: texts that are shorter, read whole, are normal")
+    return lines + [f"finding: {line}" for line in card["findings"]]
 
 
 class _Ends:

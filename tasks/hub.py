@@ -243,6 +243,7 @@ def hub_metadata(**fields: Any) -> TaskMetadata:
             "source": f"the hub's {repository}{source}",
             "revision": commit or "not pinned",
             "needs_network": True,
+            "published_splits": True,
         }
     )
 

@@ -39,6 +39,7 @@ class LraListOps(Task):
         lengths=(2000,),
         min_length=2000,
         whole_texts=True,
+        published_splits=True,
         balanced=False,
         needs_network=True,
     )

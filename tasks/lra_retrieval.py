@@ -35,6 +35,7 @@ class LraRetrieval(Task):
         natural_length=8003,
         lengths=(2048, 4096, 8003),
         whole_texts=True,
+        published_splits=True,
         balanced=True,
         needs_network=True,
     )

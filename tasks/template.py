@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.base import TaskError
 from tasks.registry import discover
 
-COMMANDS = ("export", "new")
+COMMANDS = ("check", "export", "new")
 """What `bench-long tasks` takes in the place of a task's name."""
 
 _PLUGIN = '''"""Say here what one example is, and why its answer needs a long text."""
