@@ -171,8 +171,9 @@ def check_reach(
         name = metadata.name
         if not seen.share:
             raise BadInput(
-                f"{where}: lengths: {length}: no {part} text of the task '{name}' has so many "
-                f"tokens, the longest has {seen.longest}: take lengths up to {seen.longest} (or, "
+                f"{where}: lengths: {length}: none of the {len(chosen):,} {part} texts of the task "
+                f"'{name}' that are evaluated has so many tokens, the longest has {seen.longest}: "
+                f"take lengths up to {seen.longest} (or, "
                 f"for a plug-in whose texts are meant to be read whole, set whole_texts=True in "
                 f"its metadata)"
             )

@@ -29,7 +29,8 @@ class Mine(Task):
 
     def splits(self, length, seed):
         def part(name, size):
-            words = [["red"] * (10 * (1 + k % 4)) for k in range(size)]
+            word = {{"train": "red", "validation": "blue", "test": "green"}}[name]
+            words = [[word] * (10 * (1 + k % 4)) for k in range(size)]
             return [Example(f"{{name}}{{k}}", " ".join(w), k % 2) for k, w in enumerate(words)]
         return Splits(part("train", 16), part("validation", 8), part("test", 8))
 """
@@ -199,4 +200,4 @@ def test_an_impossible_length_of_a_real_task_is_refused(capsys: pytest.CaptureFi
     words = ["plan", str(SWEEPS / "smoke.yaml"), "--set", "tasks=[newsgroups]"]
     assert main([*words, "--set", "lengths=[64, 20000]"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "lengths: 20000: no test text of the task 'newsgroups'" in line
+    assert "lengths: 20000: none of the 40 test texts of the task 'newsgroups'" in line
