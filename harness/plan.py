@@ -29,6 +29,8 @@ class Plan:
     cells: list[Cell]
     tasks_dir: Path | None
     backbone: Backbone
+    warnings: tuple[str, ...] = ()
+    """What the user should know of the data before the sweep runs, a line each."""
 
     @property
     def tasks(self) -> list[str]:
@@ -46,7 +48,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
             that the task has no examples for, an arm without a tuned learning rate.
     """
     named = [name for name in sweep.tasks if not name.startswith(PREFIX)]
-    backbone, tasks = prepared(named, sweep, source, tasks_dir)
+    backbone, tasks, warnings = prepared(named, sweep, source, tasks_dir)
     evaluated = _evaluations(sweep, backbone, source)
     for entry in sweep.methods:
         check_method(entry, f"{source}: methods.{entry.type}")
@@ -82,7 +84,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
     ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.work))
-    return Plan(sweep, ordered, tasks_dir, backbone)
+    return Plan(sweep, ordered, tasks_dir, backbone, tuple(warnings))
 
 
 def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:

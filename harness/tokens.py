@@ -135,6 +135,11 @@ def _after_another(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
     return [one.ids[len(before.ids) :] for one in others]
 
 
+def plain_tokenizer(backbone: Backbone) -> Any:
+    """Return the tokenizers package's own tokenizer; raises as `token_offsets`."""
+    return _tokenizer(backbone)
+
+
 def _tokenizer(backbone: Backbone) -> Any:
     """The tokenizers package's tokenizer, which cuts and adds nothing.
 

@@ -228,16 +228,22 @@ class _HubTask(Task):
 def hub_metadata(**fields: Any) -> TaskMetadata:
     """Metadata of a hub task: `repository` and `commit` say where its data comes from.
 
-    `source` says where else, in words that go on after them.
+    `source` says where else, in words that go on after them; `test` names the published split that
+    is the test here, where that is not the test split.
     """
     repository, commit = fields.pop("repository"), fields.pop("commit")
+    test = fields.pop("test", "")
+    source = fields.get("source", "")
+    if test:
+        source += f"; tested on its published {test} split (test labels are not published)"
     return TaskMetadata(
         **{
             **fields,
             "description": f"{fields['description']} {SCHEMA_ONLY}",
-            "source": f"the hub's {repository}{fields.get('source', '')}",
+            "source": f"the hub's {repository}{source}",
             "revision": commit or "not pinned",
             "needs_network": True,
+            "published_splits": True,
         }
     )
 

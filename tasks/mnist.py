@@ -46,6 +46,7 @@ def _metadata(name: str, title: str, order: str) -> TaskMetadata:
         natural_length=786,
         lengths=(51, 198, 786),
         min_length=51,
+        whole_texts=True,
         balanced=True,
     )
 
