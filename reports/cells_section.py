@@ -34,8 +34,11 @@ _LATER: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("perplexity", "Perplexity", lambda value: perplexity(value and math.log(max(1.0, value)))),
     ("rouge_l", "ROUGE-L", share),
     ("exact_match", "Exact match", share),
+    ("majority", "Best constant", share),
+    ("reach", "Test texts of the length", lambda value: "" if value is None else percent(value)),
+    ("longest", "Longest test text", lambda value: "" if value is None else f"{value:.0f}"),
 )
-"""Scores that only some tasks have: columns where any cell has one."""
+"""What only some cells have: columns where any cell has one."""
 _NUMERIC = (frozenset(_HEAD[8:]) - {"Metric"}) | {name for _, name, _ in _LATER}
 
 

@@ -5,6 +5,7 @@ Nothing in it is trusted beyond its type and range.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,16 @@ def correct(predictions: Any) -> dict[str, bool]:
     found = {str(i): label == said for i, label, said in zip(ids, labels, predicted, strict=False)}
     same = len(found) == len(ids) == len(labels) == len(predicted)
     return found if same else {}
+
+
+def best_constant(predictions: Any) -> float | None:
+    """The accuracy of the best constant answer: the share of the most frequent right label."""
+    labels = predictions.get("labels") if isinstance(predictions, dict) else None
+    if not isinstance(labels, list) or not labels:
+        return None
+    if not all(isinstance(label, int) and not isinstance(label, bool) for label in labels):
+        return None
+    return Counter(labels).most_common(1)[0][1] / len(labels)
 
 
 def marks(predictions: Any) -> dict[str, float]:

@@ -219,11 +219,17 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
         "attempt": attempt,
         "in_sweep": ids is None or row["id"] in ids,
         "run": run,
+        "whole_texts": sections["data"].get("whole_texts") is True,
+        "backbone_revision": _revision(sections["cell"], "backbone"),
     }
+    row["task_revision"] = row["task_revision"] or _revision(sections["cell"], "task")
     environment = {clean(k): clean(v) for k, v in sections["environment"].items() if v is not None}
     # Being right or wrong, text by text, makes up an accuracy and no other metric.
     predictions = data.get("predictions")
     right = extras.correct(predictions) if row["metric"] == ACCURACY else {}
+    if "majority" not in sections["scores"] and row["metric"] == ACCURACY:
+        # Files from before this field name the share among the training texts, which is no score.
+        row["majority"] = extras.best_constant(predictions)
     return Result(
         row,
         extras.curve(data.get("curve")),
@@ -233,6 +239,13 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
         extras.bins(sections["scores"].get("by_position")) if loss else (),
         extras.evaluations(data.get("evaluations")),
     )
+
+
+def _revision(cell: dict[str, Any], what: str) -> str | None:
+    """The version of the data or the weights that a cell asked for."""
+    revisions = cell.get("revisions")
+    value = revisions.get(what) if isinstance(revisions, dict) else None
+    return clean(value) if isinstance(value, str) and value else None
 
 
 def _is_loss(scores: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from reports.evaluations import Found, evaluation_points
 from reports.files import CHAINED, LOSS, Result, Run, arm_order
 from reports.groups import Group, cost_groups, costs_of, evaluation_groups, training_groups
 from reports.metrics import METRICS, metric_of
+from reports.reach import noted, reach_notes
 from reports.stats import (
     arms,
     cost_cells,
@@ -118,7 +119,8 @@ def _table(group: Group, cost: Group | None, intervals: bool) -> MainTable:
             failed = _failed([r for r in costs if r["length"] == at])
             row.append(failed if value is None else told(value))
         rows.append(row)
-    head = ["Arm", *(name for _, name, _ in _SIZES), *(f"{n} tokens" for n in lengths)]
+    notes = reach_notes(trained)
+    head = ["Arm", *(name for _, name, _ in _SIZES), *(noted(n, notes, " tokens") for n in lengths)]
     head += [f"Perplexity at {last}"] if perplexities else []
     head += [] if at is None else [f"Train tokens/s at {at}", f"Train peak at {at}"]
     shown = [what] if scores else []

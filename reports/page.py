@@ -21,8 +21,9 @@ from reports import (
     words,
 )
 from reports.blocks import Picture
-from reports.files import FAILURES, Run, load_run, write_atomically
+from reports.files import FAILURES, Result, Run, load_run, write_atomically
 from reports.groups import cost_groups, distinct, evaluation_groups, training_groups
+from reports.reach import reach_sentence
 from reports.text import listed
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -55,7 +56,9 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         *cells_section.all_cells(runs),
         *cells_section.how_it_was_run(runs),
     ]
-    summaries = [(group.title, words.summary(group.results)) for group in training]
+    summaries = [
+        (group.title, words.summary(group.results) + _reached(group.results)) for group in training
+    ]
     summaries += [
         (group.title, captions.cost_summary(group.results))
         for group in costs
@@ -88,6 +91,12 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
     page = out / "index.html"
     write_atomically(page, html.encode())
     return page
+
+
+def _reached(results: Sequence[Result]) -> list[str]:
+    """The lengths that few test texts reach, as a sentence of a summary."""
+    told = reach_sentence(results)
+    return [told] if told else []
 
 
 def _environment() -> jinja2.Environment:
