@@ -23,6 +23,7 @@ from reports.references import (
     draw_references,
     far_off,
     reference_line,
+    reference_lines,
     spanned,
 )
 from reports.stats import Point, Series, one_rate_an_arm, reference_of, score_points
@@ -104,6 +105,7 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
     room = max(1.6, (high / low) ** 0.12)
     off, notes = far_off(series, trained), reach_notes(trained)
     more: dict[str, Line2D] = {}
+    looks = reference_lines(trained)
     for axes, length in zip(grid.panels, lengths, strict=False):
         axes.set_title(noted(length, notes, " tokens"))
         axes.set_xscale("log")
@@ -118,7 +120,7 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
             method = reference_of(arm, trained)
             for point in points if method and arm not in off else ():
                 if point.length == length:
-                    more[arm] = reference_line(axes, arm, str(method), point.value)
+                    more[arm] = reference_line(axes, arm, str(method), point.value, looks[arm])
     if lengths:
         grid.note_failures([[r for r in trained if r["length"] == n] for n in lengths])
     grid.name("Trainable parameters", metric_of(trained).named("Test", "\n"))

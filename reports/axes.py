@@ -18,6 +18,7 @@ from reports.stats import Series, failures
 from reports.style import GREY, ArmStyle, new_figure
 from reports.text import shortened
 
+_ENTRY = 0.12  # inches for each row of a legend
 _ROW = 0.13  # inches for each row in the strip of failures
 
 
@@ -159,6 +160,8 @@ def legend(
     longest = max(len(str(h.get_label())) for h in entries)
     most = max(1, int(figure.get_figwidth() / (0.48 + 0.062 * longest)))
     rows = -(-len(entries) // most)
+    # A long legend takes its room from the page, not from the data.
+    figure.set_figheight(figure.get_figheight() + _ENTRY * max(0, rows - 4))
     figure.legend(
         handles=entries,
         loc="outside lower center",

@@ -8,12 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from reports.values import LOSSES, Malformed, clean, number
+from reports.values import LONGEST, LOSSES, Malformed, clean, number
 
 _MOST_BINS, _MOST_EVALUATIONS = 64, 200
 EVALUATED = ("ok", "timeout", "error")
+
+
+_ASKED = (
+    "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
+    "weight_decay", "clip", "dropout", "target", "writes", "evaluation_examples",
+)  # fmt: skip
+_LM_EVAL = "lm_eval:"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,25 @@ class Evaluation:
     status: str
     message: str
     version: str
+
+
+def asked(cell: dict[str, Any]) -> dict[str, str]:
+    """The settings of a cell as texts; those that are null or no single value are left out.
+
+    `lm_eval` holds the versions of the tasks of lm-eval.
+    """
+    found = {}
+    for name in _ASKED:
+        value = cell.get(name)
+        if isinstance(value, str | bool) or number(value) is not None:
+            found[name] = f"{value:.12g}" if isinstance(value, float) else clean(value)
+    revisions = cell.get("revisions")
+    pins = revisions.items() if isinstance(revisions, dict) else ()
+    told = [f"{name} {pin}" for name, pin in sorted(pins, key=str) if name.startswith(_LM_EVAL)]
+    text = ", ".join(told)
+    if len(text) > LONGEST:  # cutting it would make different ones equal
+        text = f"{len(told)} tasks, {sha256(text.encode(errors='replace')).hexdigest()[:12]}"
+    return found | ({"lm_eval": clean(text)} if told else {})
 
 
 def curve(points: Any) -> list[dict[str, float | None]]:

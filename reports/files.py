@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -41,7 +42,8 @@ _METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASE: 8, BASELINE: 9}
 class Result:
     """One cell's outcome: its row (every column of the table) and what no column holds.
 
-    `correct` and `marks` are by test example: whether it was right, and its own score.
+    `correct` and `marks` are by test example: whether it was right, and its own score. `asked`
+    holds the settings of the cell that decide whether it is comparable with others, as texts.
     """
 
     row: dict[str, Any]
@@ -51,6 +53,7 @@ class Result:
     marks: dict[str, float] = field(default_factory=dict)
     by_position: tuple[extras.Bin, ...] = ()
     evaluations: tuple[extras.Evaluation, ...] = ()
+    asked: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column; None where it does not apply."""
@@ -127,6 +130,14 @@ def load_run(run_dir: Path) -> Run:
     except OSError:
         sweep = ""
     return Run(run_dir, name, results, unreadable, manifest, ids, sweep)
+
+
+def unique_folders(folders: Sequence[Path]) -> list[Path]:
+    """The folders in their order; one that is named in several ways is there once."""
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        found.setdefault(Path(folder).resolve(), Path(folder))
+    return list(found.values())
 
 
 def arm_order(result: Result) -> tuple[int, str, float, str]:
@@ -238,6 +249,7 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
         extras.marks(predictions),
         extras.bins(sections["scores"].get("by_position")) if loss else (),
         extras.evaluations(data.get("evaluations")),
+        extras.asked(sections["cell"]),
     )
 
 

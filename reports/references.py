@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 
 from reports.files import BASE, Result
 from reports.metrics import metric_of
-from reports.stats import Series, reference_of
+from reports.stats import Series, arms, reference_of
 from reports.style import GREY, REFERENCE_LINES, reference_label
 from reports.text import listed, share
 
+_FURTHER_LINES: tuple[Any, ...] = ((0, (2, 1)), (0, (9, 2)), (0, (9, 1.5, 2, 1.5)))
 _LEAST, _LEAST_OF_A_GUESS = 0.3, 0.6
 """The least share of an axis that the arms must have where the untrained backbone is drawn. With a
 classifier that was never trained it only guesses, and is worth less of the axis."""
@@ -95,6 +96,7 @@ def draw_constant(axes: Axes, points: dict[int, float]) -> Line2D:
 def draw_references(axes: Axes, series: Series, results: Sequence[Result]) -> list[Line2D]:
     """Each reference as a dashed grey line over length, with its interval as a band."""
     handles = []
+    looks = reference_lines(results)
     for arm, points in series.items():
         method = reference_of(arm, results)
         if method is None:
@@ -106,22 +108,32 @@ def draw_references(axes: Axes, series: Series, results: Sequence[Result]) -> li
         mark = "_" if len(points) == 1 else ""
         handles += axes.plot(
             x, [p.value for p in points], color=GREY, marker=mark, zorder=1.5, gid=f"arm:{arm}",
-            ls=REFERENCE_LINES[method], label=reference_label(arm, method),
+            ls=looks[arm], label=reference_label(arm, method),
         )  # fmt: skip
     return handles
 
 
-def reference_handle(arm: str, method: str) -> Line2D:
+def reference_lines(results: Sequence[Result]) -> dict[str, Any]:
+    """The line of each reference; further ones of a method, of other settings, have their own."""
+    found: dict[str, Any] = {}
+    used: dict[str, int] = {}
+    for arm in arms(results):
+        method = reference_of(arm, results)
+        if method is not None:
+            place = used.get(method, 0)
+            used[method] = place + 1
+            further = _FURTHER_LINES[(place - 1) % len(_FURTHER_LINES)]
+            found[arm] = further if place else REFERENCE_LINES[method]
+    return found
+
+
+def reference_handle(arm: str, method: str, look: Any) -> Line2D:
     """A reference as a legend shows it."""
-    return Line2D(
-        [], [], color=GREY, ls=REFERENCE_LINES[method], label=reference_label(arm, method)
-    )
+    return Line2D([], [], color=GREY, ls=look, label=reference_label(arm, method))
 
 
-def reference_line(axes: Axes, arm: str, method: str, value: float) -> Line2D:
+def reference_line(axes: Axes, arm: str, method: str, value: float, look: Any) -> Line2D:
     """A reference as a line across a panel."""
-    line = axes.axhline(
-        value, ls=REFERENCE_LINES[method], color=GREY, lw=0.9, zorder=1, gid=f"arm:{arm}"
-    )
+    line = axes.axhline(value, ls=look, color=GREY, lw=0.9, zorder=1, gid=f"arm:{arm}")
     line.set_label(reference_label(arm, method))
     return line
