@@ -10,10 +10,12 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from reports import extras
 from reports.columns import EXTRAS, HOUSE
@@ -44,6 +46,7 @@ class Result:
 
     `correct` and `marks` are by test example: whether it was right, and its own score. `asked`
     holds the settings of the cell that decide whether it is comparable with others, as texts.
+    `planned` are the seeds that the sweep of its run asks for.
     """
 
     row: dict[str, Any]
@@ -54,6 +57,7 @@ class Result:
     by_position: tuple[extras.Bin, ...] = ()
     evaluations: tuple[extras.Evaluation, ...] = ()
     asked: dict[str, str] = field(default_factory=dict)
+    planned: frozenset[int] = frozenset()
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column; None where it does not apply."""
@@ -129,6 +133,8 @@ def load_run(run_dir: Path) -> Run:
         sweep = (run_dir / "sweep.yaml").read_text(encoding="utf-8", errors="replace")
     except OSError:
         sweep = ""
+    planned = _planned(sweep, results)
+    results = [replace(result, planned=planned) for result in results]
     return Run(run_dir, name, results, unreadable, manifest, ids, sweep)
 
 
@@ -138,6 +144,19 @@ def unique_folders(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         found.setdefault(Path(folder).resolve(), Path(folder))
     return list(found.values())
+
+
+def _planned(sweep: str, results: list[Result]) -> frozenset[int]:
+    """The seeds that a run is to have: those of its sweep file, and those of its cells."""
+    try:
+        about = yaml.safe_load(sweep)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        about = None
+    seeds = about.get("seeds") if isinstance(about, dict) else None
+    seeds = seeds if isinstance(seeds, list) else []
+    found = {s for s in seeds if isinstance(s, int) and not isinstance(s, bool)}
+    trained = (r for r in results if r["kind"] == "train" and r["method"] != BASE and r["in_sweep"])
+    return frozenset(found) | {int(r["seed"] or 0) for r in trained}
 
 
 def arm_order(result: Result) -> tuple[int, str, float, str]:
