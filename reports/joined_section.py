@@ -90,7 +90,7 @@ def _unrecorded(group: Group) -> str:
 
 
 def _labels(training: Sequence[Group]) -> list[str]:
-    if not any(r.row.get("settings") for group in training for r in group.results):
+    if all(r.row.get("plain_arm") == r["arm"] for group in training for r in group.results):
         return []
     return [
         "Arms whose settings differ are apart, and the settings stand in brackets: train and test "

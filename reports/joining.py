@@ -101,7 +101,8 @@ def labelled(
     without a common length have different ones. Learning rates differ where folders tried
     different ones for an arm: then each rate is an arm. `settings`: those that matter here.
     `baselines`: the linear baselines of the whole report for this task, which are labelled alike
-    wherever they stand.
+    wherever they stand. Rows get `plain_arm`, the label before, and `settings`, those of the sweep
+    that are in the label.
     """
     arms = [r for r in results if r["method"] != BASELINE]
     linear = [r for r in results if r["method"] == BASELINE]
@@ -119,12 +120,13 @@ def labelled(
             for name, text in SETTINGS
             if name in own and name in r.asked and _applies(name, r, settings)
         ]
+        shared = ", ".join(parts)
         if r["arm"] in targets and "target" in r.asked:
             parts.append(f"target {r.asked['target']}")
         if r["arm"] in rates and r["lr"] is not None:
             parts.append(f"lr {r['lr']:g}")
         label = f"{r['arm']} ({', '.join(parts)})" if parts else r["arm"]
-        more = {"arm": label, "plain_arm": r["arm"], "settings": ", ".join(parts)}
+        more = {"arm": label, "plain_arm": r["arm"], "settings": shared}
         found.append(replace(r, row={**r.row, **more}))
     return found
 
@@ -148,6 +150,12 @@ def counted_once(
         kept |= {id(r) for r in cells if r["run"] == first["run"]}
         repeated += [(first, r) for r in cells if r["run"] != first["run"]]
     return [r for r in results if id(r) in kept], repeated
+
+
+def same_texts(reference: Result, arm: Result) -> bool:
+    """Whether a reference was given as many texts as an arm, so that one is held to the other."""
+    names = _OF_REFERENCES.get(str(reference["method"]), frozenset())
+    return all(reference.asked.get(name) == arm.asked.get(name) for name in names)
 
 
 def outcome_rank(result: Result) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reports.accuracy_figures import accuracy_by_length
 from reports.files import Run, load_run
 from reports.groups import (
     Group,
@@ -21,6 +22,7 @@ from reports.groups import (
 from reports.joined_section import counted, not_joined
 from reports.joining import UNKNOWN
 from reports.stats import score_points
+from reports.words import summary
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.made import evaluation
 
@@ -315,3 +317,35 @@ def test_groups_of_one_folder_are_what_they_were(laptop: Path) -> None:
         r["arm"] for r in run.results if r["kind"] == "train"
     ]
     assert (group.title, group.repeated) == ("", ())
+
+
+def test_sentences_compare_what_was_given_as_many_texts(tmp_path: Path) -> None:
+    """Neither SSMLoRA of 64 texts beside LoRA of 512, nor either beside the other's TF-IDF."""
+    right = {512: 0.9, 64: 0.6}
+    parts = [
+        [
+            cell(64, m, accuracy=right[n] - 0.2 * (m == "tfidf"), cell={"examples": n})
+            for m in ("lora", "ssmlora", "tfidf")
+        ]
+        for n in (512, 64)
+    ]
+    (group,) = training_groups(runs_of(tmp_path, *parts))
+    told = " ".join(summary(group.results))
+    assert "SSMLoRA 1 (train 64) minus LoRA 1 (train 64)" in told
+    assert "SSMLoRA 1 (train 512) minus LoRA 1 (train 512)" in told
+    assert "SSMLoRA 1 (train 64) minus LoRA 1 (train 512)" not in told
+    for n, score in ((512, "0.700"), (64, "0.400")):
+        start = told.index(f"The linear baseline TF-IDF (train {n}) reaches {score}")
+        assert "every arm with as many texts is clearly above it" in told[start : start + 130]
+
+
+def test_linear_baselines_of_one_figure_look_different(tmp_path: Path) -> None:
+    parts = [[cell(n, "tfidf", cell={"examples": k}) for n in (64, 128)] for k in (512, 64)]
+    (group,) = training_groups(runs_of(tmp_path, *parts))
+    lines = [
+        line
+        for line in accuracy_by_length(group.results).axes[0].lines
+        if str(line.get_gid()).startswith("arm:TF-IDF")
+    ]
+    assert len(lines) == 2
+    assert len({str(line._unscaled_dash_pattern) for line in lines}) == 2
