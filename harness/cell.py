@@ -50,6 +50,8 @@ def run_cell(
     result = new_result(cell, machine)
     result["cost"] = {"base_bytes": meter.current()}
     try:
+        if cell.device == "cuda":
+            result["environment"]["gpu"] = torch.cuda.get_device_name()
         _seed(cell.seed)
         source = Backbone(cell.backbone, backbone, "")
         if cell.kind == "probe":

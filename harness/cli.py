@@ -134,14 +134,28 @@ def run(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for the report (default: the first DIR's report/).",
+    help="Folder for the report (default for one DIR: its report/).",
 )
 def report(dirs: tuple[Path, ...], out: Path | None) -> None:
-    """Write results.csv and the report of one or more result folders DIRS."""
+    """Write results.csv and the report of one or more result folders DIRS.
+
+    Several folders need --out; their results are joined where data, backbone and protocol agree.
+    """
+    from reports.files import unique_folders
+
     for folder in dirs:
         if not (folder / "cells").is_dir():
             raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
-    click.echo(f"report: {printable(str(_report(dirs, out or dirs[0] / 'report')))}")
+    folders = unique_folders(dirs)
+    own = [folder / "report" for folder in folders]
+    if len(folders) > 1 and out is None:
+        raise BadInput(
+            f"report: {len(folders)} folders have no common place for a report ({own[0]} is that "
+            "of the first alone): add --out DIR"
+        )
+    if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
+        raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
+    click.echo(f"report: {printable(str(_report(folders, out or own[0])))}")
 
 
 @cli.command()
