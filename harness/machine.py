@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.limits import available_cores, available_memory
+
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -34,7 +36,10 @@ def choose_dtype(asked: str, device: str) -> Literal["float32", "bfloat16"]:
 
 @cache
 def describe_machine() -> dict[str, Any]:
-    """Versions, processor, memory and commit, as plain strings and numbers."""
+    """Versions, processor, memory and commit, as plain strings and numbers.
+
+    `cores` and `memory_gib` are the machine's; the other two what this process may use of them.
+    """
     import psutil
 
     packages = ("torch", "transformers", "peft", "datasets", "scikit-learn", "numpy")
@@ -44,7 +49,9 @@ def describe_machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
+        "cores_available": available_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_available_gib": round(available_memory() / 2**30, 1),
         "commit": _commit(),
     }
 
