@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from harness.architectures import describe_dropout
 from harness.backbones import Backbone
 from harness.batches import Encoded, encode
 from harness.cell_result import new_result
@@ -25,7 +26,7 @@ from harness.heads import outputs_of
 from harness.lm_tasks import is_ruler
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
-from harness.models import describe_dropout, load_classifier, load_language_model
+from harness.models import load_classifier, load_language_model
 from harness.scores import each, full_scores, validation_scores
 from harness.tokens import load_tokenizer, tokens_of, word_counter
 from harness.training import attention_kernel, probe, train

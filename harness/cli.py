@@ -99,7 +99,7 @@ def run(
     tasks_dir: Path | None,
 ) -> int:
     """Run the cells of SWEEP that have no result yet, then write the table and the report."""
-    from harness.console import make_console
+    from harness.console import coloured, make_console
     from harness.display import RunDisplay, print_outcome
     from harness.runner import default_folder, default_workers, run_plan
     from harness.scratch import run_folder
@@ -118,18 +118,16 @@ def run(
             from reports import write_csv
 
             write_csv(folder)
-            console.print(
-                f"[yellow]interrupted[/yellow]: {len(outcome.results)} of {len(planned.cells)} "
-                f"cells are done and kept in {folder}; the same command goes on from there",
-                highlight=False,
-            )
+            kept = f"{len(outcome.results)} of {len(planned.cells)} cells are done and kept in"
+            rest = f": {kept} {folder}; the same command goes on from there"
+            console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
             return 130
         page = folder / "report" / "index.html"
         if outcome.ran or not page.exists():
             _cards(planned, held, console)
             _report([folder], folder / "report")
     print_outcome(outcome, folder, console)
-    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    console.print(coloured(f"report: {page}"), soft_wrap=True)
     return 1 if outcome.failed else 0
 
 
@@ -145,7 +143,7 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
     for folder in dirs:
         if not (folder / "cells").is_dir():
             raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
-    click.echo(f"report: {_report(dirs, out or dirs[0] / 'report')}")
+    click.echo(f"report: {printable(str(_report(dirs, out or dirs[0] / 'report')))}")
 
 
 @cli.command()
@@ -211,7 +209,7 @@ def tuned(directory: Path, to: Path | None) -> None:
         )
     if to:
         study.write(chosen, to)
-        click.echo(f"written: {to}")
+        click.echo(f"written: {printable(str(to))}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -252,13 +250,14 @@ def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
     from harness.cards import write_cards
+    from harness.console import coloured
 
     with console.status("describing the tasks"):
         lost = write_cards(
             held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
         )
     for line in lost:
-        console.print(line, style="yellow", markup=False, highlight=False)
+        console.print(coloured((line, "yellow")), soft_wrap=True)
 
 
 def _report(dirs: Sequence[Path], out: Path) -> Path:

@@ -14,9 +14,9 @@ from typing import Any
 from harness.backbones import find_backbone
 from harness.cells import Cell
 from harness.engine import Engine, LocalEngine
-from harness.limits import available_cores, available_memory
 from harness.machine import describe_machine
 from harness.plan import Plan
+from harness.resources import available_cores, available_memory
 from harness.store import RunFolder
 from harness.worker import Job
 
@@ -207,8 +207,7 @@ def default_workers(device: str) -> int:
     """One a core that this process may use, with 2.5 GiB of memory each; one on an accelerator."""
     if device == "cuda":
         return 1
-    by_memory = int(available_memory() / 2.5 / 2**30)
-    return max(1, min(available_cores(), by_memory))
+    return max(1, min(available_cores(), int(available_memory() / 2.5 / 2**30)))
 
 
 def default_folder(name: str) -> Path:

@@ -58,8 +58,10 @@ def export(
         found = find_backbone(backbone, "--backbone")
         task, tokenizer = load_task(name, tasks_dir, word_counter(found)), load_tokenizer(found)
         for path in export_task(task, tokenizer, to, length, seed):
-            click.echo(f"written: {path}")
-        click.echo(f"run it: lm_eval --model hf … --tasks {name} --include_path {to}")
+            click.echo(f"written: {printable(str(path))}")
+        click.echo(
+            f"run it: lm_eval --model hf … --tasks {name} --include_path {printable(str(to))}"
+        )
     except TaskError as error:
         raise BadInput(f"tasks export: {error}") from None
     except (BadInput, OSError):
@@ -77,6 +79,6 @@ def write_task(name: str, tasks_dir: Path | None) -> None:
     folder = tasks_dir or Path(__file__).parent.parent / "tasks"
     try:
         for path in new_task(name, folder):
-            click.echo(f"written: {path}")
+            click.echo(f"written: {printable(str(path))}")
     except TaskError as error:
         raise BadInput(f"tasks new: {error}") from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tasks.base import TaskMetadata
 
 Target = int | tuple[int, ...] | str | tuple[str, ...] | None
@@ -69,6 +71,9 @@ def _nearest(
 
     if not texts:
         return []
+    firsts = [t[0] if isinstance(t, tuple) and t else "" for t in train_targets]
+    if not _has_words(train_texts):
+        return [firsts[0]] * len(texts)
     words = _vectorizer(200_000)
     best: list[int] = []
     with threadpool_limits(1):
@@ -76,7 +81,6 @@ def _nearest(
         vectors = words.transform(texts)
         for start in range(0, len(texts), 256):  # the product is nearly dense
             best += [int(row.argmax()) for row in vectors[start : start + 256] @ known]
-    firsts = [t[0] if isinstance(t, tuple) and t else "" for t in train_targets]
     return [firsts[k] for k in best]
 
 
@@ -84,6 +88,9 @@ def _fit(
     train_texts: Sequence[str], train_labels: Sequence[int], texts: Sequence[str], features: int
 ) -> Any:
     """Probabilities of shape (texts, labels that occur, rising)."""
+    if not _has_words(train_texts):  # then the most frequent label is the best answer
+        shares = [train_labels.count(label) for label in sorted(set(train_labels))]
+        return np.tile(np.array(shares) / len(train_labels), (len(texts), 1))
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
@@ -92,6 +99,10 @@ def _fit(
     with threadpool_limits(1):
         model.fit(words.fit_transform(train_texts), train_labels)
         return model.predict_proba(words.transform(texts))
+
+
+def _has_words(texts: Sequence[str]) -> bool:
+    return any(text and not text.isspace() for text in texts)
 
 
 def _vectorizer(features: int) -> Any:

@@ -66,6 +66,9 @@ def test_bad_keys(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 REPLACED = {
     "method": ("lora: {density: 0.5}", "lorra: {density: 0.5}", "Did you mean 'lora'?"),
+    "a method's other name": ("lora: {density: 0.5}", "dora", "'lora: {use_dora: true}'?"),
+    "PEFT's rank": ("density: 0.5", "r: 4", "set by the sweep's own keys: use rank"),
+    "a trainer's rate": ("density: 0.5", "learning_rate: 1e-3", "Did you mean 'lr'?"),
     "density zero": ("density: 0.5", "density: 0", "greater than 0"),
     "density over one": ("density: 0.5", "density: 1.5", "less than or equal to 1"),
     "placement": ("density: 0.5", "placement: alternat", "Did you mean 'alternate'?"),
@@ -82,8 +85,8 @@ REPLACED = {
     ),
     "option of words": ("density: 0.5", "bias: nonsense", "cannot be built on minilm: Requested"),
     "option that is no data": ("density: 0.5", "loftq_config: .nan", "expected numbers"),
-    "option that moves the sites": ("density: 0.5", "exclude_modules: [query]", "unknown key"),
-    "option that lacks": ("lora: {density: 0.5}", "adalora", "`total_step` is None"),
+    "option that moves the sites": ("density: 0.5", "exclude_modules: [query]", "use density"),
+    "option that lacks": ("lora: {density: 0.5}", "vblora", "vector_length"),
     "method option": ("density: 0.5", "densty: 0.5", "Did you mean 'density'?"),
     "task": ("newsgroups", "newsgroup", "Did you mean 'newsgroups'?"),
     "backbone": ("minilm", "minilmm", "Did you mean 'minilm'?"),
