@@ -102,8 +102,10 @@ def run(
     from harness.console import coloured, make_console
     from harness.display import RunDisplay, print_outcome
     from harness.runner import default_folder, default_workers, run_plan
+    from harness.scratch import run_folder
     from harness.store import RunFolder
 
+    click.get_current_context().with_resource(run_folder())
     console = make_console()
     again = _statuses(retry)
     planned = _plan(sweep, overrides, tasks_dir)

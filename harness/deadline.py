@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from types import FrameType
+
+from harness.lifeline import follow, kill_group
 
 
 class TimedOut(BaseException):
@@ -48,51 +48,52 @@ def hard_limit(seconds: float) -> Iterator[None]:
 def in_child(make: Callable[[], str], seconds: float) -> str:
     """Run `make` in a fork of this process and return its text; what it changes stays there.
 
-    After `seconds` the kernel ends the child: no `except:` inside a loop can prevent that.
+    After `seconds` the kernel ends the child: no `except:` inside a loop can prevent that. The
+    child and all that it started die with this process.
 
     Raises:
         TimedOut: the time was over.
         RuntimeError: the child died.
     """
-    handle, name = tempfile.mkstemp(prefix="bench-long-")
-    os.close(handle)
-    parent = os.getpid()
-    child = 0
+    child, status = 0, None
+    reader, writer = os.pipe()  # the child sees by it that this process is gone
     try:
-        child = os.fork()
-        if not child:
-            _be_child(make, seconds, Path(name), parent)
-        _, status = os.waitpid(child, 0)
-        child = 0
-        code = os.waitstatus_to_exitcode(status)
-        if code == -signal.SIGALRM:
-            raise TimedOut
-        if code:
-            raise RuntimeError(f"the process that builds the data ended with {code}")
-        return Path(name).read_text(encoding="utf-8")
+        with tempfile.TemporaryFile() as out:
+            child = os.fork()
+            if not child:
+                _be_child(make, seconds, out.fileno(), reader)
+            _, status = os.waitpid(child, 0)
+            code = os.waitstatus_to_exitcode(status)
+            if code == -signal.SIGALRM:
+                raise TimedOut
+            if code:
+                raise RuntimeError(f"the process that builds the data ended with {code}")
+            out.seek(0)
+            return out.read().decode()
     finally:
         if child:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        Path(name).unlink(missing_ok=True)
+            kill_group(child, leader_too=status is None)
+            if status is None:
+                os.waitpid(child, 0)
+        os.close(reader)
+        os.close(writer)
 
 
-def _be_child(make: Callable[[], str], seconds: float, out: Path, parent: int) -> None:
+def _be_child(make: Callable[[], str], seconds: float, out: int, parent: int) -> None:
     code = 1
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
         # Pipes by which others see that this process's parent is gone must not stay open here.
-        os.closerange(3, 65536)
-
-        def follow() -> None:
-            while os.getppid() == parent:
-                time.sleep(0.5)
-            os._exit(1)
-
-        threading.Thread(target=follow, daemon=True).start()
-        out.write_text(make(), encoding="utf-8")
+        start = 3
+        for kept in sorted((out, parent)):
+            os.closerange(start, kept)
+            start = kept + 1
+        os.closerange(start, 65536)
+        follow(parent)
+        text = memoryview(make().encode())
+        while text:
+            text = text[os.write(out, text) :]
         code = 0
     finally:
         os._exit(code)  # nothing of the parent's is flushed or cleaned up twice

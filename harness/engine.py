@@ -1,4 +1,4 @@
-"""Where cells run. An engine has three calls: `start`, `finished`, `stop`."""
+"""Where cells run. An engine has four calls: `start`, `finished`, `send`, `stop`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from harness.cell_result import Failure, failed_result
 from harness.errors import BadInput, told
+from harness.lifeline import hold, kill_group
 from harness.worker import PRELOAD, Job, work
 
 
@@ -28,6 +29,9 @@ class Engine(Protocol):
 
     def finished(self, timeout: float) -> list[dict[str, Any]]:
         """Results of the cells that ended, after waiting up to `timeout` seconds for one."""
+
+    def send(self, signal_: int) -> None:
+        """Send a signal to every running cell and what it started."""
 
     def stop(self) -> None:
         """End what is running, without results."""
@@ -77,6 +81,7 @@ class LocalEngine:
     def _fork(self, job: Job) -> _Running:
         # A server born with Ctrl-C blocked hands that on, so that it prints nothing while it still
         # imports; Ctrl-C is the run's own to handle.
+        hold()
         resource_tracker.ensure_running()  # first: starting it lifts the block
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -101,6 +106,12 @@ class LocalEngine:
             for cell_id in list(self._running)
             if (result := self._outcome(self._running[cell_id])) is not None
         ]
+
+    def send(self, signal_: int) -> None:
+        """Send a signal to every running cell and what it started."""
+        for running in self._running.values():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(running.process.pid or 0, signal_)
 
     def stop(self) -> None:
         """Kill every running cell."""
@@ -143,11 +154,13 @@ def _how_it_died(running: _Running) -> Failure:
 
 
 def _kill(process: BaseProcess) -> None:
-    # 255 is also what is told of a process whose server died before it: that one may still run.
-    if process.pid is not None and process.exitcode in (None, 255):
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-        process.join(5)
+    """Kill a cell's process, if it runs, and what it left behind."""
+    if process.pid is not None:
+        # 255 is also what is told of a process whose server died before it: that one may still run.
+        alive = process.exitcode in (None, 255)
+        kill_group(process.pid, leader_too=alive)
+        if alive:
+            process.join(5)
 
 
 def _oom_kills() -> int:

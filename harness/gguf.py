@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
-import tempfile
 from contextlib import redirect_stderr
 from importlib.metadata import version
 from pathlib import Path
 
 from harness.errors import BadInput, told
+from harness.scratch import owned_folder
 
 _DONE = "config.json"
 """Is there once the folder is, which is renamed into its place as a whole."""
@@ -32,15 +31,12 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=folder.parent, suffix=".tmp"))
-        print(f"unpacking the weights of {name}, once: half a minute", file=sys.stderr)
-        try:
+        with owned_folder(folder.parent, f"{name}-part-") as part:
+            print(f"unpacking the weights of {name}, once: half a minute", file=sys.stderr)
             with redirect_stderr(io.StringIO()):  # bars of progress
-                _convert(file, part)
+                _convert(file, part / "made")
             if not (folder / _DONE).is_file():  # another process may have been faster
-                part.replace(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+                (part / "made").replace(folder)
     except OSError as error:
         raise BadInput(f"{where}: {error.filename or folder}: {told(error)}") from None
     except ImportError as error:

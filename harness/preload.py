@@ -1,5 +1,10 @@
 """Imported once by the fork server; every cell's process starts with all of this in memory."""
 
+# ruff: noqa: E402  # the first two lines come before all other imports
+from harness.lifeline import follow_run
+
+follow_run()  # the imports below take seconds, and the run may be killed meanwhile
+
 import gc
 import os
 import threading

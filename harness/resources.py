@@ -48,9 +48,10 @@ def _groups(root: Path, own: Path, controller: str) -> Iterator[Path]:
         _, controllers, name = line.split(":", 2) if line.count(":") >= 2 else ("", "", "/")
         if controllers and controller not in controllers.split(","):
             continue  # another hierarchy of version 1
-        top = root / controllers if controllers else root
-        if controllers and not top.is_dir():
-            top = root / controller
+        # Version 2 beside version 1 is mounted as `unified`.
+        top = root / (controllers or "unified")
+        if not top.is_dir():
+            top = root / controller if controllers else root
         place = top / name.strip("/")
         # Inside a container the path may be the host's, which is not there: the root is ours then.
         yield from (folder for folder in (place, *place.parents) if folder.is_relative_to(top))

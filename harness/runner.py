@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,17 +123,18 @@ def _run(
 
     progress.running = 0
     try:
-        fill()
-        while progress.running:
-            for result in engine.finished(timeout=0.5):
-                folder.write_result(result)
-                ran[result["id"]] = result
-                progress.running -= 1
-                progress.done += 1
-                progress.failed += result["status"] != "ok"
-                progress.work_done += next(c.work for c in pending if c.id == result["id"])
-                fill()
-                report(progress, result)
+        with _stopped_together(engine):
+            fill()
+            while progress.running:
+                for result in engine.finished(timeout=0.5):
+                    folder.write_result(result)
+                    ran[result["id"]] = result
+                    progress.running -= 1
+                    progress.done += 1
+                    progress.failed += result["status"] != "ok"
+                    progress.work_done += next(c.work for c in pending if c.id == result["id"])
+                    fill()
+                    report(progress, result)
     finally:
         engine.stop()
         progress.running = 0
@@ -167,6 +169,25 @@ def _totals(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "overhead_share": 1 - busy / room if room else None,
         "workers": runs[-1]["workers"] if runs else None,
     }
+
+
+@contextmanager
+def _stopped_together(engine: Engine) -> Iterator[None]:
+    """Ctrl-Z stops the cells as well: they are in process groups of their own."""
+
+    def stop(*_: object) -> None:
+        engine.send(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        engine.send(signal.SIGCONT)  # `fg` or `bg` continued the run
+
+    before = signal.getsignal(signal.SIGTSTP)
+    if before == signal.SIG_DFL:
+        signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        if before == signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, before)
 
 
 class _TerminateAsInterrupt:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,13 @@ from harness.sweep import Sweep
 from harness.yaml_files import dump_yaml
 
 _CELL_FILE = re.compile(r"^(?P<id>[0-9a-f]{12})(?:\.retry(?P<attempt>\d+))?\.json$")
-_OURS = re.compile(r"^([0-9a-f]{12}(\.retry\d+)?\.json|manifest\.json|sweep(\.\d+)?\.yaml)\.tmp$")
+_RECORDS = re.compile(
+    r"(?:[0-9a-f]{12}(?:\.retry\d+)?\.json|manifest\.json|sweep(?:\.\d+)?\.yaml)\.tmp"
+)
+_CARD = re.compile(r".+\.json\.tmp")
+_REPORT = re.compile(r"(?:results\.csv|index\.html|[\w-]+\.png)\.(?P<pid>\d+)\.tmp")
+"""Names of half-written files: of this module's, whose one writer holds the lock; and of the
+report's, which any process may be writing and whose names hold its number."""
 
 
 class RunFolder:
@@ -47,10 +53,8 @@ class RunFolder:
             self.cells.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
             self._lock.acquire()
-            # What a killed run left half written; nothing else that may lie in this folder.
-            for left_over in [*self.path.glob("*.tmp"), *self.cells.glob("*.tmp")]:
-                if _OURS.match(left_over.name) and left_over.is_file():
-                    left_over.unlink()
+            for left_over in self._half_written():
+                left_over.unlink(missing_ok=True)
         except filelock.Timeout:
             raise BadInput(
                 f"{self.path}: another run is writing into this folder: wait for it to end, or "
@@ -63,6 +67,17 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         """Let the lock go."""
         self._lock.release()
+
+    def _half_written(self) -> Iterator[Path]:
+        """What killed processes left half written; nothing else that may lie in this folder."""
+        for folder in (self.path, self.cells):
+            yield from _parts(folder, _RECORDS)
+        yield from _parts(self.path / "cards", _CARD)
+        for folder in (self.path, self.path / "report"):
+            for path in _parts(folder, _REPORT):
+                match = _REPORT.fullmatch(path.name)
+                if match and not _is_writing(int(match["pid"]), path):
+                    yield path
 
     def results(self, ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The last attempt of every cell (or of `ids`) that has one.
@@ -141,6 +156,20 @@ def write_atomically(path: Path, text: str) -> None:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _parts(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
+    return (path for path in folder.glob("*.tmp") if name.fullmatch(path.name) and path.is_file())
+
+
+def _is_writing(pid: int, path: Path) -> bool:
+    """Whether the process of that number runs and is not a later one with the same number."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time() <= path.stat().st_mtime + 1
+    except (psutil.Error, OSError):
+        return False
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import multiprocessing
 import os
 import signal
 import sys
-import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from harness.cells import Cell
+from harness.lifeline import follow
 
 PRELOAD = ["bench_long", "harness.preload"]
 """What the fork server imports once, so that no cell pays for it."""
@@ -36,7 +35,11 @@ class Job:
 def work(job: Job, results: Connection) -> None:
     """Run one cell and send its result; the parent alone writes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _die_with_parent()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    follow(parent.sentinel)
+    # The run may know its folder by a name that holds in the run's process only ($TMPDIR is set).
+    getattr(multiprocessing.current_process(), "_config").pop("tempdir", None)  # noqa: B009
     _log_to(job.log)
     import torch
 
@@ -48,28 +51,6 @@ def work(job: Job, results: Connection) -> None:
     machine = {**job.machine, "threads": torch.get_num_threads()}
     result = run_cell(job.cell, job.backbone, machine, job.tasks_dir)
     results.send_bytes(json.dumps(result).encode())
-
-
-def _die_with_parent() -> None:
-    """End this process when the run ends, however that ends and whatever this process is doing.
-
-    The kernel sends the signal when the run's end of a pipe closes: a thread alone would wait for
-    as long as a library holds the interpreter's lock. Where there is no such signal (no Linux), the
-    thread does it; it also covers a run that ended before this was set up.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    pipe: int = parent.sentinel
-    if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-
-    def watch() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _log_to(path: Path) -> None:

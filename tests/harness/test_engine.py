@@ -189,3 +189,17 @@ def test_half_a_result_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (result,) = engine.finished(20)
     assert result["status"] == "error"
     assert "killed by signal 9" in result["error"]["message"]
+
+
+@pytest.mark.slow
+def test_ctrl_z_stops_the_cells_as_well(tmp_path: Path, tiny: Path) -> None:
+    run = start_bench_long("run", tiny, "--out", tmp_path / "out", "--workers", 1, "--set", LONG)
+    (cell,) = workers(run, 1)
+    wait_for(lambda: bool(list((tmp_path / "out" / "logs").glob("*.log"))), 30)
+    os.kill(run.pid, signal.SIGTSTP)
+    wait_for(lambda: cell.status() == psutil.STATUS_STOPPED, 5)
+    wait_for(lambda: psutil.Process(run.pid).status() == psutil.STATUS_STOPPED, 5)
+    os.kill(run.pid, signal.SIGCONT)
+    wait_for(lambda: not cell.is_running() or cell.status() != psutil.STATUS_STOPPED, 5)
+    ended(run)
+    assert run.returncode == 0

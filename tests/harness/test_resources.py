@@ -45,6 +45,11 @@ MEMORY = {
         {"memory/a/memory.limit_in_bytes": str(4 * GIB), "memory/memory.limit_in_bytes": "9" * 18},
         4 * GIB,
     ),
+    "version 2 beside version 1": (
+        "4:memory:/a\n0::/b",
+        {"memory/a/memory.limit_in_bytes": str(4 * GIB), "unified/b/memory.max": str(GIB)},
+        GIB,
+    ),
     "no limit": ("0::/a", {"a/memory.max": "max"}, None),
     "nothing readable": ("", {}, None),
     "nonsense": ("what\n0::", {"memory.max": "-3"}, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,27 @@ def test_an_earlier_sweep_is_kept(tmp_path: Path) -> None:
     assert "- 1" in (tmp_path / "sweep.1.yaml").read_text()
     assert not (tmp_path / "sweep.2.yaml").exists()
     assert load_sweep(tmp_path / "sweep.yaml") == second
+
+
+def test_half_a_report_is_swept_away_unless_its_writer_lives(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "report").mkdir()
+    (tmp_path / "cards").mkdir()
+    gone = [
+        tmp_path / f"results.csv.{dead.pid}.tmp",
+        tmp_path / "report" / f"index.html.{dead.pid}.tmp",
+        tmp_path / "report" / f"cost-time.png.{dead.pid}.tmp",
+        tmp_path / "report" / f"index.html.{os.getpid()}.tmp",  # a later process of that number
+        tmp_path / "cards" / "newsgroups.json.tmp",
+    ]
+    mine = [
+        tmp_path / f"results.csv.{os.getpid()}.tmp",
+        tmp_path / f"notes.{dead.pid}.tmp",
+    ]
+    for path in [*gone, *mine]:
+        path.write_text("half")
+    os.utime(gone[3], (0, 0))
+    with RunFolder(tmp_path):
+        assert not any(path.exists() for path in gone)
+        assert all(path.exists() for path in mine)
