@@ -19,17 +19,24 @@ _NAMES = ("majority", "TF-IDF")
 
 @dataclass(frozen=True)
 class CardRow:
-    """A task at a length: share of test texts that are cut, and two baselines in its metric."""
+    """A task at a length: share of test texts that are cut, and two baselines in its metric.
+
+    `train_texts`: how many texts the second is trained on; None where the card does not say.
+    """
 
     length: int
     truncated: float | None
     majority: float | None
     tfidf: float | None
+    train_texts: int | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """A task from its real data. Counts are by split; `labels` by split, then by label."""
+    """A task from its real data. Counts are by split; `labels` by split, then by label.
+
+    `backbone`: whose tokens lengths are in; empty where the card does not say.
+    """
 
     name: str
     texts: dict[str, str]
@@ -40,6 +47,7 @@ class Card:
     tokens: dict[str, float]
     rows: tuple[CardRow, ...]
     baselines: tuple[str, str]
+    backbone: str = ""
 
 
 def load_cards(run_dir: Path) -> tuple[list[Card], list[tuple[str, str]]]:
@@ -96,6 +104,7 @@ def _card(data: Any) -> Card:
         {k: float(v) for k, v in _counts(data.get("tokens"), "tokens", 20).items()},
         tuple(sorted((_row(row, most) for row in rows), key=lambda row: row.length)),
         (clean(names[0]), clean(names[1])),
+        clean(data["backbone"]) if isinstance(data.get("backbone"), str) else "",
     )
 
 
@@ -124,11 +133,13 @@ def _row(row: Any, most: float) -> CardRow:
     length = number(row.get("length")) if isinstance(row, dict) else None
     if length is None or not 1 <= length < 2**53:
         raise Malformed("rows holds something without a length")
+    texts = _within(row, "train_texts", 2**53)
     return CardRow(
         int(length),
         _within(row, "truncated", 1.0),
         _within(row, "majority", most),
         _within(row, "tfidf", most),
+        None if texts is None else int(texts),
     )
 
 
