@@ -20,17 +20,24 @@ _FINDINGS = 50
 
 @dataclass(frozen=True)
 class CardRow:
-    """A task at a length: share of test texts that are cut, and two baselines in its metric."""
+    """A task at a length: share of test texts that are cut, and two baselines in its metric.
+
+    `train_texts`: how many texts the second is trained on; None where the card does not say.
+    """
 
     length: int
     truncated: float | None
     majority: float | None
     tfidf: float | None
+    train_texts: int | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """A task from its real data. Counts are by split; `labels` by split, then by label."""
+    """A task from its real data. Counts are by split; `labels` by split, then by label.
+
+    `backbone`: whose tokens lengths are in; empty where the card does not say.
+    """
 
     name: str
     texts: dict[str, str]
@@ -45,6 +52,7 @@ class Card:
     """`shared` of `tested` test texts are in the first `trained` of train, or nearly."""
     findings: tuple[str, ...]
     whole_texts: bool
+    backbone: str = ""
 
 
 def load_cards(run_dir: Path) -> tuple[list[Card], list[tuple[str, str]]]:
@@ -104,6 +112,7 @@ def _card(data: Any) -> Card:
         _counts(data.get("shared"), "shared", 3),
         _findings(data.get("findings")),
         data.get("whole_texts") is True,
+        clean(data["backbone"]) if isinstance(data.get("backbone"), str) else "",
     )
 
 
@@ -139,11 +148,13 @@ def _row(row: Any, most: float) -> CardRow:
     length = number(row.get("length")) if isinstance(row, dict) else None
     if length is None or not 1 <= length < 2**53:
         raise Malformed("rows holds something without a length")
+    texts = _within(row, "train_texts", 2**53)
     return CardRow(
         int(length),
         _within(row, "truncated", 1.0),
         _within(row, "majority", most),
         _within(row, "tfidf", most),
+        None if texts is None else int(texts),
     )
 
 

@@ -61,7 +61,7 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         *tuning_section.curves(training),
         *cost_section.cost(costs),
         *sections.links(runs),
-        *tasks_section.tasks(runs),
+        *tasks_section.tasks(runs, training),
         *cells_section.failed_cells(runs, out),
         *cells_section.all_cells(runs),
         *cells_section.how_it_was_run(runs),

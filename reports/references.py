@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from reports.files import BASE, Result
+from reports.files import BASE, BASELINE, Result
 from reports.metrics import metric_of
 from reports.stats import Series, arms, reference_of
 from reports.style import GREY, REFERENCE_LINES, reference_label
@@ -61,6 +61,18 @@ def constant_points(results: Sequence[Result]) -> dict[int, float]:
             length = int(r["length"])
             found[length] = max(found.get(length, 0.0), float(r["majority"]))
     return dict(sorted(found.items()))
+
+
+def linear_note(results: Sequence[Result]) -> str:
+    """What the linear baseline's line is, and of how many texts."""
+    cells = [r for r in results if r["method"] == BASELINE]
+    texts = sorted({int(r["examples"]) for r in cells if r["examples"]})
+    whose = listed(list(dict.fromkeys(str(r["backbone"]) for r in cells if r["backbone"])))
+    told = f", trained on {listed([f'{n:,}' for n in texts], 'or')} texts" if texts else ""
+    told += f" cut by the tokenizer of {whose}" if texts and whose else ""
+    return (
+        f"Grey dashed: a linear model on word counts (TF-IDF){told}, with its interval as a band."
+    )
 
 
 def spanned(points: dict[int, float]) -> str:

@@ -13,7 +13,7 @@ from reports.groups import Group
 from reports.metrics import measure, metric_of
 from reports.ranking import gap_text
 from reports.reach import reach_sentence
-from reports.references import constant_sentence, far_off
+from reports.references import constant_sentence, far_off, linear_note
 from reports.seeds import common_by_length, places, planned_seeds, seeds_text
 from reports.stats import Series, arms, failures, one_rate_an_arm, score_points, tries
 from reports.text import capital, count, listed, parameters
@@ -54,10 +54,7 @@ def _length_blocks(group: Group, points: Series) -> list[Block]:
             "Points are set side by side around their length so that bars can be told apart."
         )
     if any(r["method"] == BASELINE for r in group.results):
-        parts.append(
-            "The grey dashed line is a linear model on word counts (TF-IDF), with its interval as "
-            "a band."
-        )
+        parts.append(linear_note(group.results))
     if any(r["method"] == BASE for r in group.results):
         parts.append(_untrained(group, points, "over length, with its interval as a band"))
     if max((len(t) for t in tries(group.results).values()), default=0) > 1:

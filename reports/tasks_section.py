@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.blocks import Block, Entry, Section, Table, Text
+from reports.card_columns import Column, columns_of
 from reports.cards import Card, load_cards
 from reports.files import Run
+from reports.groups import Group
 from reports.metrics import METRICS
 from reports.text import listed, percent, share, signed
 
@@ -14,8 +16,11 @@ _LABELS = 12
 """Labels of a task that are listed; the rest are summed up."""
 
 
-def tasks(runs: Sequence[Run]) -> list[Section]:
-    """A card a task; those that cannot be used are named."""
+def tasks(runs: Sequence[Run], training: Sequence[Group] = ()) -> list[Section]:
+    """A card a task; those that cannot be used are named.
+
+    Baselines are those of the cells in `training`, where there are any (`card_columns.py`).
+    """
     section = Section("tasks", "Tasks: does this task need the length?")
     cards: list[tuple[str, Card]] = []
     for run in runs:
@@ -38,11 +43,11 @@ def tasks(runs: Sequence[Run]) -> list[Section]:
     names = [card.name for _, card in cards]
     for run_name, card in cards:
         where = f" ({run_name})" if names.count(card.name) > 1 else ""
-        section.blocks += _blocks(card, where)
+        section.blocks += _blocks(card, where, columns_of(card, run_name, training))
     return [section] if section.blocks else []
 
 
-def _blocks(card: Card, where: str) -> list[Block]:
+def _blocks(card: Card, where: str, columns: tuple[list[Column], ...]) -> list[Block]:
     texts = card.texts
     title = f"{card.name}: {texts['title']}" if texts["title"] else card.name
     family = texts["family"].replace("_", " ")
@@ -63,8 +68,8 @@ def _blocks(card: Card, where: str) -> list[Block]:
     for parts in (kind, origin):
         told = "; ".join(part for part in parts if part)
         blocks += [Text(f"{told}.", "note")] if told else []
-    blocks.append(Text(_answer(card)))
-    blocks.append(_by_length(card, where))
+    blocks.append(Text(_answer(card, columns)))
+    blocks.append(_by_length(card, where, columns))
     if card.examples:
         blocks.append(_balance(card, where))
     if card.tokens:
@@ -99,19 +104,22 @@ def _metric(card: Card) -> str:
     )
 
 
-def _answer(card: Card) -> str:
+def _answer(card: Card, columns: tuple[list[Column], ...]) -> str:
     """How the stronger baseline moves from the shortest to the longest length."""
     first, last = card.rows[0], card.rows[-1]
     if len(card.rows) < 2:
         return f"It was looked at with {first.length} tokens only: nothing can be said of length."
     parts = []
-    for name, a, b in (
-        (card.baselines[1], first.tfidf, last.tfidf),
-        (card.baselines[0], first.majority, last.majority),
-    ):
-        if a is not None and b is not None:
-            moved = f"goes from {share(a)} to {share(b)} ({signed(b - a)})"
-            parts.append(f"{name} " + (moved if share(a) != share(b) else f"stays at {share(a)}"))
+    for own in reversed(columns):
+        column = max(own, key=lambda c: len(c.values), default=None)
+        if column is None or len(column.values) < 2:
+            continue
+        low, high = min(column.values), max(column.values)
+        a, b = column.values[low], column.values[high]
+        moved = f"goes from {share(a)} to {share(b)} ({signed(b - a)})"
+        told = f"{column.name} " + (moved if share(a) != share(b) else f"stays at {share(a)}")
+        whole = (low, high) == (first.length, last.length)
+        parts.append(told + ("" if whole else f" between {low} and {high}"))
     told = listed(parts) or "no baseline was measured"
     cut = ""
     if first.truncated is not None and last.truncated is not None:
@@ -122,20 +130,21 @@ def _answer(card: Card) -> str:
     return f"From {first.length} to {last.length} tokens {told}{cut}."
 
 
-def _by_length(card: Card, where: str) -> Table:
+def _by_length(card: Card, where: str, columns: tuple[list[Column], ...]) -> Table:
+    shown = [column for own in columns for column in own]
     rows: list[list[Entry]] = [
         [
             f"{row.length}",
             "" if row.truncated is None else percent(row.truncated),
-            share(row.majority),
-            share(row.tfidf),
+            *(share(column.values.get(row.length)) for column in shown),
         ]
         for row in card.rows
     ]
-    head = ["Length (tokens)", "Test texts cut", *card.baselines]
+    head = ["Length (tokens)", "Test texts cut", *(column.name for column in shown)]
     metric = METRICS.get(card.texts["metric"])
     unit = f" (in {metric.unit})" if metric and metric.unit else ""
-    caption = f"{card.name}{where}: what is cut, and the baselines{unit}, at each length"
+    whose = f" in tokens of {card.backbone}" if card.backbone else ""
+    caption = f"{card.name}{where}: what is cut, and the baselines{unit}, at each length{whose}"
     return Table(caption, head, rows, frozenset(head[1:]))
 
 

@@ -217,7 +217,10 @@ def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
 
     cut = sum(ends.size(example) > room for example in test) / len(test)
     first, second = _baselines(metadata, train, test, rows, ends)
-    return {"length": length, "truncated": cut, "majority": first, "tfidf": second}
+    return {
+        "length": length, "truncated": cut, "majority": first, "tfidf": second,
+        "train_texts": len(train), "test_texts": len(test),
+    }  # fmt: skip
 
 
 def _baselines(
