@@ -40,11 +40,14 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
                 _convert(file, part / "made")
             if not (folder / _DONE).is_file():  # another process may have been faster
                 (part / "made").replace(folder)
-    except OSError as error:
-        raise BadInput(f"{where}: {error.filename or folder}: {told(error)}") from None
     except ImportError as error:
         raise BadInput(
             f"{where}: reading {file.name} needs {error.name}: run `make setup`"
+        ) from None
+    except Exception as error:  # parts of the libraries tell of a full disk by errors of their own
+        raise BadInput(
+            f"{where}: {name}: its weights cannot be unpacked into {folder.parent}: {told(error)}: "
+            f"they take some 600 MB; another folder can be named in $BENCH_LONG_CACHE"
         ) from None
     return folder
 
