@@ -206,9 +206,8 @@ def tuned(directory: Path, to: Path | None) -> None:
     chosen = study.choose(list(results.values()))
     for entry in chosen.entries:
         arm, tried = entry.arm, len(entry.tries)
-        click.echo(
-            f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
-        )
+        line = f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
+        click.echo(printable(line))
     if to:
         study.write(chosen, to)
         click.echo(f"written: {printable(str(to))}")
