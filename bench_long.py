@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -37,14 +38,31 @@ def bind_packages() -> None:
         ImportError: another module of one of these names is imported already.
     """
     for name in PACKAGES:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file and Path(file).resolve().parent != _ROOT / name:
-            raise ImportError(
-                f"{file} is imported under the name '{name}', which is a package of bench-long: "
-                f"rename that file, or import bench_long first"
-            )
+        for place in _places(sys.modules.get(name)):
+            if _ROOT / name not in (place, place.parent):
+                raise ImportError(
+                    f"{place} is imported under the name '{name}', which is a package of "
+                    f"bench-long: rename it, or import bench_long first"
+                )
     if not any(isinstance(finder, _OwnPackages) for finder in sys.meta_path):
         sys.meta_path.insert(0, _OwnPackages())
+
+
+def _places(module: ModuleType | None) -> list[Path]:
+    """The file of a module; the folders of a package without a file of its own."""
+    file = getattr(module, "__file__", None)
+    found = [file] if file else list(getattr(module, "__path__", ()))
+    return [Path(place).resolve() for place in found]
+
+
+def _is_command() -> bool:
+    """Whether this process is the command, whose user sees one line and no traceback."""
+    called = Path(sys.argv[0]).name if sys.argv else ""
+    return (
+        __name__ == "__main__"
+        or called == "bench-long"
+        or ("-m", "harness") in pairwise(sys.orig_argv)
+    )
 
 
 def main() -> int:
@@ -54,7 +72,13 @@ def main() -> int:
     return run()
 
 
-bind_packages()
+try:
+    bind_packages()
+except ImportError as error:
+    if not _is_command():
+        raise
+    print(f"bench-long: {error}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,9 +228,8 @@ def tuned(directory: Path, to: Path | None) -> None:
     chosen = study.choose(list(results.values()))
     for entry in chosen.entries:
         arm, tried = entry.arm, len(entry.tries)
-        click.echo(
-            f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
-        )
+        line = f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
+        click.echo(printable(line))
     if to:
         study.write(chosen, to)
         click.echo(f"written: {printable(str(to))}")
@@ -256,8 +257,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:  # a disk that is full, a folder that nobody may write
         place = f"{error.filename}: " if error.filename else ""
-        click.echo(f"bench-long: {printable(place)}{error.strerror or error}", err=True)
+        hint = "" if error.filename else _full(error)
+        click.echo(f"bench-long: {printable(place)}{error.strerror or error}{hint}", err=True)
         return 2
+
+
+def _full(error: OSError) -> str:
+    """Where space may be missing, for an error that names no file."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    return (
+        f": space is needed for what is printed, for temporary files (in {tempfile.gettempdir()}; "
+        f"another folder: $TMPDIR) and for the cache ($BENCH_LONG_CACHE)"
+    )
 
 
 def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan:

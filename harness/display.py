@@ -105,7 +105,7 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
         )
         console.print(coloured((f"{outcome.failed} failed:", "red"), f" {names}"), soft_wrap=True)
         kinds = ",".join(sorted({str(r["status"]) for r in outcome.results.values()} - {"ok"}))
-        console.print(f"to run them again, add: --retry {kinds}")
+        console.print(coloured(f"to run them again, add: --retry {kinds}"), soft_wrap=True)
 
 
 def _line(result: dict[str, Any]) -> list[str | tuple[str, str]]:

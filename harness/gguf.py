@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from contextlib import redirect_stderr
 from importlib.metadata import version
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from harness.errors import BadInput, told
 from harness.scratch import owned_folder
+from tasks import TaskError
+from tasks.cache import cache_folder
 
 _DONE = "config.json"
 """Is there once the folder is, which is renamed into its place as a whole."""
@@ -24,8 +25,10 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
     Raises:
         BadInput: the file cannot be read, or the cache folder cannot be written.
     """
-    given = os.environ.get("BENCH_LONG_CACHE")
-    cache = Path(given) if given else Path.home() / ".cache" / "bench-long"
+    try:
+        cache = cache_folder(name)
+    except TaskError as error:
+        raise BadInput(f"{where}: {error}") from None
     folder = cache / "backbones" / f"{name}-{sha256[:12]}-{version('transformers')}"
     if (folder / _DONE).is_file():
         return folder
@@ -37,11 +40,14 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
                 _convert(file, part / "made")
             if not (folder / _DONE).is_file():  # another process may have been faster
                 (part / "made").replace(folder)
-    except OSError as error:
-        raise BadInput(f"{where}: {error.filename or folder}: {told(error)}") from None
     except ImportError as error:
         raise BadInput(
             f"{where}: reading {file.name} needs {error.name}: run `make setup`"
+        ) from None
+    except Exception as error:  # parts of the libraries tell of a full disk by errors of their own
+        raise BadInput(
+            f"{where}: {name}: its weights cannot be unpacked into {folder.parent}: {told(error)}: "
+            f"they take some 600 MB; another folder can be named in $BENCH_LONG_CACHE"
         ) from None
     return folder
 

@@ -6,6 +6,7 @@ that died, so a folder whose lock is free belongs to nobody, and the next start 
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fcntl
 import os
@@ -36,17 +37,21 @@ def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
     Raises:
         OSError: `parent` cannot be written.
     """
-    remove_abandoned(parent, prefix)
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        lock = _locked(folder, wait=True)
-        if lock is not None:
-            break
+    folder, lock = _make(parent, prefix)
     try:
         yield folder
     finally:
         _remove(folder)
         os.close(lock)
+
+
+def _make(parent: Path, prefix: str) -> tuple[Path, int]:
+    remove_abandoned(parent, prefix)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        lock = _locked(folder, wait=True)
+        if lock is not None:
+            return folder, lock
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
@@ -109,6 +114,8 @@ def _remove(folder: Path) -> None:
 def run_folder() -> Iterator[Path]:
     """Let all that this process and its children write into $TMPDIR lie in one folder of the run's.
 
+    It is removed when this process exits, after libraries have removed their own folders in it.
+
     Raises:
         BadInput: no folder for temporary files can be written.
     """
@@ -116,7 +123,8 @@ def run_folder() -> Iterator[Path]:
         place = "$TMPDIR"
         try:
             place = tempfile.gettempdir()
-            folder = stack.enter_context(owned_folder(Path(place), RUN))
+            folder, _ = _make(Path(place), RUN)
+            atexit.register(_remove, folder)  # libraries remove their own at exit, before this
             sockets = _short(folder, stack)
         except OSError as error:
             raise BadInput(unwritable(place, error)) from None

@@ -17,9 +17,9 @@ def list_tasks(tasks_dir: Path | None) -> None:
     width = max(map(len, [*found, *found.broken]))
     for name in sorted(found):
         metadata = found[name].metadata
-        click.echo(f"{name:<{width}}  {metadata.family:<14}  {metadata.title}")
+        click.echo(printable(f"{name:<{width}}  {metadata.family:<14}  {metadata.title}"))
     for name, reason in sorted(found.broken.items()):
-        click.echo(f"{name:<{width}}  broken: {printable(reason)}")
+        click.echo(printable(f"{name:<{width}}  broken: {reason}"))
 
 
 def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:

@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import overload
 
+from harness.scratch import unwritable
+
 
 class TokenRows(Sequence[list[int]]):
     """Rows of token ids in a file without a name, 4 bytes a token; a row is read when asked for.
@@ -17,19 +19,29 @@ class TokenRows(Sequence[list[int]]):
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # lives as long as this
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # lives as long as this
+        except OSError as error:
+            raise OSError(unwritable(tempfile.gettempdir(), error)) from None
         self._ends = array("q", [0])
 
     def extend(self, rows: Iterable[Sequence[int]]) -> None:
-        """Add rows at the end."""
+        """Add rows at the end.
+
+        Raises:
+            OSError: the folder for temporary files, which is named, is full.
+        """
         ids = array("i")
         start = self._ends[-1]
         for row in rows:
             ids.extend(row)
             self._ends.append(start + len(ids))
         rest = memoryview(ids.tobytes())
-        while rest:  # a disk that is nearly full takes a part, and fails at the next
-            rest = rest[self._file.write(rest) :]
+        try:
+            while rest:  # a disk that is nearly full takes a part, and fails at the next
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise OSError(unwritable(tempfile.gettempdir(), error)) from None
 
     def size(self, row: int) -> int:
         """Tokens of a row, without reading it."""

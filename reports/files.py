@@ -176,7 +176,11 @@ def density_text(density: float) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the target, flush to disk, then rename: a reader sees all of it or none."""
+    """Write beside the target, flush to disk, then rename: a reader sees all of it or none.
+
+    Raises:
+        OSError: it cannot be written; the file is named.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with part.open("wb") as file:
@@ -184,6 +188,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:  # of a full disk it does not say which file
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         part.unlink(missing_ok=True)
 

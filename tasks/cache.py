@@ -25,7 +25,7 @@ def cached(name: str, key: str, build: Callable[[], Splits]) -> Splits:
     Raises:
         TaskError: the folder cannot be written.
     """
-    path = _folder() / f"{name}-{sha256(key.encode()).hexdigest()[:16]}.jsonl"
+    path = cache_folder(name) / f"{name}-{sha256(key.encode()).hexdigest()[:16]}.jsonl"
     try:
         return _read(path)
     except (OSError, ValueError, TypeError, KeyError):
@@ -45,9 +45,11 @@ def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
 
     As `cached`; but where the folder cannot be written they are made again each time.
     """
-    path = (
-        _folder() / f"{name}-{sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.bin"
-    )
+    try:
+        folder = cache_folder(name)
+    except TaskError:  # no home folder
+        return make()
+    path = folder / f"{name}-{sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.bin"
     try:
         found = path.read_bytes()
         if sha256(found[_DIGEST:]).digest() == found[:_DIGEST]:
@@ -66,9 +68,19 @@ def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
     return data
 
 
-def _folder() -> Path:
+def cache_folder(name: str) -> Path:
+    """The folder of everything that is kept; it need not be there yet.
+
+    Raises:
+        TaskError: no variable names one, and there is no home folder; `name` begins the message.
+    """
     given = os.environ.get("BENCH_LONG_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "bench-long"
+    try:
+        return Path(given).expanduser() if given else Path.home() / ".cache" / "bench-long"
+    except RuntimeError:
+        raise TaskError(
+            f"{name}: there is no home folder for the cache: name one in $BENCH_LONG_CACHE"
+        ) from None
 
 
 def _read(path: Path) -> Splits:

@@ -83,11 +83,32 @@ def test_a_run_writes_into_one_folder(tmp_path: Path, monkeypatch: pytest.Monkey
         assert folder.parent == tmp_path
         assert folder.name.startswith(RUN)
         assert Path(tempfile.mkdtemp()).parent == folder
-        assert Path(util.get_temp_dir()) == folder
+        assert Path(util.get_temp_dir()).samefile(folder)
         assert os.environ["TMPDIR"] == str(folder)
-    assert not list(tmp_path.iterdir())
     assert os.environ["TMPDIR"] == str(tmp_path)
     assert tempfile.gettempdir() == str(tmp_path)
+
+
+AT_EXIT = """
+import atexit, tempfile, shutil
+from harness.scratch import run_folder
+with run_folder():
+    atexit.register(shutil.rmtree, tempfile.mkdtemp())  # as matplotlib does
+    kept = tempfile.mkdtemp()
+"""
+
+
+def test_it_goes_with_the_process_and_after_the_folders_of_libraries(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_sockets_have_a_short_path_in_a_long_folder(
@@ -108,3 +129,17 @@ def test_a_folder_that_cannot_be_written_is_named(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(BadInput, match=r"gone: .*cannot be written.*\$TMPDIR"), run_folder():
         pass
+
+
+def test_without_a_home_the_cache_has_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.gguf import unpacked
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("BENCH_LONG_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(BadInput, match=r"where: model: .*no home folder.*\$BENCH_LONG_CACHE"):
+        unpacked("model", tmp_path / "model.gguf", "0" * 64, "where")

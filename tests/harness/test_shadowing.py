@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import bench_long
 
 
@@ -29,3 +31,21 @@ def test_a_module_that_is_imported_already_is_named(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.returncode == 1
     assert f"{tmp_path / 'tasks.py'} is imported under the name 'tasks'" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["harness", "bench_long"])
+@pytest.mark.parametrize("form", ["tasks.py", "tasks/__init__.py"])
+def test_the_command_names_it_in_one_line(module: str, form: str, tmp_path: Path) -> None:
+    """Imported before the command starts, by a site customisation; a module or a package."""
+    path = tmp_path / form
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    (tmp_path / "sitecustomize.py").write_text("import tasks")
+    root = Path(bench_long.__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    call = [sys.executable, "-m", module, "tasks"]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert str(tmp_path / "tasks") in line
+    assert "rename it" in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 
 import pytest
 from hypothesis import given, settings
@@ -35,3 +36,5 @@ def test_a_disk_that_takes_a_part_is_an_error() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert "File too large" in done.stderr
+    assert f"{tempfile.gettempdir()}: temporary files cannot be written" in done.stderr
+    assert "$TMPDIR" in done.stderr
