@@ -78,6 +78,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
                 cells.append(Cell(**own, method=BASELINE))
             if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
                 cells.append(Cell(**own, method=BASE))
+    rates.check()
     place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
     writing = bool(cells) and all(cell.writes for cell in cells)
     cells += _probe_cells(sweep, {**place, "writes": writing or bool(evaluated and not cells)})

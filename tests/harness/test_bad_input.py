@@ -229,7 +229,7 @@ def test_a_study_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: 0.1, tries: []}]\n")
     path = tmp_path / "sweep.yaml"
     path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned").replace("0.5", "0.25"))
-    assert "no study has a learning rate for LoRA 1/4" in refused(capsys, "plan", path)
+    assert "no study has a learning rate of minilm for LoRA 1/4" in refused(capsys, "plan", path)
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: .nan, tries: []}]\n")
     assert "entries.0.lr: input should be a finite number" in refused(capsys, "plan", path)
 
