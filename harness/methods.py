@@ -23,8 +23,8 @@ from harness.peft_methods import (
     peft_method,
     sweep_key,
 )
-from harness.sweep import Method
-from harness.validation import KEY_ALIASES
+from harness.sweep import Method, Sweep
+from harness.validation import meant_key
 
 if TYPE_CHECKING:
     import torch
@@ -79,8 +79,7 @@ def check_method(method: Method, where: str) -> None:
         if ours is not None:
             raise BadInput(f"{where}.{key}: set by the sweep's own keys: use {ours}")
         own = set(Method.model_fields) - {"type", "options"}
-        aliases = {other: ours for other, ours in KEY_ALIASES.items() if ours in own}
-        raise BadInput(f"{where}.{key}: unknown key.{nearest(key, options | own, aliases)}")
+        raise BadInput(f"{where}.{key}: unknown key.{meant_key(key, options | own, Sweep)}")
 
 
 def arms(method: Method) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,10 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 CHANGES = {
     "unknown key": ("seeds: [0]\nlenghts: [64]", "lenghts: unknown key. Did you mean 'lengths'?"),
-    "unknown key below": ("seeds: [0]\nlimits: {cell_second: 3}", "Did you mean 'cell_seconds'?"),
+    "unknown key below": (
+        "seeds: [0]\nlimits: {cell_second: 3}",
+        "Did you mean 'limits.cell_seconds'?",
+    ),
     "negative length": ("seeds: [0]\nprobe: {lengths: [-5]}", "greater than or equal to 8"),
     "absurd length": ("probe: {lengths: [99999999999]}", "less than or equal to 1048576"),
     "length as text": ("probe: {lengths: [many]}", "valid integer"),
@@ -226,14 +229,16 @@ def test_a_study_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: 0.1, tries: []}]\n")
     path = tmp_path / "sweep.yaml"
     path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned").replace("0.5", "0.25"))
-    assert "no study has a learning rate for LoRA 1/4" in refused(capsys, "plan", path)
+    assert "no study has a learning rate of minilm for LoRA 1/4" in refused(capsys, "plan", path)
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: .nan, tries: []}]\n")
     assert "entries.0.lr: input should be a finite number" in refused(capsys, "plan", path)
 
 
 def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected key=value" in refused(capsys, "plan", tiny, "--set", "train.examples")
-    assert "Did you mean 'examples'" in refused(capsys, "plan", tiny, "--set", "train.exmples=4")
+    assert "Did you mean 'train.examples'" in refused(
+        capsys, "plan", tiny, "--set", "train.exmples=4"
+    )
     assert "Did you mean 'oom'?" in refused(capsys, "run", tiny, "--retry", "om")
     assert "no task 'newsgruops'. Did you mean 'newsgroups'?" in refused(
         capsys, "tasks", "newsgruops"
@@ -256,6 +261,65 @@ def test_every_wrong_key_gets_a_line(tiny: Path, capsys: pytest.CaptureFixture[s
     many = [w for k in range(9) for w in ("--set", f"unknown{k}=1")]
     assert main(["plan", str(tiny), *many]) == 2
     assert "[and 4 more]" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+MEANT = {
+    "dora": "lora: {use_dora: true}",
+    "rsLoRA": "lora: {use_rslora: true}",
+    "pissa": "lora: {init_lora_weights: pissa}",
+    "ssm-lora": "Did you mean 'ssmlora'?",
+    "finetune": "Did you mean 'full'?",
+    "qlora": "no quantised weights",
+    "prefix": "adapt no layers",
+    "tf-idf": "need no entry",
+    "{lora: {r: 4}}": "rank",
+    "{lora: {lora_alpha: 4}}": "alpha",
+    "{lora: {target_modules: [q]}}": "target",
+    "{lora: {learning_rate: 1e-3}}": "Did you mean 'lr'?",
+    "{lora: {epochs: 3}}": "Did you mean 'train.epochs'?",
+    "{lora: {batch: 3}}": "Did you mean 'train.batch_size'?",
+    "{lora: {dropout: 0.1}}": "Did you mean 'lora_dropout'?",
+}
+
+
+@pytest.mark.parametrize("entry", MEANT)
+def test_what_was_meant_by_a_method(
+    entry: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert MEANT[entry] in refused(capsys, "plan", tiny, "--set", f"methods=[{entry}]")
+
+
+KEYS = {
+    "examples": "train.examples", "exampels": "train.examples",
+    "train.rank": "methods.<method>.rank",
+    "r": "methods.<method>.rank", "batch": "train.batch_size", "learning-rate": "train.lr",
+    "train.learning_rate": "train.lr", "warmup_steps": "train.warmup", "model": "backbone",
+    "train.seed": "seeds", "limits.timeout": "limits.cell_seconds", "lora": "methods",
+    "cell_second": "limits.cell_seconds", "Train": "train", "train.lenghts": "lengths",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_was_meant_by_a_key(key: str, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, "plan", tiny, "--set", f"{key}=3")
+    assert f"{key}: unknown key. Did you mean '{KEYS[key]}'?" in message
+
+
+@pytest.mark.parametrize("meant", ["use_dora: true", "use_rslora: true", "init_lora_weights: pissa",
+                                   "init_lora_weights: olora"])  # fmt: skip
+def test_a_method_that_is_suggested_can_be_planned(meant: str, tiny: Path) -> None:
+    assert main(["plan", str(tiny), "--set", f"methods=[{{lora: {{{meant}}}}}]"]) == 0
+
+
+def test_tasks_and_methods_that_are_wrong_are_said_at_once(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = "methods=[{lora: {densty: 1}}, {ssmlora: {foo: 2}}, dora]"
+    assert main(["plan", str(tiny), "--set", "tasks=[mydocs]", "--set", methods]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 4
+    for word, line in zip(("mydocs", "lora.densty", "ssmlora.foo", "dora"), lines, strict=True):
+        assert word in line
 
 
 def test_a_far_name_is_not_suggested(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
