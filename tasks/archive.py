@@ -38,11 +38,11 @@ class _ArchiveTask(_HubTask):
             return super().splits(length, seed)
         return filled(self._read(folder, seed), f"{self.metadata.name}: {folder}", self._again())
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the archive's files, if they are read; else as of any task of the hub."""
         folder = self._unpacked()
         if not folder:
-            return super().pinned()
+            return super().version()
         return pin(self.metadata.name, self._read_from(folder), folder)
 
     def _unpacked(self) -> Path | None:

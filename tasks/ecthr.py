@@ -18,6 +18,7 @@ class Ecthr(_HubTask):
     repository, revision, configuration = REPOSITORY, REVISION, "ecthr_a"
     columns = ("text", "labels")
     texts = ("text.*",)
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="ecthr",
         title="European Court of Human Rights (LexGLUE, task A)",

@@ -74,7 +74,7 @@ class _HubTask(Task):
         )
         return filled(splits, f"{self.metadata.name}: {folder}", self._how())
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """The commit, if the hub's cache has the data under it; else a checksum of the files.
 
         What a folder of the user's holds may be any commit, or none.

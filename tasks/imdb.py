@@ -18,6 +18,7 @@ class Imdb(_HubTask):
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
     parts = ("train", "", "test")
     columns = ("text", "label")
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="imdb",
         title="IMDb film reviews",

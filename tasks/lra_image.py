@@ -50,6 +50,7 @@ class LraImage(_ArchiveTask):
     texts = ()
     archive = "cifar-10-binary.tar.gz (from www.cs.toronto.edu/~kriz/cifar.html)"
     unpacked, held = "cifar-10-batches-bin", "{data_batch_1 to 5,test_batch}.bin"
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_image",
         title="Image (Long Range Arena): CIFAR-10 in grey",

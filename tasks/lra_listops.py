@@ -23,6 +23,7 @@ WORDS = {"[MIN": "min", "[MAX": "max", "[MED": "med", "[SM": "sum", "]": "]"} | 
 class LraListOps(Task):
     """96,000 / 2,000 / 2,000 expressions, as released; a symbol is a word, parentheses go."""
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="lra_listops",
         title="ListOps (Long Range Arena, released examples)",
@@ -48,7 +49,7 @@ class LraListOps(Task):
             for place in (0, -1):
                 part[place]
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the three files."""
         files = [_path(part) for part in PARTS]
         return pin("lra_listops", files, files[0].parent)

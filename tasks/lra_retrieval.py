@@ -22,6 +22,7 @@ class LraRetrieval(Task):
     The splits are the released ones: a paper stands in many pairs, on both sides of them.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="lra_retrieval",
         title="Retrieval (Long Range Arena): pairs of papers as bytes",
@@ -46,7 +47,7 @@ class LraRetrieval(Task):
             for place in (0, -1):
                 part[place]
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the three files."""
         files = [_path(part) for part in PARTS]
         return pin("lra_retrieval", files, files[0].parent)

@@ -36,6 +36,7 @@ class LraText(_ArchiveTask):
     columns = ("text", "label")
     archive = "aclImdb_v1.tar.gz (from ai.stanford.edu/~amaas/data/sentiment)"
     unpacked, held = "aclImdb", "{train,test}/{neg,pos}/*.txt"
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_text",
         title="Text (Long Range Arena): IMDb as bytes",

@@ -10,9 +10,7 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.cache import kept
-
-SETTLED = 2.0
-"""Seconds since a file was last changed, from which on its times tell of the next change."""
+from tasks.opened import SETTLED
 
 
 def pin(task: str, files: Sequence[Path], folder: Path) -> str:

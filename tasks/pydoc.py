@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
+from tasks.content import tested
 from tasks.duplicates import near_duplicates
 from tasks.pysource import PACKAGES, PySource, package_folder, strip
 
@@ -28,6 +29,9 @@ WORDS = (5, 30)
 _RULES = "1"
 """Raised when the rules below change what is kept."""
 
+_TESTED = "274a7089e71fcf67"
+"""Digest of the examples of the versions in constraints.txt."""
+
 _LEFT_OUT = {"transformers"}
 """Whose docstrings are copied from model to model."""
 
@@ -42,6 +46,7 @@ class PyDoc(Task):
     one side of the split, and no two texts are near-duplicates.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="pydoc",
         title="First sentence of a docstring, from the code",
@@ -71,12 +76,19 @@ class PyDoc(Task):
             )
         self.splits(SHORTEST, 0)
 
+    def version(self) -> str:
+        """The packages' versions; with a digest of the examples if they are not the tested ones."""
+        return tested(self.metadata.revision, self._splits(), _TESTED)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same code at every length; the seed orders the training examples."""
-        train, validation, test = cached("pydoc", self.metadata.revision, _build)
+        train, validation, test = self._splits()
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
+
+    def _splits(self) -> Splits:
+        return cached("pydoc", self.metadata.revision, _build, watch=False)
 
 
 def _build() -> Splits:

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
+from tasks.content import tested
 from tasks.duplicates import near_duplicates
 
 PACKAGES = {
@@ -43,6 +44,9 @@ _COPIED = 1_000
 
 _RULES = "1"
 """Raised when the rules below change what is kept."""
+
+_TESTED = "09fbf0d47b89d44f"
+"""Digest of the examples of the versions in constraints.txt."""
 
 # The look at the first letter makes it 2.5 times as fast: there is a quarter of a gigabyte to read.
 _NAMES = re.compile(
@@ -81,6 +85,7 @@ class PySource(Task):
     and where a pair is on two sides of the split it is the training side that loses its module.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="pysource",
         title="Python modules of eight installed packages",
@@ -108,12 +113,23 @@ class PySource(Task):
             )
         self.splits(SHORTEST, 0)
 
+    def version(self) -> str:
+        """The packages' versions; with a digest of the examples if they are not the tested ones.
+
+        A version does not decide the content: a package may be changed where it is installed, or
+        built in another way, and another Python may fail to parse other modules.
+        """
+        return tested(self.metadata.revision, self._splits(), _TESTED)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same modules at every length; the seed orders the training modules."""
-        train, validation, test = cached("pysource", self.metadata.revision, _build)
+        train, validation, test = self._splits()
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
+
+    def _splits(self) -> Splits:
+        return cached("pysource", self.metadata.revision, _build, watch=False)
 
 
 def _build() -> Splits:

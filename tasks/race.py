@@ -19,6 +19,7 @@ class Race(_HubTask):
     repository, revision, configuration = REPOSITORY, REVISION, "all"
     columns = ("article", "question", "options", "answer")
     texts = ("article", "question", "options.*", "answer")
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="race",
         title="RACE, questions on passages",

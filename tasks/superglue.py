@@ -33,6 +33,7 @@ class _SuperGlue(_HubTask):
     """The test labels are not published: the validation split is the test, and train is cut."""
 
     repository, revision = REPOSITORY, REVISION
+    pinned_by = "version"
     parts = ("train", "", "validation")
 
 
