@@ -60,7 +60,7 @@ def cached(
     try:
         _write(path, splits, known if watch else None)
     except OSError as error:
-        raise _unwritable(name, folder, error.strerror) from None
+        raise unwritable(name, folder, error.strerror) from None
     return splits
 
 
@@ -114,12 +114,13 @@ def _check_writable(name: str, folder: Path) -> None:
     """Before minutes of work: is there a folder that may be written, or made?"""
     there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     if not there.is_dir():
-        raise _unwritable(name, folder, f"{there} is no folder")
+        raise unwritable(name, folder, f"{there} is no folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise _unwritable(name, folder, "no permission")
+        raise unwritable(name, folder, "no permission")
 
 
-def _unwritable(name: str, folder: Path, why: str | None) -> TaskError:
+def unwritable(name: str, folder: Path, why: str | None) -> TaskError:
+    """The error for a cache folder that cannot be written."""
     return TaskError(
         f"{name}: the cache folder {folder} cannot be written ({why}): name another in "
         "$BENCH_LONG_CACHE"

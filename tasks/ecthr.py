@@ -16,8 +16,7 @@ class Ecthr(_HubTask):
     """Task A of LexGLUE: facts of a case -> the articles that the court found violated, if any."""
 
     repository, revision, configuration = REPOSITORY, REVISION, "ecthr_a"
-    columns = ("text", "labels")
-    texts = ("text.*",)
+    columns = ("text.*", "labels.*")
     pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="ecthr",
