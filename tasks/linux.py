@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 import random
 import re
 import tarfile
@@ -16,6 +15,7 @@ from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import near_duplicates
 from tasks.pins import pin
+from tasks.places import named_path
 
 SUBSYSTEMS = (
     "arch",
@@ -64,11 +64,14 @@ _MODULE = re.compile(r"^[ \t]*MODULE_[A-Z_]+[ \t]*\(.*?\)[ \t]*;?[ \t]*$", re.MU
 
 def _source() -> Path | None:
     """The tarball or the tree: the one the user names, else Debian's, the newest."""
-    given = os.environ.get("LINUX_SOURCE")
-    if given:
-        return Path(given)
-    found = sorted(Path("/usr/src").glob("linux-source-*.tar.xz"))
-    return found[-1] if found else None
+    if given := named_path("LINUX_SOURCE"):
+        return given
+    return max(Path("/usr/src").glob("linux-source-*.tar.xz"), key=_numbers, default=None)
+
+
+def _numbers(path: Path) -> list[int]:
+    """For 6.10 to come after 6.9."""
+    return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 def _revision() -> str:
