@@ -5,6 +5,9 @@ PIP_ARGS ?=
 BIN := $(VENV)/bin
 SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
 RUN_ARGS ?=
+# Settings of pip that would put packages elsewhere than into the virtual environment.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
+PIP_INSTALL := $(BIN)/python -I -m pip install -q --no-user
 TORCH := torch==2.13.0
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.bench-long-setup
@@ -20,15 +23,15 @@ bench-long: setup ## Run a sweep and write its report: [SWEEP=file] [OUT=folder]
 setup: $(STAMP) ## Make .venv with pinned packages, the embedded model and the embedded data
 
 $(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	@test -x $(BIN)/python || $(PYTHON) -I -m venv $(VENV) || { \
 	  echo "make setup: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 2; }
-	@$(BIN)/python -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] < (3,14)))' || { \
+	@$(BIN)/python -I -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] < (3,14)))' || { \
 	  echo "make setup: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.11 (after rm -r $(VENV))" >&2; exit 2; }
 	@echo "make setup: installing into $(VENV); the first time this takes some minutes"
 	@# A torch that is there stays, if pyproject's range admits it; otherwise the tested one comes.
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install -q $(PIP_ARGS) '$(TORCH)'
-	@$(BIN)/python -m pip install -q $(PIP_ARGS) -c constraints.txt -e '.[bench,lm-eval,dev]'
-	@$(BIN)/python -m pip install -q $(PIP_ARGS) --no-deps --require-hashes -r embedded.txt
+	@$(BIN)/python -I -c 'import torch' 2>/dev/null || $(PIP_INSTALL) $(PIP_ARGS) '$(TORCH)'
+	@$(PIP_INSTALL) $(PIP_ARGS) -c constraints.txt -e '.[bench,lm-eval,dev]'
+	@$(PIP_INSTALL) $(PIP_ARGS) --no-deps --require-hashes -r embedded.txt
 	@touch $@
 
 test: setup ## Quick tests, the smoke sweep among them (6 minutes on 2 cores)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BadInput, nearest
+from harness.backbone_files import model_files, read_json
+from harness.errors import BadInput, nearest, similar
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ EMBEDDED = {
 DEQUANTISED = "4-bit weights, dequantised"
 """Stands in the revision of a backbone that was read from GGUF: reports show it."""
 
-_CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel"}
+_CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel"}
 """Causal language models whose names do not say it. XLNet's and XLM's see what comes next."""
 
 _ENCODERS = {
@@ -77,14 +77,12 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
     """
     if name in EMBEDDED:
         return _find_embedded(name, EMBEDDED[name], where)
-    if _is_folder(name):
-        return _find_folder(name, Path(name), where)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _find_cached(name, where)
-    raise BadInput(
-        f"{where}: '{name}' is neither an embedded backbone, nor a folder here, nor a hub name "
-        f"(owner/name).{nearest(name, EMBEDDED)}"
-    )
+    folder = _expanded(name)
+    if _is_folder(folder):
+        return _find_folder(name, folder, where)
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise BadInput(f"{where}: there is no folder {folder}")
+    return _find_cached(name, where)
 
 
 def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
@@ -114,12 +112,10 @@ def check_writes(backbone: Backbone, where: str) -> None:
 
 def _architectures(backbone: Backbone, where: str) -> tuple[list[str], str, bool]:
     """Classes that the weights were saved from, the kind of model, and whether it was a decoder."""
-    try:
-        config = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
-        names = [str(name) for name in config.get("architectures") or []]
-        return names, str(config.get("model_type")), config.get("is_decoder") is True
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise BadInput(f"{where}: {backbone.folder}/config.json is not valid JSON") from None
+    config = read_json(backbone.folder / "config.json", where)
+    names = config.get("architectures")
+    names = [str(name) for name in names] if isinstance(names, list) else []
+    return names, str(config.get("model_type")), config.get("is_decoder") is True
 
 
 def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
@@ -147,26 +143,27 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
     return Backbone(name, folder, f"sha256:{found}")
 
 
-def _is_folder(name: str) -> bool:
+def _expanded(name: str) -> Path:
     try:
-        return Path(name).is_dir()
-    except OSError:  # too long, or nobody may look
+        return Path(name).expanduser()
+    except RuntimeError:  # a user without a home
+        return Path(name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long, not a path, or nobody may look
         return False
 
 
 def _find_folder(name: str, folder: Path, where: str) -> Backbone:
-    if not (folder / "config.json").is_file():
-        raise BadInput(
-            f"{where}: the folder {folder} has no config.json: not a model in hub format"
-        )
-    weights = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
-    if not weights:
-        raise BadInput(f"{where}: the folder {folder} has no *.safetensors, and no other is read")
+    weights = model_files(folder, where)
     # What says how weights and texts are read decides outcomes as well.
     told = sorted({*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("*.model")})
     files = [*weights, *(path for path in told if path.is_file())]
-    digest = hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
-    return Backbone(name, folder, f"sha256:{digest}")
+    lines = "".join(f"{_sha256(path)} {path.name}\n" for path in files)
+    return Backbone(name, folder, f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}")
 
 
 def _find_cached(name: str, where: str) -> Backbone:
@@ -174,15 +171,20 @@ def _find_cached(name: str, where: str) -> Backbone:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     repo, _, revision = name.partition("@")
+    close = "" if "/" in repo else nearest(repo, EMBEDDED)
+    unknown = f"{where}: '{name}' is neither an embedded backbone nor a folder here"
     try:
         folder = Path(snapshot_download(repo, revision=revision or None, local_files_only=True))
     except HFValidationError:
-        raise BadInput(f"{where}: '{name}' is not a name the hub could have") from None
+        raise BadInput(f"{unknown}, and not a name the hub could have.{close}") from None
     except LocalEntryNotFoundError:
         fetch = f"hf download {repo}" + (f" --revision {revision}" if revision else "")
+        if "/" not in repo and similar(repo, EMBEDDED):
+            fetch += f".{close}"
         raise BadInput(
-            f"{where}: '{name}' is not in the local hub cache, and a run fetches nothing: {fetch}"
+            f"{unknown}; it is not in the local hub cache, and a run fetches nothing: {fetch}"
         ) from None
+    model_files(folder, where)
     return Backbone(name, folder, f"commit:{folder.name}")
 
 

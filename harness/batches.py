@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.rows import Row, Rower, end_of_text, row_maker
+from harness.rows import Row, Rower, cleaned, end_of_text, row_maker
 from harness.token_rows import TokenRows
 from tasks import WRITING, Example, TaskMetadata
 from tasks.contract import fault
@@ -117,6 +117,7 @@ def _add(
     many = metadata.family == "choice"
     if many and any(len(example.choices) != found.rows for example in examples):
         raise ValueError(f"the examples of '{metadata.name}' have different numbers of choices")
+    examples = [cleaned(example) for example in examples]
     rows: list[Row] = make(examples)
     found.ids.extend(row.ids for row in rows)
     if rows[0].types is not None:

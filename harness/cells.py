@@ -108,7 +108,7 @@ class Cell(BaseModel):
 
     @property
     def _usual_alpha(self) -> bool:
-        return self.alpha is None or self.rank is None or self.alpha == 2 * self.rank
+        return self.alpha is None or (self.rank is not None and self.alpha == 2 * self.rank)
 
     @property
     def title(self) -> str:

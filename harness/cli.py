@@ -99,7 +99,7 @@ def run(
     tasks_dir: Path | None,
 ) -> int:
     """Run the cells of SWEEP that have no result yet, then write the table and the report."""
-    from harness.console import make_console
+    from harness.console import coloured, make_console
     from harness.display import RunDisplay, print_outcome
     from harness.runner import default_folder, default_workers, run_plan
     from harness.store import RunFolder
@@ -116,18 +116,16 @@ def run(
             from reports import write_csv
 
             write_csv(folder)
-            console.print(
-                f"[yellow]interrupted[/yellow]: {len(outcome.results)} of {len(planned.cells)} "
-                f"cells are done and kept in {folder}; the same command goes on from there",
-                highlight=False,
-            )
+            kept = f"{len(outcome.results)} of {len(planned.cells)} cells are done and kept in"
+            rest = f": {kept} {folder}; the same command goes on from there"
+            console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
             return 130
         page = folder / "report" / "index.html"
         if outcome.ran or not page.exists():
             _cards(planned, held, console)
             _report([folder], folder / "report")
     print_outcome(outcome, folder, console)
-    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    console.print(coloured(f"report: {page}"), soft_wrap=True)
     return 1 if outcome.failed else 0
 
 
@@ -143,16 +141,16 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
     for folder in dirs:
         if not (folder / "cells").is_dir():
             raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
-    click.echo(f"report: {_report(dirs, out or dirs[0] / 'report')}")
+    click.echo(f"report: {printable(str(_report(dirs, out or dirs[0] / 'report')))}")
 
 
 @cli.command()
-@click.argument("words", nargs=-1, metavar="[NAME | new NAME | export NAME]")
+@click.argument("words", nargs=-1, metavar="[NAME | new NAME | check NAME | export NAME]")
 @click.option(
     "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
 )
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
-@click.option("--length", type=click.IntRange(min=1), help="export: tokens that texts are cut to.")
+@click.option("--length", type=click.IntRange(min=1), help="export, check: in tokens.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -168,24 +166,32 @@ def tasks(
     length: int | None,
     seed: int,
     tasks_dir: Path | None,
-) -> None:
-    """List the tasks, show the card of one, write a new plug-in, or export one to lm-eval."""
+) -> int:
+    """List the tasks, show the card of one, write a plug-in, check its data, export to lm-eval."""
     from harness import task_commands
+    from tasks.template import COMMANDS
 
-    if words[:1] != ("export",) and (to or length):
-        raise BadInput("tasks: --to and --length are of export (own plug-ins: --tasks-dir DIR)")
+    if (to and words[:1] != ("export",)) or (length and words[:1] not in (("export",), ("check",))):
+        raise BadInput(
+            "tasks: --to is of export, --length of export and check (own plug-ins: --tasks-dir DIR)"
+        )
     if not words:
         task_commands.list_tasks(tasks_dir)
     elif words[0] == "new" and len(words) == 2:
         task_commands.write_task(words[1], tasks_dir)
+    elif words[0] == "check" and len(words) == 2:
+        return task_commands.check(words[1], backbone, length, tasks_dir)
     elif words[0] == "export" and len(words) == 2:
         if to is None:
             raise BadInput("tasks export: give the folder to write to: --to DIR")
         task_commands.export(words[1], backbone, to, length, seed, tasks_dir)
-    elif len(words) == 1 and words[0] not in ("new", "export"):
+    elif len(words) == 1 and words[0] not in COMMANDS:
         task_commands.show_card(words[0], backbone, tasks_dir)
     else:
-        raise BadInput("tasks: expected no word, a task's NAME, or: new NAME, export NAME")
+        raise BadInput(
+            "tasks: expected no word, a task's NAME, or: new NAME, check NAME, export NAME"
+        )
+    return 0
 
 
 @cli.command()
@@ -209,7 +215,7 @@ def tuned(directory: Path, to: Path | None) -> None:
         )
     if to:
         study.write(chosen, to)
-        click.echo(f"written: {to}")
+        click.echo(f"written: {printable(str(to))}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -245,18 +251,22 @@ def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan
 
     read = load_sweep(sweep, overrides)
     with reading("the tasks"):
-        return make_plan(read, sweep, tasks_dir)
+        planned = make_plan(read, sweep, tasks_dir)
+    for line in planned.warnings:
+        click.echo(f"bench-long: warning: {printable(line)}", err=True)
+    return planned
 
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
     from harness.cards import write_cards
+    from harness.console import coloured
 
     with console.status("describing the tasks"):
         lost = write_cards(
             held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
         )
     for line in lost:
-        console.print(line, style="yellow", markup=False, highlight=False)
+        console.print(coloured((line, "yellow")), soft_wrap=True)
 
 
 def _report(dirs: Sequence[Path], out: Path) -> Path:

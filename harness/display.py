@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from harness.cells import Cell
+from harness.console import coloured
 from harness.runner import Outcome, Progress
 
 
@@ -21,7 +22,7 @@ class RunDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -44,7 +45,7 @@ class RunDisplay:
     def update(self, progress: Progress, result: dict[str, Any] | None) -> None:
         """Show the counts; with a result, its line too."""
         counts = f"{progress.done}/{progress.total} cells, {progress.running} running"
-        counts += f", [red]{progress.failed} failed[/red]" if progress.failed else ", 0 failed"
+        counts += f", {progress.failed} failed"
         self._bar.update(
             self._task,
             description=counts,
@@ -52,17 +53,13 @@ class RunDisplay:
             completed=progress.work_done,
         )
         if result is not None:
-            place = f"[dim]{progress.done:>3}/{progress.total}[/dim]"
-            self._console.print(f"{place} {_line(result)}", highlight=False, soft_wrap=True)
+            place = (f"{progress.done:>3}/{progress.total} ", "dim")
+            self._console.print(coloured(place, *_line(result)), soft_wrap=True)
         elif progress.done < progress.total:
             left = progress.total - progress.done
-            self._console.print(
-                f"{left} cells to run, {progress.done} done before", highlight=False
-            )
+            self._console.print(f"{left} cells to run, {progress.done} done before")
         else:
-            self._console.print(
-                f"all {progress.total} cells were done before: nothing to run", highlight=False
-            )
+            self._console.print(f"all {progress.total} cells were done before: nothing to run")
 
 
 def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | None = None) -> None:
@@ -72,7 +69,7 @@ def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | Non
         table.add_column(name)
     for cell in cells:
         rate = cell.lr is not None and cell.kind != "probe"
-        row = [cell.id, cell.kind, escape(cell.title)]
+        row = [cell.id, cell.kind, cell.title]
         row += [f"{cell.lr:g}", cell.lr_source or ""] if rate else ["", ""]
         table.add_row(*row, *([states.get(cell.id, "to run")] if states is not None else []))
     console.print(table)
@@ -89,11 +86,11 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
     from reports import summary_table
 
     for caption, rows in summary_table(folder):
-        table = Table(title=escape(caption), title_justify="left", pad_edge=False)
+        table = Table(title=Text(caption), title_justify="left", pad_edge=False)
         for heading in rows[0]:
-            table.add_column(escape(heading), justify="left" if heading == "Arm" else "right")
+            table.add_column(heading, justify="left" if heading == "Arm" else "right")
         for row in rows:
-            table.add_row(*map(escape, row.values()))
+            table.add_row(*row.values())
         console.print(table)
     share = outcome.manifest.get("overhead_share")
     if share is not None:
@@ -106,23 +103,22 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
         names = ", ".join(
             f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
         )
-        console.print(f"[red]{outcome.failed} failed:[/red] {escape(names)}", highlight=False)
+        console.print(coloured((f"{outcome.failed} failed:", "red"), f" {names}"), soft_wrap=True)
         kinds = ",".join(sorted({str(r["status"]) for r in outcome.results.values()} - {"ok"}))
-        console.print(f"to run them again, add: --retry {kinds}", highlight=False)
+        console.print(f"to run them again, add: --retry {kinds}")
 
 
-def _line(result: dict[str, Any]) -> str:
+def _line(result: dict[str, Any]) -> list[str | tuple[str, str]]:
     cell = Cell.model_validate(result["cell"])
-    parts = [escape(cell.title)]
+    parts = [cell.title]
     if cell.kind == "train" and cell.lr is not None:
         parts.append(f"lr {cell.lr:g}")
     scores = result["scores"] or {}
     cost = result["cost"] or {}
     if result["status"] != "ok":
         error = result["error"] or {}
-        return (
-            f"[red]{result['status']}[/red] {' · '.join(parts)}: {escape(error.get('message', ''))}"
-        )
+        said = f" {' · '.join(parts)}: {error.get('message', '')}"
+        return [(str(result["status"]), "red"), said]
     if "score" in scores:
         parts.append(f"{scores['metric']} {scores['score']:.3f}")
     elif "validation_score" in scores:
@@ -131,4 +127,4 @@ def _line(result: dict[str, Any]) -> str:
         parts.append(f"{cost['train_tokens_per_s']:.0f} tokens/s")
     if cost.get("train_peak_bytes"):
         parts.append(f"{cost['train_peak_bytes'] / 2**20:.0f} MiB")
-    return "[green]ok[/green] " + " · ".join([*parts, f"{result['seconds']['wall']:.0f} s"])
+    return [("ok", "green"), " " + " · ".join([*parts, f"{result['seconds']['wall']:.0f} s"])]

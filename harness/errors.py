@@ -25,11 +25,14 @@ def nearest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None =
             spellings: `dora` is spelt like `delora`, which is another method.
     """
     names = sorted(str(k) for k in known)
-    given = str(name).strip().lower()
-    if aliases and given in aliases:
-        return f" Did you mean '{aliases[given]}'?"
-    close = difflib.get_close_matches(given, names, n=1, cutoff=SIMILAR)
-    return f" Did you mean '{close[0]}'?" if close else f" There is: {', '.join(names)}."
+    meant = (aliases or {}).get(str(name).strip().lower()) or similar(name, names)
+    return f" Did you mean '{meant}'?" if meant else f" There is: {', '.join(names)}."
+
+
+def similar(name: str, known: Iterable[str]) -> str | None:
+    """Return the valid name that is spelt most like `name`; None where none is near."""
+    close = difflib.get_close_matches(str(name).strip().lower(), list(known), n=1, cutoff=SIMILAR)
+    return close[0] if close else None
 
 
 def told(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from harness.batches import IGNORED, Encoded, Target, padded, prompts
 from harness.cells import Cell
 from harness.heads import decide
 from harness.meter import Rate, synchronize
+from harness.methods import task_loss_only
 from harness.positions import Positions
 from tasks import TaskMetadata
 
@@ -53,7 +54,7 @@ def evaluate(
     )
     total = 0.0
     model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), task_loss_only(model):
         for chosen, inputs, tokens in padded(data, order, cell.batch_size, pad_id):
             start = perf_counter()
             inputs = moved(inputs, cell.device)

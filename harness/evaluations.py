@@ -180,7 +180,7 @@ def _evaluate(
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
 
-    from harness.models import check_positions
+    from harness.position_tables import check_positions
 
     ruler = lm_tasks.is_ruler(name)
     window = length + ROOM if ruler else length

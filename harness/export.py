@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.errors import BadInput
-from harness.rows import asked_of
+from harness.rows import asked_of, cleaned
 from tasks import Example, Task, TaskMetadata
 from tasks.texts import A_TOKEN
 
@@ -181,7 +181,7 @@ def _rows(
                 "prompt": _joined(text, other), "choices": labels, "gold": int(example.label)
             }  # fmt: skip
 
-    for example in examples:
+    for example in map(cleaned, examples):
         row = make(example)
         if not all(row.get("choices", ["-"])):
             raise BadInput(

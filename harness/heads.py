@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,6 +51,8 @@ class Classifier(nn.Module):
         family: decides the loss: cross entropy, or binary cross entropy for several labels.
     """
 
+    base_model_prefix = "encoder"
+
     def __init__(
         self, encoder: PreTrainedModel, outputs: int, family: Family = "classification"
     ) -> None:
@@ -58,9 +61,60 @@ class Classifier(nn.Module):
         self.config: Any = encoder.config
         self.family = family
         self.looks_ahead = _looks_ahead(encoder)
+        self.segments = segments_of(encoder)
+        self.reads_globally = "global_attention_mask" in signature(encoder.forward).parameters
         self.classifier = nn.Linear(int(encoder.config.hidden_size), outputs)
         nn.init.normal_(self.classifier.weight, std=_STD)
         nn.init.zeros_(self.classifier.bias)
+
+    # What PEFT and transformers ask of a model that they did not make.
+
+    @property
+    def device(self) -> torch.device:
+        """Of the encoder."""
+        device: torch.device = self.encoder.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the encoder."""
+        dtype: torch.dtype = self.encoder.dtype
+        return dtype
+
+    @property
+    def name_or_path(self) -> str:
+        """Of the encoder."""
+        return str(self.encoder.name_or_path)
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Of the encoder. Without it PEFT assumes yes, and asks for gradients of the inputs."""
+        return any(getattr(m, "gradient_checkpointing", False) for m in self.encoder.modules())
+
+    def gradient_checkpointing_enable(self, **settings: Any) -> None:
+        """Turn it on in the encoder."""
+        self.encoder.gradient_checkpointing_enable(**settings)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Turn it off in the encoder."""
+        self.encoder.gradient_checkpointing_disable()
+
+    def enable_input_require_grads(self) -> None:
+        """Have the embeddings' output carry a gradient, which reentrant checkpointing needs."""
+        self.encoder.enable_input_require_grads()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's token embeddings."""
+        table: nn.Module = self.encoder.get_input_embeddings()
+        return table
+
+    def get_output_embeddings(self) -> None:
+        """None: there is no language model's head."""
+        return None
+
+    def can_generate(self) -> bool:
+        """It answers with a label."""
+        return False
 
     def start_from(self, table: torch.Tensor, words: Sequence[Sequence[int]]) -> None:
         """Start each output from its label's name, as a language model would write it.
@@ -89,7 +143,12 @@ class Classifier(nn.Module):
         token_type_ids: torch.Tensor | None = None,
     ) -> Answer:
         """Judge token ids of shape (rows, tokens); labels are (batch,), or (batch, labels)."""
-        kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        kinds: dict[str, torch.Tensor] = {}
+        if token_type_ids is not None and self.segments > 1:
+            kinds["token_type_ids"] = token_type_ids
+        if self.reads_globally:  # of Longformer's tokens only such a one reads the whole text
+            kinds["global_attention_mask"] = torch.zeros_like(input_ids)
+            kinds["global_attention_mask"][:, 0] = 1
         # Padding is on the right, where a decoder does not look. Without a mask it takes the causal
         # kernel, and a step of SmolLM2 with LoRA at 1,024 tokens three quarters of the time.
         seen = attention_mask if self.looks_ahead else None
@@ -111,7 +170,7 @@ def _looks_ahead(encoder: PreTrainedModel) -> bool:
 
     Where nothing can be run (torch's `meta` device), the answer is yes.
     """
-    if encoder.device.type == "meta":
+    if any(weight.is_meta for weight in encoder.parameters()):
         return True
     ids = torch.tensor([[1, 2], [1, 3]], device=encoder.device)
     training = encoder.training
@@ -119,8 +178,22 @@ def _looks_ahead(encoder: PreTrainedModel) -> bool:
     with torch.no_grad():
         states = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
     encoder.train(training)
+    if states.shape[:2] != ids.shape:
+        raise ValueError(f"{tuple(ids.shape)} tokens have states of shape {tuple(states.shape)}")
     one, other = states[:, 0].float()
     return not torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
+
+
+def segments_of(encoder: PreTrainedModel) -> int:
+    """How many kinds of segments a model tells apart: rows of its table of token types.
+
+    0 or 1 where it has none: what a tokenizer says of segments is then left out. GPT-2 would add
+    the embeddings of the tokens 0 and 1.
+    """
+    for name, weight in encoder.named_parameters():
+        if "token_type_embeddings" in name or "segment_embeddings" in name or "seg_embed" in name:
+            return int(weight.shape[0])
+    return 0
 
 
 def outputs_of(metadata: TaskMetadata) -> int:

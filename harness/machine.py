@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.resources import available_cores, available_memory
+
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -34,17 +36,19 @@ def choose_dtype(asked: str, device: str) -> Literal["float32", "bfloat16"]:
 
 @cache
 def describe_machine() -> dict[str, Any]:
-    """Versions, processor, memory and commit, as plain strings and numbers."""
-    import psutil
+    """Versions, processor, memory and commit, as plain strings and numbers.
 
+    `cores` and `memory_gib` are what this process may use; `machine_cores` is what there is.
+    """
     packages = ("torch", "transformers", "peft", "datasets", "scikit-learn", "numpy")
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in packages},
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "cores": available_cores(),
+        "machine_cores": os.cpu_count(),
+        "memory_gib": round(available_memory() / 2**30, 1),
         "commit": _commit(),
     }
 

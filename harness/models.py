@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.architectures import attention_of, read_config
+from harness.backbone_files import model_files
 from harness.backbones import Backbone, predicts_words
+from harness.errors import told
+from harness.position_tables import extend_positions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -18,9 +22,6 @@ if TYPE_CHECKING:
 
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
 """Architectures whose models carry a first-token pooler, which nothing here uses."""
-
-_TABLES = {"wpe", "embed_positions", "position_embeddings"}
-"""What learned position tables are called where they are not those that can be extended."""
 
 
 def load_classifier(
@@ -41,21 +42,20 @@ def load_classifier(
     from them.
 
     Raises:
-        ValueError: weights that lack tensors of the model, or too few positions.
+        ValueError: a model that reads no text, weights that are not the model's, or too few
+            positions.
     """
     from transformers import AutoModel, AutoModelForCausalLM
 
-    from harness.heads import Classifier
-
-    config = _config(backbone, dropout, pad_token_id)
+    config = read_config(backbone, dropout, pad_token_id)
     told_apart = len({tuple(ids) for ids in words if ids}) == len(words) > 1
     if told_apart and predicts_words(backbone):
         whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
-        classifier = Classifier(whole.base_model, outputs, family)
+        classifier = _classifier(whole.base_model, outputs, family)
         classifier.start_from(whole.get_output_embeddings().weight, words)
         return classifier
     encoder = _pretrained(AutoModel, backbone, config, length, **_without_pooler(config))
-    return Classifier(encoder, outputs, family)
+    return _classifier(encoder, outputs, family)
 
 
 def load_language_model(
@@ -71,7 +71,7 @@ def load_language_model(
     """
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    config = _config(backbone, dropout, pad_token_id)
+    config = read_config(backbone, dropout, pad_token_id)
     model = _pretrained(AutoModelForCausalLM, backbone, config, length, spare)
     model.generation_config = GenerationConfig(pad_token_id=pad_token_id)
     return model
@@ -80,24 +80,22 @@ def load_language_model(
 def _pretrained(
     kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
 ) -> Any:
+    model_files(backbone.folder, "backbone")  # an adapter may lie there by now
     model, info = kind.from_pretrained(
         backbone.folder,
         config=config,
-        attn_implementation="sdpa",
+        attn_implementation=attention_of(kind, config),
         dtype="float32",
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, in words
         **more,
     )
-    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
-    if missing:  # transformers would give them random values and go on
-        raise ValueError(
-            f"{backbone.folder}: the weights lack {len(missing)} tensors of the model, such as "
-            f"{missing[0]}"
-        )
-    _extend_positions(model.base_model, length, spare)
+    _check_tensors(model, info)
+    extend_positions(model.base_model, length, spare)
+    _keep_attention_type(model.base_model)
     return model
 
 
@@ -106,93 +104,78 @@ def load_skeleton(backbone: Backbone, length: int, writes: bool = False) -> Any:
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
+    config = read_config(backbone, 0.0, 0)
+    kind: Any = AutoModelForCausalLM if writes else AutoModel
+    more = {} if writes else _without_pooler(config)
+    with torch.device("meta"):
+        model = kind.from_config(
+            config,
+            attn_implementation=attention_of(kind, config),
+            trust_remote_code=False,
+            **more,
+        )
+        extend_positions(model.base_model, length)
+        return model if writes else _classifier(model, 2, "classification")
+
+
+def _classifier(encoder: PreTrainedModel, outputs: int, family: Family) -> Classifier:
     from harness.heads import Classifier
 
-    config = _config(backbone, 0.0, None)
-    common: dict[str, Any] = {"attn_implementation": "sdpa", "trust_remote_code": False}
-    with torch.device("meta"):
-        if writes:
-            model = AutoModelForCausalLM.from_config(config, **common)
-            _extend_positions(model.base_model, length)
-            return model
-        encoder = AutoModel.from_config(config, **common, **_without_pooler(config))
-        _extend_positions(encoder, length)
-        return Classifier(encoder, 2)
+    try:
+        return Classifier(encoder, outputs, family)
+    except Exception as error:  # whatever the model's own code raises at its first text
+        if isinstance(error, MemoryError):
+            raise
+        raise ValueError(
+            f"{type(encoder).__name__} gives no states for token ids alone, which a classifier "
+            f"needs ({type(error).__name__}: {told(error)}): take another backbone"
+        ) from error
 
 
-def _config(backbone: Backbone, dropout: float, pad_token_id: int | None) -> Any:
-    from transformers import AutoConfig
+def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
+    """Refuse weights that are not those of the model: transformers would go on.
 
-    config = AutoConfig.from_pretrained(
-        backbone.folder, trust_remote_code=False, local_files_only=True
+    It gives random values to tensors that are missing or of another shape, and drops those that the
+    model has no place for. Tensors of another head are dropped rightly, those of a layer are not.
+    """
+    folder = model.config.name_or_path
+    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise ValueError(
+            f"{folder}: the weights lack {len(missing)} tensors of the model, such as {missing[0]}"
+        )
+    if info["mismatched_keys"]:
+        name, there, wanted = min(info["mismatched_keys"])
+        raise ValueError(
+            f"{folder}: the weights have {name} of shape {tuple(there)}, and config.json describes "
+            f"{tuple(wanted)}: they are not of one model"
+        )
+    lists = {name for name, part in model.named_modules() if type(part).__name__ == "ModuleList"}
+    prefix = model.base_model_prefix
+    lists |= {f"{prefix}.{n}" for n in lists} | {n.removeprefix(f"{prefix}.") for n in lists}
+    dropped = sorted(
+        name
+        for name in info["unexpected_keys"]
+        if any(name.startswith(f"{place}.") for place in lists)
     )
-    for field in ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"):
-        if hasattr(config, field):
-            setattr(config, field, 0.0)
-    for field in ("hidden_dropout_prob", "resid_pdrop", "embd_pdrop"):
-        if hasattr(config, field):
-            setattr(config, field, dropout)
-    config.pad_token_id = pad_token_id
-    config.use_cache = False  # of keys and values, which training would keep for nothing
-    return config
+    if dropped:
+        raise ValueError(
+            f"{folder}: the weights have {len(dropped)} tensors that the model of config.json has "
+            f"no place for, such as {dropped[0]}: they are not of one model"
+        )
+
+
+def _keep_attention_type(encoder: PreTrainedModel) -> None:
+    """Have BigBird choose its attention for each batch anew.
+
+    By itself it changes to full attention at the first short batch and stays there, so that a
+    result would depend on the order of the texts.
+    """
+    kind = getattr(encoder.config, "attention_type", None)
+    change = getattr(encoder, "set_attention_type", None)
+    if kind is not None and change is not None:
+        encoder.register_forward_pre_hook(lambda *_: change(kind))
 
 
 def _without_pooler(config: Any) -> dict[str, bool]:
     return {"add_pooling_layer": False} if config.model_type in _POOLED else {}
-
-
-def _extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> None:
-    """Repeat a learned position table until it covers `length` tokens (rotary models need nothing).
-
-    The repeated rows were never trained at those places: they serve for cost, and accuracy beyond
-    the original table is the method's to earn.
-
-    Raises:
-        ValueError: a learned table that is too short, of an architecture that is not known here.
-    """
-    import torch
-
-    embeddings = getattr(encoder, "embeddings", None)
-    table = getattr(embeddings, "position_embeddings", None)
-    if not isinstance(table, torch.nn.Embedding):
-        return check_positions(encoder, length)
-    # RoBERTa keeps rows up to its padding's number free, and counts from there.
-    first = 0 if table.padding_idx is None else table.padding_idx + 1
-    known = table.num_embeddings - first
-    length += spare
-    if known >= length:
-        return
-    rows = torch.cat([torch.arange(first), first + torch.arange(length) % known])
-    longer = torch.nn.Embedding(len(rows), table.embedding_dim, table.padding_idx)
-    longer.weight = torch.nn.Parameter(table.weight.detach()[rows].clone())
-    assert embeddings is not None
-    embeddings.position_embeddings = longer
-    embeddings.register_buffer("position_ids", torch.arange(len(rows))[None], persistent=False)
-    if hasattr(embeddings, "token_type_ids"):
-        zeros = torch.zeros(1, len(rows), dtype=torch.long)
-        embeddings.register_buffer("token_type_ids", zeros, persistent=False)
-    encoder.config.max_position_embeddings = len(rows)
-
-
-def check_positions(encoder: PreTrainedModel, length: int) -> None:
-    """Check that a learned position table has room for `length` tokens.
-
-    Raises:
-        ValueError: it has not.
-    """
-    from torch import nn
-
-    for name, module in encoder.named_modules():
-        table = isinstance(module, nn.Embedding) and name.split(".")[-1] in _TABLES
-        if table and module.num_embeddings < length:
-            raise ValueError(
-                f"{encoder.config.model_type} knows {module.num_embeddings} positions, and "
-                f"{length} tokens are asked for"
-            )
-
-
-def describe_dropout(config: Any) -> str:
-    """Attention and hidden dropout as they stand in a model's configuration."""
-    hidden = getattr(config, "hidden_dropout_prob", getattr(config, "resid_pdrop", 0.0))
-    attention = getattr(config, "attention_probs_dropout_prob", 0.0)
-    return f"attention {attention:g}, hidden {hidden:g}"

@@ -13,11 +13,11 @@ from harness.cells import BASE, BASELINE, LM_EVAL, Cell
 from harness.errors import BadInput
 from harness.evaluations import PREFIX, check
 from harness.machine import choose_device, choose_dtype
-from harness.methods import check_method
+from harness.methods import arms, check_method
 from harness.preflight import check_models
 from harness.prepare import SIZES, prepared
 from harness.rates import Rates
-from harness.sweep import Method, Sweep
+from harness.sweep import Sweep
 from tasks import WRITING, Task
 
 
@@ -29,6 +29,8 @@ class Plan:
     cells: list[Cell]
     tasks_dir: Path | None
     backbone: Backbone
+    warnings: tuple[str, ...] = ()
+    """What the user should know of the data before the sweep runs, a line each."""
 
     @property
     def tasks(self) -> list[str]:
@@ -46,7 +48,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
             that the task has no examples for, an arm without a tuned learning rate.
     """
     named = [name for name in sweep.tasks if not name.startswith(PREFIX)]
-    backbone, tasks = prepared(named, sweep, source, tasks_dir)
+    backbone, tasks, warnings = prepared(named, sweep, source, tasks_dir)
     evaluated = _evaluations(sweep, backbone, source)
     for entry in sweep.methods:
         check_method(entry, f"{source}: methods.{entry.type}")
@@ -82,7 +84,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
     ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.work))
-    return Plan(sweep, ordered, tasks_dir, backbone)
+    return Plan(sweep, ordered, tasks_dir, backbone, tuple(warnings))
 
 
 def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _train_cells(
         place = {**_joined(common, evaluated), **_settings(sweep, task, length), "kind": "train"}
         for seed, method in product(sweep.seeds, sweep.methods):
             rates: list[float | None] = [*method.lr] or [None]
-            for arm, lr in product(_arms(method), rates):
+            for arm, lr in product(arms(method), rates):
                 yield Cell(**place, **arm, length=length, seed=seed, lr=lr)
 
 
@@ -112,7 +114,7 @@ def _probe_cells(sweep: Sweep, common: dict[str, Any]) -> Iterator[Cell]:
     place = {**common, "kind": "probe", "seed": sweep.seeds[0], "lr": 1e-4}
     for length in sweep.probe.lengths:
         for method in sweep.methods:
-            for arm in _arms(method):
+            for arm in arms(method):
                 yield Cell(
                     **place,
                     **arm,
@@ -156,21 +158,3 @@ def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, An
 
 def _joined(place: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return {**place, **more, "revisions": {**place["revisions"], **more.get("revisions", {})}}
-
-
-def _arms(method: Method) -> Iterator[dict[str, Any]]:
-    if method.type == "full":
-        yield {"method": "full"}
-        return
-    for density in method.density or [1.0]:
-        for placement in method.placement or ["alternate"]:
-            for rank in method.rank or [8]:
-                yield {
-                    "method": method.type,
-                    "density": density,
-                    "placement": placement,
-                    "rank": rank,
-                    "alpha": method.alpha if method.alpha is not None else 2.0 * rank,
-                    "target": method.target or "attention",
-                    "options": method.options,
-                }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks import Example, TaskMetadata
-from tasks.texts import A_TOKEN
+from tasks.texts import A_TOKEN, well_formed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -96,12 +96,13 @@ def _judged(
         ):
             if part is not None:
                 ends[part] = max(ends[part], end)
-        ids = coded["input_ids"][number]
+        ids = coded["input_ids"][number] or [blank(tokenizer)]
         rest = f"{text[ends[0] :][:_REST].strip()} {other[ends[1] :][:_REST].strip()}".strip()
         # What is left may be nothing to the tokenizer: control characters, for one.
         lost = len(ids) == length and bool(rest) and bool(_bare(tokenizer, rest)["input_ids"])
         kept = text[: ends[0]] + ("\n" + other[: ends[1]] if other else "")
-        rows.append(Row(ids, types[number] if types else None, kept, lost))
+        kinds = (types[number] or [0]) if types else None
+        rows.append(Row(ids, kinds, kept, lost))
     return rows
 
 
@@ -129,12 +130,16 @@ def _answered(
 def _read(
     example: Example, tokenizer: PreTrainedTokenizerBase, length: int, metadata: TaskMetadata
 ) -> Row:
-    """The front of a text behind what begins texts; nothing closes it, for it may go on."""
+    """The front of a text behind what begins texts; nothing closes it, for it may go on.
+
+    A loss needs a token and one before it. A shorter text is put behind an end of text, as what
+    begins a document.
+    """
     begin = _begin(tokenizer)
     ids, end = _front(tokenizer, example.text, length - len(begin))
-    if len(begin) + len(ids) < 2:
-        raise ValueError(f"'{metadata.name}' has a text of fewer than two tokens: {example.id!r}")
-    return Row([*begin, *ids], None, example.text[:end], end < len(example.text))
+    missing = 2 - len(begin) - len(ids)
+    row = [*[blank(tokenizer)] * missing, *begin, *ids]
+    return Row(row, None, example.text[:end], end < len(example.text))
 
 
 def _bare(tokenizer: PreTrainedTokenizerBase, text: str) -> Any:
@@ -142,7 +147,7 @@ def _bare(tokenizer: PreTrainedTokenizerBase, text: str) -> Any:
 
 
 def _begin(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    return [i for i in tokenizer("")["input_ids"][:1] if i == tokenizer.bos_token_id]
+    return [i for i in tokenizer("a")["input_ids"][:1] if i == tokenizer.bos_token_id]
 
 
 def _front(tokenizer: PreTrainedTokenizerBase, text: str, room: int) -> tuple[list[int], int]:
@@ -167,6 +172,25 @@ def end_of_text(tokenizer: PreTrainedTokenizerBase) -> int:
         if token is not None:
             return int(token)
     raise ValueError("it has no end of text")
+
+
+def blank(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that a text without any token is read as: the end of text, or padding."""
+    try:
+        return end_of_text(tokenizer)
+    except ValueError:
+        return int(tokenizer.pad_token_id)
+
+
+def cleaned(example: Example) -> Example:
+    """An example whose texts can be encoded, printed and written to a file."""
+    return example._replace(
+        id=well_formed(str(example.id)),
+        text=well_formed(example.text),
+        second=well_formed(example.second),
+        choices=tuple(map(well_formed, example.choices)),
+        answers=tuple(map(well_formed, example.answers)),
+    )
 
 
 def asked_of(example: Example) -> str:

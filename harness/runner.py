@@ -15,6 +15,7 @@ from harness.cells import Cell
 from harness.engine import Engine, LocalEngine
 from harness.machine import describe_machine
 from harness.plan import Plan
+from harness.resources import available_cores, available_memory
 from harness.store import RunFolder
 from harness.worker import Job
 
@@ -182,13 +183,10 @@ class _TerminateAsInterrupt:
 
 
 def default_workers(device: str) -> int:
-    """One a core on a CPU, with 2.5 GiB of memory each; one on an accelerator."""
+    """One a core that this process may use, with 2.5 GiB of memory each; one on an accelerator."""
     if device == "cuda":
         return 1
-    import psutil
-
-    by_memory = int(psutil.virtual_memory().total / 2.5 / 2**30)
-    return max(1, min(os.cpu_count() or 1, by_memory))
+    return max(1, min(available_cores(), int(available_memory() / 2.5 / 2**30)))
 
 
 def default_folder(name: str) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from harness.batches import Encoded, padded, random_batch
 from harness.cells import Cell
 from harness.evaluate import Diverged, autocast, evaluate, moved
 from harness.meter import MemoryMeter, Rate, Stopwatch, synchronize
+from harness.methods import after_step
 from harness.scores import validation_scores
 from tasks import TaskMetadata
 
@@ -52,6 +55,7 @@ def train(
     shuffle = torch.Generator().manual_seed(cell.seed)
     curve: list[dict[str, Any]] = []
     rate, peak, step = Rate(), 0, 0
+    after = after_step(model)
     losses: list[float] = []
     meter.reset()
     model.train()
@@ -60,10 +64,12 @@ def train(
         for _, inputs, tokens in padded(data, order, cell.batch_size, pad_id):
             with watch.phase("train"):
                 start = time.perf_counter()
-                loss = _step(model, inputs, optimizer, trainable, cell)
+                step += 1
+                loss = _step(
+                    model, inputs, optimizer, trainable, cell, after and partial(after, step)
+                )
                 schedule.step()
                 rate.add(tokens, time.perf_counter() - start)
-            step += 1
             if not math.isfinite(loss):
                 raise Diverged(f"the training loss became {loss} at step {step} of {total}")
             losses.append(loss)
@@ -110,13 +116,19 @@ def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[s
     inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed, cell.writes)
     tokens = cell.batch_size * cell.length
 
+    after, steps = after_step(model), itertools.count(1)
+
+    def train_step() -> None:
+        hook = after and partial(after, next(steps))
+        _step(model, inputs, optimizer, trainable, cell, hook)
+
     def forward() -> None:
         with torch.inference_mode(), autocast(cell):
             model(**moved(inputs, cell.device))
 
     meter.reset()
     model.train()
-    training = _measured(lambda: _step(model, inputs, optimizer, trainable, cell), tokens, cell)
+    training = _measured(train_step, tokens, cell)
     cost = {**training.row("train_tokens_per_s", steady=True), "train_peak_bytes": meter.peak()}
     optimizer.state.clear()  # what training alone needs must not stand in the reading's peak
     meter.reset()
@@ -149,7 +161,9 @@ def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
     with autocast(cell), Watch():  # type: ignore[no-untyped-call]
         (model if cell.writes else model.encoder)(**inputs)
     kernel = ", ".join(sorted(name.strip("_") for name in names))
-    return kernel or "not fused"
+    if kernel or getattr(model.config, "_attn_implementation", None) != "eager":
+        return kernel or "not fused"
+    return "eager" if getattr(model.config, "num_attention_heads", None) else "none"
 
 
 def _step(
@@ -158,12 +172,16 @@ def _step(
     optimizer: torch.optim.Optimizer,
     trainable: list[torch.nn.Parameter],
     cell: Cell,
+    after: Callable[[], None] | None = None,
 ) -> float:
+    """One optimizer step; `after` runs while the gradients are there."""
     with autocast(cell):
         loss = model(**moved(inputs, cell.device)).loss
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trainable, cell.clip)
     optimizer.step()
+    if after is not None:
+        after()
     optimizer.zero_grad(set_to_none=True)
     return float(loss.detach())
 

@@ -69,10 +69,12 @@ def choose(results: list[dict[str, Any]]) -> Study:
     that does not. The test split is not looked at.
 
     Raises:
-        BadInput: no training cell is there, or the arms had unequal numbers of tries.
+        BadInput: no training cell is there, the arms had unequal numbers of tries, or a rate
+            lacks a length and seed that another rate of its arm has.
     """
     arms: dict[str, dict[str, Any]] = {}
     tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
+    runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
     losses: set[str] = set()
     for result in results:
         cell = result["cell"]
@@ -87,6 +89,7 @@ def choose(results: list[dict[str, Any]]) -> Study:
         loss = scores.get("validation_loss") if ok else float("inf")
         if scores.get("metric") == "loss":
             losses.add(key)
+        runs[key][cell["lr"]].add((cell["length"], cell["seed"]))
         tries[key][cell["lr"]].append((value, float("inf") if loss is None else loss))
     if not arms:
         raise BadInput("no training cells are here to choose learning rates from")
@@ -95,6 +98,8 @@ def choose(results: list[dict[str, Any]]) -> Study:
             f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
         )
         raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
+    for key, rates in runs.items():
+        _check_same_runs(arms[key], rates)
     entries = [_entry(arms[key], tries[key], key in losses) for key in sorted(arms)]
     trained = [r["cell"] for r in results if r["kind"] == "train"]
     lengths = sorted({cell["length"] for cell in trained})
@@ -104,6 +109,17 @@ def choose(results: list[dict[str, Any]]) -> Study:
         for name in ("examples", "epochs", "batch_size", "validation_examples")
     }
     return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
+
+
+def _check_same_runs(arm: dict[str, Any], rates: dict[float, set[tuple[int, int]]]) -> None:
+    """Rates over different lengths or seeds cannot be compared: an easy seed would decide."""
+    every = set().union(*rates.values())
+    for lr, own in sorted(rates.items()):
+        for length, seed in sorted(every - own):
+            raise BadInput(
+                f"the study is not finished: {arm['method']} at learning rate {lr:g} has no cell "
+                f"of {length} tokens, seed {seed}, which other rates have; run the study to its end"
+            )
 
 
 def write(study: Study, path: Path) -> None:

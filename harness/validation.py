@@ -50,8 +50,8 @@ def _line(error: Any, model: type[BaseModel], where: str) -> str:
     reason = reason[0].lower() + reason[1:]
     if error["type"] == "model_type":
         reason = "expected keys and values: " + ", ".join(_fields_at(model, path))
-    if error["type"] == "string_type" and plain:
-        reason = "expected a text: put it in quotes"
+    if error["type"] == "string_type":
+        reason = "expected a text: put it in quotes" if plain else "expected a text"
     return f"{where}: {_key(error['loc'])}: {reason}" + (f" (found {_short(given)})" * plain)
 
 

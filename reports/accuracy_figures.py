@@ -144,10 +144,11 @@ def _side_by_side(sizes: dict[str, int]) -> dict[str, float]:
 
 
 def _marker(axes: Axes, place: float, point: Point, style: ArmStyle) -> None:
-    axes.errorbar(
-        [place], [point.value], [[point.value - point.low], [point.high - point.value]], fmt="none",
-        ecolor=style.colour, elinewidth=0.7, capsize=1.6, alpha=0.8,
-    )  # fmt: skip
+    if not point.without_interval:
+        axes.errorbar(
+            [place], [point.value], [[point.value - point.low], [point.high - point.value]],
+            fmt="none", ecolor=style.colour, elinewidth=0.7, capsize=1.6, alpha=0.8,
+        )  # fmt: skip
     looks = {**style.lines, "linestyle": "none"}
     axes.plot([place], [point.value], gid=f"arm:{style.label}", **looks)
 

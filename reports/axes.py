@@ -101,8 +101,8 @@ def draw_series(
         y = [p.value / unit for p in points]
         if intervals:
             bars = [
-                [max(0.0, p.value - p.low) / unit for p in points],
-                [max(0.0, p.high - p.value) / unit for p in points],
+                [max(0.0, end) / unit or math.nan for end in side]  # no bar, no cap
+                for side in zip(*((p.value - p.low, p.high - p.value) for p in points), strict=True)
             ]
             axes.errorbar(
                 x, y, bars, fmt="none", ecolor=style.colour, elinewidth=0.7, capsize=1.6, alpha=0.8

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reports.files import Result
 from reports.metrics import metric_of
+from reports.seeds import (
+    Finished,
+    Place,
+    common_by_length,
+    lacks_seeds,
+    places,
+    planned_seeds,
+    scored,
+    seeds_text,
+)
 from reports.stats import (
+    FEWEST_SEEDS,
     Series,
     arms,
     cost_cells,
     cost_points,
     failures,
     longest_common,
+    one_rate_an_arm,
     score_points,
 )
 from reports.text import listed, memory, rate, share
@@ -65,22 +77,96 @@ def _cost_range(cells: Sequence[Result]) -> list[str]:
 
 def interval_note(cells: Sequence[Result], dots: bool) -> str:
     """How to read the intervals of a figure of scores; `dots`: single seeds are drawn as well."""
-    if any(len(p.seeds) > 1 for s in score_points(cells).values() for p in s):
-        return (
-            f"Points are means over seeds{', small dots single seeds' if dots else ''}. Bars "
-            "are 95 % intervals of the mean: the interval for the choice of test texts, "
-            "which all seeds share, combined with the spread between seeds (pooled over an arm's "
-            "lengths, Student's t)."
-        )
+    points = [p for series in score_points(cells).values() for p in series]
+    seeds = [len(p.seeds) for p in points]
     way = metric_of(cells).interval
-    return f"Bars are 95 % {way} intervals for the choice of test texts; one seed."
+    if max(seeds, default=0) < 2:
+        told = [f"Bars are 95 % {way} intervals for the choice of test texts; one seed."]
+    else:
+        told = [f"Points are means over seeds{', small dots single seeds' if dots else ''}."]
+        texts = f"95 % {way} intervals for the choice of test texts"
+        if max(seeds) < FEWEST_SEEDS:
+            told.append(f"Bars are {texts}: two seeds are too few for an interval over seeds.")
+        else:
+            told.append(
+                "Bars are 95 % intervals of the mean: the interval for the choice of test texts, "
+                "which all seeds share, combined with the spread between seeds (pooled over an "
+                "arm's lengths, Student's t)."
+            )
+            if any(
+                n < FEWEST_SEEDS
+                for n, p in zip(seeds, points, strict=True)
+                if not p.without_interval
+            ):
+                told.append(f"Of fewer than three seeds they are {texts} alone.")
+    return " ".join([*told, *seed_notes(cells)])
+
+
+def seed_notes(results: Sequence[Result], finished: Finished = scored) -> list[str]:
+    """At which lengths seeds are missing or diverged, of which arms, and what means rest on there.
+
+    Nothing where every arm has a value for every planned seed, or one seed is planned.
+    """
+    cells = one_rate_an_arm(results)
+    found, planned = places(cells, finished), planned_seeds(cells)
+    if len(planned) < 2:
+        return []
+    sentences = []
+    for length, seeds in common_by_length(found).items():
+        here = {arm: at.get(length) for arm, at in found.items() if not _untrained(at)}
+        valued = [p for p in here.values() if p and p.finished]
+        lacking = [f"{arm} ({_have(p, planned)})" for arm, p in here.items() if lacks_seeds(p)]
+        diverged = [
+            f"{arm} ({len(p.diverged)} of {len(planned)} diverged)"
+            for arm, p in here.items()
+            if p and p.diverged
+        ]
+        place = f"At {length} tokens"
+        if lacking and valued:
+            over = f"means are over {seeds_text(seeds)} of {len(planned)}, which all arms have"
+            if not seeds:
+                own = listed([f"{p.arm} has {seeds_text(p.finished)}" for p in valued])
+                over = f"arms have no seed in common, and no means are compared: {own}"
+            told = f"{place} {over}" if seeds != planned else f"{place} not all was run"
+            sentences.append(f"{told}; incomplete: {listed(lacking)}.")
+        if diverged:
+            sentences.append(
+                f"{place} {listed(diverged)}: means are over the seeds that finished, have no "
+                "interval and are not compared."
+            )
+    return sentences
+
+
+def common_seeds_text(results: Sequence[Result], finished: Finished = scored) -> list[str]:
+    """The lengths at which means are not over all planned seeds, for a table's caption."""
+    cells = one_rate_an_arm(results)
+    planned, told = planned_seeds(cells), []
+    for length, seeds in common_by_length(places(cells, finished)).items():
+        if seeds and seeds != planned:
+            told.append(f"at {length} tokens over {seeds_text(seeds)}")
+    return told
+
+
+def _untrained(lengths: Mapping[int, Place]) -> bool:
+    return any(place.once for place in lengths.values())
+
+
+def _have(place: Place | None, planned: frozenset[int]) -> str:
+    """How many seeds of a place have a value."""
+    if place is None or not (place.present or place.failed):
+        return "not run"
+    return f"{len(place.finished)} of {len(planned)} seeds"
 
 
 def alt_of(series: Series, told: str, group: Sequence[Result], what: str) -> str:
     """A figure over length in words: every value, then every failure."""
     texts = {"share": share, "memory": memory, "rate": rate}
     parts = [
-        f"{arm}: " + ", ".join(f"{texts[told](p.value)} at {p.length}" for p in points)
+        f"{arm}: "
+        + ", ".join(
+            f"{texts[told](p.value)} at {p.length}" + (f" ({p.note})" if p.note else "")
+            for p in points
+        )
         for arm, points in series.items()
     ]
     failed = Counter(f"{r['arm']} at {r['length']} ({r['status']})" for r in failures(group))

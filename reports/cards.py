@@ -15,6 +15,7 @@ _TEXTS = (
     "title", "description", "family", "metric", "source", "revision", "licence", "citation",
 )  # fmt: skip
 _NAMES = ("majority", "TF-IDF")
+_FINDINGS = 50
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Card:
     tokens: dict[str, float]
     rows: tuple[CardRow, ...]
     baselines: tuple[str, str]
+    shared: dict[str, int]
+    """`shared` of `tested` test texts are in the first `trained` of train, or nearly."""
+    findings: tuple[str, ...]
+    whole_texts: bool
 
 
 def load_cards(run_dir: Path) -> tuple[list[Card], list[tuple[str, str]]]:
@@ -96,6 +101,9 @@ def _card(data: Any) -> Card:
         {k: float(v) for k, v in _counts(data.get("tokens"), "tokens", 20).items()},
         tuple(sorted((_row(row, most) for row in rows), key=lambda row: row.length)),
         (clean(names[0]), clean(names[1])),
+        _counts(data.get("shared"), "shared", 3),
+        _findings(data.get("findings")),
+        data.get("whole_texts") is True,
     )
 
 
@@ -104,6 +112,13 @@ def _example(values: Any) -> dict[str, str]:
     if not isinstance(values, dict) or {*map(type, values.values())} - {str}:
         raise Malformed("example is not an object of texts")
     return {key: clean(values[key]) for key in ("text", "second", "answer") if values.get(key)}
+
+
+def _findings(values: Any) -> tuple[str, ...]:
+    values = [] if values is None else values
+    if not isinstance(values, list) or {*map(type, values)} - {str} or len(values) > _FINDINGS:
+        raise Malformed(f"findings is not a list of {_FINDINGS} texts at most")
+    return tuple(clean(line) for line in values)
 
 
 def _counts(values: Any, what: str, most: int) -> dict[str, int]:

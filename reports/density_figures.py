@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from reports.files import CHAINED, Result, density_text
 from reports.metrics import metric_of
-from reports.stats import Series, one_rate_an_arm, score_points
+from reports.stats import Series, arms, one_rate_an_arm, score_points
 from reports.style import COLUMN, PAGE, ink_on, new_figure, styled
 from reports.text import count, listed, wrapped
 
@@ -44,7 +44,11 @@ def accuracy_by_density(results: Sequence[Result]) -> Figure:
     which better is lighter.
     """
     panels = density_panels(results)
-    points = {name: score_points(cells) for name, cells in panels.items()}
+    every = score_points([r for r in results if r["kind"] == "train"])
+    points = {
+        name: {arm: every[arm] for arm in arms(cells) if arm in every}
+        for name, cells in panels.items()
+    }
     values = [p.value for series in points.values() for arm in series.values() for p in arm]
     low, high = min(values, default=0.0), max(values, default=1.0)
     scale = Normalize(low, high) if low < high else Normalize(low - 0.01, high + 0.01)
@@ -84,12 +88,12 @@ def _heat_map(
     size = min(6.5, room / (4 * _LETTER))
     for row, density in enumerate(densities):
         own = [c for c in cells if c["density"] == density]
-        found = {
-            p.length: p.value for arm in {str(c["arm"]) for c in own} for p in series.get(arm, [])
-        }
+        points = [p for arm in {str(c["arm"]) for c in own} for p in series.get(arm, [])]
+        found = {p.length: p.value for p in points}
+        notes = {p.length: p.note for p in points}
         for column, length in enumerate(lengths if own else []):
             failed = Counter(str(c["status"]) for c in own if c["length"] == length and not c.ok)
-            told = listed([f"{n} {status}" for status, n in failed.items()])
+            told = notes.get(length) or listed([f"{n} {status}" for status, n in failed.items()])
             hatch = None
             if length in found:
                 red, green, blue, _ = scale.to_rgba(np.asarray([found[length]]))[0]
@@ -99,8 +103,10 @@ def _heat_map(
                 ink = ink_on(colour)
             else:
                 colour = (0.925, 0.925, 0.925, 1.0)
-                text = f"×{chr(10) if narrow else ' '}{'/'.join(failed)}" if failed else ""
-                ink, hatch = "#a00000", None if failed else "////"
+                run = any(c.ok and c["length"] == length for c in own)  # no seed in common
+                text = "not\ncompared" if run else ""
+                text = f"×{chr(10) if narrow else ' '}{'/'.join(failed)}" if failed else text
+                ink, hatch = "#a00000", None if failed or run else "////"
             longest = max((len(line) for line in text.split("\n")), default=0)
             axes.add_patch(
                 Rectangle(

@@ -9,6 +9,8 @@ from reports.blocks import Block, Entry, Section, Table, Text
 from reports.drawn import picture
 from reports.evaluation_figures import evaluation_by_length
 from reports.evaluations import (
+    Found,
+    Place,
     as_cells,
     evaluated,
     evaluation_points,
@@ -86,11 +88,24 @@ def _figures(group: Group, names: set[str]) -> list[Block]:
             f"{task} (lm-eval) against length; bars are 95 % intervals, 1.96 standard errors."
             + (" Lower is better." if lower else "")
             + (" Crosses below the axes: evaluations that failed, with how." if failed else "")
+            + _incomplete(points, task)
         )  # fmt: skip
         alt = _alt(group, task)
         draw = evaluation_by_length(task)
         blocks.append(picture(f"lm-eval-{name}", group, draw, caption, alt))
     return blocks
+
+
+def _incomplete(points: dict[Place, Found], task: str) -> str:
+    """Which arms lack seeds, in a sentence of the caption; empty where none does."""
+    told = dict.fromkeys(
+        f"{arm} at {length} tokens ({found.note})"
+        for (name, _, arm, length), found in points.items()
+        if name == task and found.note
+    )
+    if not told:
+        return ""
+    return f" Means are over the seeds that all arms have; incomplete: {listed([*told])}."
 
 
 def _alt(group: Group, task: str) -> str:
@@ -99,7 +114,10 @@ def _alt(group: Group, task: str) -> str:
     parts = []
     for metric in metrics:
         for arm, series in task_series(points, task, metric).items():
-            told = ", ".join(f"{value_text(p.value, None)} at {p.length}" for p in series)
+            told = ", ".join(
+                f"{value_text(p.value, None)} at {p.length}" + (f" ({p.note})" if p.note else "")
+                for p in series
+            )
             parts.append(f"{metric}, {arm}: {told}")
     failed = [
         f"{r['arm']} at {r['length']} ({r['status']})"

@@ -10,6 +10,7 @@ from statistics import fmean
 
 from reports.extras import Evaluation
 from reports.files import Result
+from reports.seeds import common_by_length, places
 from reports.stats import Point, Series, one_rate_an_arm
 
 _Z = 1.959964
@@ -20,10 +21,15 @@ Place = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class Found:
-    """The evaluations of one place, over seeds: those with a value, and how others failed."""
+    """The evaluations of one place, over seeds: those with a value, and how others failed.
+
+    Values are of the seeds that all arms have there; `note` says where an arm lacks seeds.
+    """
 
     values: tuple[Evaluation, ...]
     failures: tuple[str, ...]
+    note: str = ""
+    diverged: bool = False
 
     @property
     def text(self) -> str:
@@ -55,20 +61,30 @@ def evaluated(results: Sequence[Result]) -> list[tuple[Result, Evaluation]]:
 
 def evaluation_points(results: Sequence[Result]) -> dict[Place, Found]:
     """What was found at each place, tasks in the order of the files."""
-    found: dict[Place, list[Evaluation]] = {}
+    found: dict[Place, Found] = {}
     pairs = evaluated(results)
-    for task in dict.fromkeys((one.task, one.metric) for _, one in pairs):
-        for result, one in pairs:
-            if (one.task, one.metric) == task:
-                place = (*task, str(result["arm"]), int(result["length"]))
-                found.setdefault(place, []).append(one)
-    return {
-        place: Found(
-            tuple(e for e in these if e.value is not None),
-            tuple(s + (f" ×{n}" if n > 1 else "") for s, n in Counter(_failed(these)).items()),
-        )
-        for place, these in found.items()
-    }
+    whole = [r for r in one_rate_an_arm(results) if not r.evaluations and not r.ok]
+    for task, metric in dict.fromkeys((one.task, one.metric) for _, one in pairs):
+        own = [
+            replace(r, evaluations=(e,)) for r, e in pairs if (e.task, e.metric) == (task, metric)
+        ]
+        every = places([*own, *whole], _valued)
+        seeds = common_by_length(every)
+        for arm, length in dict.fromkeys((str(r["arm"]), int(r["length"])) for r in own):
+            place = every[arm][length]
+            cells = place.cells(seeds[length]) if place.comparable(seeds[length]) else []
+            these = [r.evaluations[0] for r in own if (r["arm"], r["length"]) == (arm, length)]
+            found[task, metric, arm, length] = Found(
+                tuple(one for r in cells for one in r.evaluations),
+                tuple(s + (f" ×{n}" if n > 1 else "") for s, n in Counter(_failed(these)).items()),
+                place.note,
+                bool(place.diverged),
+            )
+    return found
+
+
+def _valued(result: Result) -> bool:
+    return bool(result.evaluations) and result.evaluations[0].value is not None
 
 
 def _failed(found: Sequence[Evaluation]) -> list[str]:
@@ -88,7 +104,9 @@ def task_series(points: dict[Place, Found], task: str, metric: str) -> Series:
         if (name, what) == (task, metric) and found.values:
             values = tuple(e.value or 0.0 for e in found.values)
             mean, half = fmean(values), _Z * (found.stderr or 0.0)
-            point = Point(length, mean, max(least, mean - half), min(most, mean + half), values)
+            half = 0.0 if found.diverged else half  # not a random choice of seeds
+            low, high = max(least, mean - half), min(most, mean + half)
+            point = Point(length, mean, low, high, values, note=found.note)
             series.setdefault(arm, []).append(point)
     return {arm: sorted(points, key=lambda p: p.length) for arm, points in series.items()}
 

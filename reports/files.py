@@ -9,10 +9,12 @@ import json
 import math
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from reports import extras
 from reports.columns import EXTRAS, HOUSE
@@ -41,7 +43,8 @@ _METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASE: 8, BASELINE: 9}
 class Result:
     """One cell's outcome: its row (every column of the table) and what no column holds.
 
-    `correct` and `marks` are by test example: whether it was right, and its own score.
+    `correct` and `marks` are by test example: whether it was right, and its own score. `planned`
+    are the seeds that the sweep of its run asks for.
     """
 
     row: dict[str, Any]
@@ -51,6 +54,7 @@ class Result:
     marks: dict[str, float] = field(default_factory=dict)
     by_position: tuple[extras.Bin, ...] = ()
     evaluations: tuple[extras.Evaluation, ...] = ()
+    planned: frozenset[int] = frozenset()
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column; None where it does not apply."""
@@ -126,7 +130,22 @@ def load_run(run_dir: Path) -> Run:
         sweep = (run_dir / "sweep.yaml").read_text(encoding="utf-8", errors="replace")
     except OSError:
         sweep = ""
+    planned = _planned(sweep, results)
+    results = [replace(result, planned=planned) for result in results]
     return Run(run_dir, name, results, unreadable, manifest, ids, sweep)
+
+
+def _planned(sweep: str, results: list[Result]) -> frozenset[int]:
+    """The seeds that a run is to have: those of its sweep file, and those of its cells."""
+    try:
+        about = yaml.safe_load(sweep)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        about = None
+    seeds = about.get("seeds") if isinstance(about, dict) else None
+    seeds = seeds if isinstance(seeds, list) else []
+    found = {s for s in seeds if isinstance(s, int) and not isinstance(s, bool)}
+    trained = (r for r in results if r["kind"] == "train" and r["method"] != BASE and r["in_sweep"])
+    return frozenset(found) | {int(r["seed"] or 0) for r in trained}
 
 
 def arm_order(result: Result) -> tuple[int, str, float, str]:

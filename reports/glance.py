@@ -11,11 +11,21 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from reports.blocks import Section, Table, Text
+from reports.captions import common_seeds_text
 from reports.evaluations import Found, evaluation_points
 from reports.files import CHAINED, LOSS, Result, Run, arm_order
 from reports.groups import Group, cost_groups, costs_of, evaluation_groups, training_groups
 from reports.metrics import METRICS, metric_of
+from reports.seeds import (
+    Finished,
+    common_by_length,
+    comparable_cells,
+    places,
+    scored,
+    seeds_text,
+)
 from reports.stats import (
+    Point,
     arms,
     cost_cells,
     cost_points,
@@ -74,7 +84,9 @@ def section(runs: Sequence[Run]) -> list[Section]:
         found.blocks.append(
             Text(
                 "A word in place of a number says how that cell failed; an empty place, that there "
-                "is no such cell." + (sites if "Sites" in table.head else ""),
+                "is no result. Means are over the seeds that all arms have at a length; “1 of 3 "
+                "seeds” marks an arm that lacks seeds of the sweep, “1 of 3 diverged” a mean over "
+                "the seeds that finished." + (sites if "Sites" in table.head else ""),
                 "note",
             )
         )
@@ -110,13 +122,16 @@ def _table(group: Group, cost: Group | None, intervals: bool) -> MainTable:
         costs = [r for r in costly if r["arm"] == arm]
         row = [arm, *(_range(own or costs, *column) for column in _SIZES)]
         for length in lengths:
-            failed = _failed([r for r in own if r["length"] == length])
-            row.append("; ".join(t for t in (scores.get((arm, length), ""), failed) if t))
+            here = [r for r in own if r["length"] == length]
+            value = scores.get((arm, length), "")
+            # a note such as `1 of 3 diverged` says it already
+            failed = _failed([r for r in here if "diverged" not in value or not _diverged(r)])
+            row.append(_joined(value, failed))
         row += [perplexities.get(arm, "")] if perplexities else []
         for series, told in ((rates, rate), (peaks, memory)) if at is not None else ():
-            value = next((p.value for p in series.get(arm, []) if p.length == at), None)
+            cost_at = next((p.value for p in series.get(arm, []) if p.length == at), None)
             failed = _failed([r for r in costs if r["length"] == at])
-            row.append(failed if value is None else told(value))
+            row.append(failed if cost_at is None else told(cost_at))
         rows.append(row)
     head = ["Arm", *(name for _, name, _ in _SIZES), *(f"{n} tokens" for n in lengths)]
     head += [f"Perplexity at {last}"] if perplexities else []
@@ -154,26 +169,76 @@ def _about(cells: Sequence[Result]) -> str:
 
 
 def _scores(cells: Sequence[Result], intervals: bool) -> tuple[str, dict[tuple[str, int], str]]:
-    """What is measured, and each arm's value at each length; validation where no test was read."""
+    """What is measured, and each arm's value at each length; validation where no test was read.
+
+    Values are means over the seeds that all arms have at a length. An arm that lacks some of them
+    shows its own mean with the seeds that it is of.
+    """
     points, metric = score_points(cells), metric_of(cells)
-    if points:
-        seeds = max(len(p.seeds) for series in points.values() for p in series)
-        notes = ["95 % intervals"] if intervals else []
-        notes += [f"means of up to {count(seeds, 'seed')}"] if seeds > 1 else []
-        told = f"{metric.named('test')} by length" + (f" ({', '.join(notes)})" if notes else "")
-        return told, {
-            (arm, p.length): share(p.value)
-            + (f" ({share(p.low)} to {share(p.high)})" if intervals else "")
-            for arm, series in points.items()
-            for p in series
-        }
-    found: dict[tuple[str, int], list[float]] = {}
-    for r in cells:
-        if r.ok and r["validation_score"] is not None:
-            found.setdefault((str(r["arm"]), int(r["length"])), []).append(r["validation_score"])
-    return f"{metric.named('validation')} by length (no test text was read)", {
-        place: share(fmean(values)) for place, values in found.items()
+    if not points and not any(scored(r) for r in cells):
+        return f"{metric.named('validation')} by length (no test text was read)", _validation(cells)
+    every = [p for series in points.values() for p in series]
+    seeds = max((len(p.seeds) for p in every), default=1)
+    notes = ["95 % intervals"] if intervals else []
+    notes += [f"means of up to {count(seeds, 'seed')}"] if seeds > 1 else []
+    notes += ["in brackets each of two seeds"] if intervals and any(_two(p) for p in every) else []
+    notes += common_seeds_text(cells)
+    told = f"{metric.named('test')} by length" + (f" ({'; '.join(notes)})" if notes else "")
+    shown = _apart(cells, scored, "score")
+    shown |= {
+        (arm, p.length): _joined(_score(p, intervals), p.note)
+        for arm, series in points.items()
+        for p in series
     }
+    return told, shown
+
+
+def _score(point: Point, intervals: bool) -> str:
+    told = share(point.value)
+    if intervals and not point.without_interval:
+        told += f" ({share(point.low)} to {share(point.high)})"
+    if intervals and _two(point):
+        told += f" [{', '.join(share(seed) for seed in point.seeds)}]"
+    return told
+
+
+def _two(point: Point) -> bool:
+    return len(point.seeds) == 2
+
+
+def _validation(cells: Sequence[Result]) -> dict[tuple[str, int], str]:
+    """Mean validation scores by arm and length, over common seeds."""
+
+    def known(result: Result) -> bool:
+        return result.ok and result["validation_score"] is not None
+
+    found: dict[tuple[str, int], list[float]] = {}
+    for r in comparable_cells(cells, known):
+        found.setdefault((str(r["arm"]), int(r["length"])), []).append(r["validation_score"])
+    notes = {(arm, n): p.note for arm, at in places(cells, known).items() for n, p in at.items()}
+    return _apart(cells, known, "validation_score") | {
+        place: _joined(share(fmean(values)), notes[place]) for place, values in found.items()
+    }
+
+
+def _apart(cells: Sequence[Result], finished: Finished, column: str) -> dict[tuple[str, int], str]:
+    """What is shown of arms that lack seeds that the others have."""
+    found = places(cells, finished)
+    seeds = common_by_length(found)
+    return {
+        (arm, n): _joined(
+            f"{share(fmean(r[column] for own in p.finished.values() for r in own))} "
+            f"({seeds_text(p.finished)}, not compared)" if p.finished else "",
+            p.note,
+        )
+        for arm, lengths in found.items()
+        for n, p in lengths.items()
+        if not p.comparable(seeds[n]) and (p.finished or not p.run)
+    }  # fmt: skip
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _perplexities(cells: Sequence[Result]) -> tuple[int | None, dict[str, str]]:
@@ -189,7 +254,7 @@ def _perplexities(cells: Sequence[Result]) -> tuple[int | None, dict[str, str]]:
 def _evaluated(found: Found | None) -> str:
     if found is None:
         return ""
-    return "; ".join(t for t in (found.text, listed(found.failures)) if t)
+    return _joined(found.text, listed(found.failures), found.note)
 
 
 def _range(cells: Sequence[Result], column: str, _: str, told: Callable[[float], str]) -> str:
@@ -202,6 +267,10 @@ def _range(cells: Sequence[Result], column: str, _: str, told: Callable[[float],
         }
     )
     return " to ".join(dict.fromkeys(told(v) for v in values[:1] + values[-1:]))
+
+
+def _diverged(result: Result) -> bool:
+    return bool(result["status"] == "diverged")
 
 
 def _failed(cells: Sequence[Result]) -> str:

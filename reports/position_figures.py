@@ -16,13 +16,17 @@ from reports.files import BASE, Result
 from reports.metrics import metric_of
 from reports.panels import Grid
 from reports.references import reference_handle
+from reports.seeds import comparable_cells
 from reports.stats import arms, one_rate_an_arm, reference_of
 from reports.style import COLUMN, GREY, REFERENCE_LINES, arm_styles, new_figure, styled
 
 
 def position_curves(results: Sequence[Result]) -> tuple[int, dict[str, list[Bin]]]:
-    """The longest length that has losses by position, and each arm's there, means over seeds."""
-    cells = [r for r in one_rate_an_arm(results) if r.ok and r.by_position]
+    """The longest length that has losses by position, and each arm's there.
+
+    They are means over the seeds that all arms have at that length.
+    """
+    cells = comparable_cells(one_rate_an_arm(results), lambda r: r.ok and bool(r.by_position))
     longest = max((int(r["length"]) for r in cells), default=0)
     cells = [r for r in cells if r["length"] == longest]
     found: dict[str, list[Bin]] = {}

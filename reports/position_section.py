@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.blocks import Entry, Section, Table
+from reports.captions import seed_notes
 from reports.drawn import picture
 from reports.files import BASE
 from reports.groups import Group
@@ -30,6 +31,7 @@ def by_position(groups: Sequence[Group]) -> list[Section]:
         ]
         if len({r["seed"] for r in cells}) > 1:
             parts.append("Lines are means over seeds.")
+            parts += seed_notes(cells, lambda r: r.ok and bool(r.by_position))
         if any(r["method"] == BASE and r["arm"] in curves for r in cells):
             parts.append("The grey line of dashes and dots is the backbone as it is, untrained.")
         failed = [r for r in failures(cells) if r["arm"] not in curves]

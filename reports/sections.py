@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from reports import accuracy_figures, captions, density_figures
 from reports.blocks import Block, Entry, Picture, Section, Table, Text
-from reports.compare import Growth, growth
+from reports.compare import Compared, Growth, growth
 from reports.drawn import picture
 from reports.files import BASE, BASELINE, CHAINED, Result, Run
 from reports.groups import Group
 from reports.metrics import measure, metric_of
+from reports.ranking import gap_text
 from reports.references import far_off
-from reports.stats import Series, arms, failures, score_points, tries
-from reports.text import capital, count, listed, parameters, signed
+from reports.seeds import common_by_length, places, planned_seeds, seeds_text
+from reports.stats import Series, arms, failures, one_rate_an_arm, score_points, tries
+from reports.text import capital, count, listed, parameters
 
-_VERDICTS = {"higher": "rises", "lower": "falls", "unclear": "unclear"}
+_VERDICTS = {"higher": "rises", "lower": "falls", "unclear": "unclear", "none": "no verdict"}
 
 
 def accuracy(groups: Sequence[Group]) -> list[Section]:
@@ -84,20 +86,20 @@ def _growth_table(group: Group, found: Sequence[Growth]) -> Table:
     steps = sorted({(a, b) for g in found for a, b, _ in g.steps})
     rows: list[list[Entry]] = []
     metric = metric_of(group.results)
+    cells = one_rate_an_arm(group.results)
+    shown = common_by_length(places(cells)).values()
+    named = any(seeds != planned_seeds(cells) for seeds in shown)
     for one in found:
-        own = {
-            (a, b): f"{signed(d.value)} ({signed(d.low)} to {signed(d.high)}) "
-            f"{_VERDICTS[d.verdict]}"
-            for a, b, d in one.steps
-        }
+        own = {(a, b): _step_text(d, named) for a, b, d in one.steps}
         ending = f"still {metric.moving} at" if one.to_the_end else "from"
-        rows.append([one.arm, *(own.get(s, "") for s in steps), f"{ending} {one.plateau}"])
+        saturates = "not judged" if one.plateau is None else f"{ending} {one.plateau}"
+        rows.append([one.arm, *(own.get(s, "") for s in steps), saturates])
     counted = any(r.correct for r in group.results) or metric.label == "exact match"
     way = "Bonett and Price's interval for paired proportions"
     way = way if counted else "Student's interval for the mean of paired differences"
     how = (
         f"on the same test texts, text by text ({way})"
-        if all(d.paired for g in found for *_, d in g.steps)
+        if all(d.gap.paired for g in found for *_, d in g.steps if d.gap)
         else "from the two intervals, as of independent samples"
     )
     caption = (
@@ -107,12 +109,27 @@ def _growth_table(group: Group, found: Sequence[Growth]) -> Table:
         "for the number of comparisons. Last column: the shortest length that no longer one "
         "clearly beats."
     )
+    if any(d.reason for g in found for *_, d in g.steps):
+        caption += (
+            " A change is over the seeds that both lengths have. No verdict is given where a seed "
+            "is missing or failed, or there are two seeds; where one diverged, the lengths are not "
+            "compared."
+        )
     return Table(caption, ["Arm", *(f"{a} → {b}" for a, b in steps), "Saturates"], rows)
+
+
+def _step_text(step: Compared, named: bool) -> str:
+    """A change with its interval and verdict, or why there is none; `named`: with its seeds."""
+    if step.gap is None:
+        return f"not compared ({step.reason})"
+    told = gap_text(step.gap) + (f" over {seeds_text(step.seeds)}," if named and step.seeds else "")
+    return f"{told} {_VERDICTS[step.verdict]}"
 
 
 def _density_picture(group: Group, panels: dict[str, list[Result]]) -> Picture:
     cells = [c for part in panels.values() for c in part]
-    series, metric = score_points(cells), metric_of(cells)
+    every, metric = score_points(group.results), metric_of(cells)
+    series = {arm: points for arm, points in every.items() if arm in arms(cells)}
     what = metric.named("Test")
     alt = captions.alt_of(series, "share", cells, f"{what} by length in tokens.")
     caption = (
@@ -120,6 +137,7 @@ def _density_picture(group: Group, panels: dict[str, list[Result]]) -> Picture:
         "adapter. Where a method passes a state on, its links are given. Hatched: not run. Grey "
         f"with a cross: failed, with how.{' Lighter is better.' if metric.lower else ''}"
     )
+    caption = " ".join([caption, *captions.seed_notes(group.results)])
     return picture("accuracy-density", group, density_figures.accuracy_by_density, caption, alt)
 
 

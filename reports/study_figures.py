@@ -14,6 +14,7 @@ from reports.axes import legend
 from reports.files import Result
 from reports.metrics import metric_of
 from reports.panels import panels
+from reports.seeds import comparable_cells
 from reports.stats import Try, best_try, one_rate_an_arm, tries
 from reports.style import ArmStyle, arm_styles, styled
 from reports.text import wrapped
@@ -108,13 +109,21 @@ def validation_curves(results: Sequence[Result]) -> Figure:
 
 
 def mean_curve(cells: Sequence[Result], arm: str, length: int) -> list[tuple[float, float]]:
-    """(examples seen, validation score) of an arm at a length, the mean over its cells."""
+    """(examples seen, validation score) of an arm at a length, the mean over its cells.
+
+    Cells are those of the seeds that all arms have at that length; of an arm none of whose cells
+    ended well, those that got as far as a curve. A point is shown where every one of them has it.
+    """
+    here = [r for r in cells if r["length"] == length and curve_of(r)]
+    if any(r.ok and r["arm"] == arm for r in here):
+        here = comparable_cells(
+            [r for r in cells if r["length"] == length], lambda r: r.ok and bool(curve_of(r))
+        )
+    curves = [curve_of(r) for r in here if r["arm"] == arm]
     found: dict[float, list[float]] = {}
-    for cell in cells:
-        if cell["arm"] == arm and cell["length"] == length:
-            for examples, score in curve_of(cell):
-                found.setdefault(examples, []).append(score)
-    return [(examples, fmean(found[examples])) for examples in sorted(found)]
+    for examples, score in (point for curve in curves for point in curve):
+        found.setdefault(examples, []).append(score)
+    return [(n, fmean(found[n])) for n in sorted(found) if len(found[n]) == len(curves)]
 
 
 def curve_of(result: Result) -> list[tuple[float, float]]:

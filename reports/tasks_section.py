@@ -70,6 +70,20 @@ def _blocks(card: Card, where: str) -> list[Block]:
     if card.tokens:
         told = ", ".join(f"{mark} {value:,.0f}" for mark, value in card.tokens.items())
         blocks.append(Text(f"Tokens in a test text before it is cut: {told}.", "note"))
+    if {"shared", "tested", "trained"} <= card.shared.keys():
+        count = card.shared
+        told = f"{count['shared']:,} of {count['tested']:,} test texts"
+        blocks.append(
+            Text(
+                f"Shared with train: {told}, copies and near-duplicates (looked for in "
+                f"{count['trained']:,} training texts).",
+                "note",
+            )
+        )
+    if card.whole_texts:
+        told = "A length is a maximum for this task: shorter texts, read whole, are normal."
+        blocks.append(Text(told, "note"))
+    blocks += [Text(f"Finding in the data: {line}.", "warning") for line in card.findings]
     return blocks
 
 

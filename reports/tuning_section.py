@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from reports import study_figures
 from reports.blocks import Entry, Picture, Section, Table
+from reports.captions import seed_notes
 from reports.drawn import picture
 from reports.files import Result
 from reports.groups import Group
 from reports.metrics import measure, metric_of
 from reports.stats import Try, arms, at_edge, best_try, failures, one_rate_an_arm, tries
-from reports.text import share
+from reports.text import capital, count, share
 
 _HEAD = (
     "Arm", "Tries", "Cells", "Learning rates", "Best", "Its validation score",
@@ -39,6 +40,12 @@ def learning_rates(groups: Sequence[Group]) -> list[Section]:
         )
         rows = [_row(arm, tried[arm]) for arm in arms(group.results) if arm in tried]
         title = "Tries per arm" + (f" ({group.title})" if group.title else "")
+        left_out = sum(one.left_out for rates in tried.values() for one in rates)
+        if left_out:
+            title += (
+                f". {capital(count(left_out, 'cell'))} without a counterpart (same length and "
+                "seed) at every rate of its arm left out: the study is incomplete"
+            )
         section.blocks += [
             picture("learning-rates", group, study_figures.rates_tried, caption, alt),
             Table(title, _HEAD, rows, _NUMERIC),
@@ -75,6 +82,7 @@ def _curve_picture(group: Group) -> Picture:
     parts = [f"{metric_of(cells).named('Validation')} while training."]
     if len({r["seed"] for r in cells}) > 1:
         parts.append("Lines are means over seeds.")
+        parts += seed_notes(cells, lambda r: r.ok and bool(study_figures.curve_of(r)))
     if len(cells) < len(group.results):
         parts.append("Of several learning rates the best is shown.")
     parts.append(

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from reports.compare import Difference, Growth, difference, growth
-from reports.files import BASE, CHAINED, REFERENCES, Result, Run
+from reports.captions import seed_notes
+from reports.compare import Growth, growth
+from reports.files import Result, Run
 from reports.metrics import Metric, metric_of
+from reports.ranking import ranking, same_sites
+from reports.seeds import TWO_SEEDS, planned_seeds
 from reports.stats import (
-    Point,
-    Series,
+    FEWEST_SEEDS,
     arms,
     at_edge,
     failures,
-    longest_common,
     one_rate_an_arm,
     reference_of,
     score_points,
-    scored_cells,
     tries,
 )
-from reports.text import capital, count, duration, listed, percent, share, signed
+from reports.text import capital, count, duration, listed, percent
 from reports.values import number
 
 
@@ -57,20 +56,22 @@ def summary(group: Sequence[Result]) -> list[str]:
     points = score_points(cells)
     own = [arm for arm in arms(cells) if reference_of(arm, cells) is None]
     lengths = sorted({int(r["length"]) for r in cells})
-    seeds = len({r["seed"] for r in cells})
     first = cells[0]
     sentences = [
         f"{first['backbone'] or 'No backbone'} on {first['task']}: {count(len(own), 'arm')} at "
-        f"{listed([str(n) for n in lengths])} tokens, {count(seeds, 'seed')}"
+        f"{listed([str(n) for n in lengths])} tokens, {count(len(planned_seeds(cells)), 'seed')}"
         f"{_texts(cells)}."
     ]
-    sentences += _ranking(cells, points, own)
-    sentences += _same_sites(cells, points)
+    sentences += seed_notes(cells)
+    sentences += ranking(cells, points)
+    sentences += same_sites(cells)
     sentences += _growth_sentence([g for g in growth(cells) if g.arm in own], metric_of(cells))
-    if points and seeds == 1:
+    seeds = max((len(p.seeds) for series in points.values() for p in series), default=0)
+    if 0 < seeds < FEWEST_SEEDS:
         sentences.append(
-            "With one seed an interval covers the choice of test texts only; what another seed "
-            "would have given is not in it."
+            f"With {'one seed' if seeds == 1 else 'two seeds'} an interval covers the choice of "
+            f"test texts only; what {'another seed' if seeds == 1 else 'other seeds'} would have "
+            "given is not in it."
         )
     return sentences + _tuning(group)
 
@@ -85,123 +86,23 @@ def _texts(cells: Sequence[Result]) -> str:
     return f"; each {metric.label}{unit} rests on {small} test texts"
 
 
-def _at(series: Series, arm: str, length: int) -> Point | None:
-    return next((p for p in series.get(arm, []) if p.length == length), None)
-
-
-def _ranking(cells: Sequence[Result], points: Series, own: Sequence[str]) -> list[str]:
-    """Who is ahead at the longest length that most arms finished, and how sure that is."""
-    length = longest_common({arm: points[arm] for arm in own if arm in points})
-    if length is None:
-        return []
-    metric = metric_of(cells)
-    here = {arm: p for arm in own if (p := _at(points, arm, length))}
-    best = max(here, key=lambda arm: metric.rank(here[arm].value))
-    top, scored = here[best], scored_cells(cells)
-    told = f"{share(top.value)} ({share(top.low)} to {share(top.high)})"
-    if len(here) == 1:
-        sentences = [f"{best} reaches {told} at {length} tokens."]
-    else:
-        gaps = {
-            arm: difference(scored[arm][length], scored[best][length], point, top, metric)
-            for arm, point in here.items()
-            if arm != best
-        }
-        unclear = [arm for arm, gap in gaps.items() if gap.outcome != "worse"]
-        behind = [
-            f"{arm} ({signed(gap.value)})" for arm, gap in gaps.items() if gap.outcome == "worse"
-        ]
-        all_lengths = {int(r["length"]) for r in cells if r["arm"] in own}
-        who = "every arm" if len(here) == len(own) else f"{len(here)} of {len(own)} arms"
-        place = f"{length} tokens"
-        place += f", the longest that {who} finished," if length < max(all_lengths) else ""
-        sentence = f"At {place} {best} is {metric.top} with {told}"
-        if unclear:
-            sentence += f"; {listed(unclear)} cannot be told from it"
-        if behind:
-            sentence += f"; clearly {metric.behind}: {listed(behind)}"
-        sentences = [sentence + "."]
-    return sentences + _references(cells, points, here, length)
-
-
-def _references(
-    cells: Sequence[Result], points: Series, here: dict[str, Point], length: int
-) -> list[str]:
-    """Which arms are clearly better than what they are held against."""
-    scored, metric, sentences = scored_cells(cells), metric_of(cells), []
-    known = {method: arm for arm in points if (method := reference_of(arm, cells))}
-    for method in REFERENCES:
-        base = known.get(method, "")
-        point = _at(points, base, length)
-        if point is None:
-            continue
-        past = [
-            arm
-            for arm, p in here.items()
-            if difference(scored[arm][length], scored[base][length], p, point, metric).outcome
-            == "better"
-        ]
-        who = "every arm" if len(past) == len(here) > 1 else listed(past)
-        verb = "is" if who == "every arm" or len(past) == 1 else "are"
-        name = "The linear baseline {}"
-        if method == BASE:
-            name = "The backbone as it is, untrained ({}),"
-        told = f"{who} {verb} clearly {metric.past} it."
-        sentences.append(
-            f"{name.format(base)} reaches {share(point.value)} there; "
-            + (told if past else f"no arm is clearly {metric.past} it.")
-        )
-    return sentences
-
-
-def _same_sites(cells: Sequence[Result], points: Series) -> list[str]:
-    """SSMLoRA beside LoRA where both have the same sites: what passing the state on is worth."""
-    sites: dict[str, dict[tuple[Any, ...], list[str]]] = {"lora": {}, CHAINED: {}}
-    for result in cells:
-        key: tuple[Any, ...] = (
-            result["density"],
-            result["placement"],
-            result["sites"],
-            result["rank"],
-        )
-        if result["method"] in sites and result["sites"] and result["arm"] in points:
-            found = sites[result["method"]].setdefault(key, [])
-            if result["arm"] not in found:
-                found.append(str(result["arm"]))
-    scored, parts, verdicts = scored_cells(cells), [], set()
-    metric = metric_of(cells)
-    for shared, own in sites[CHAINED].items():
-        for other in sites["lora"].get(shared, [])[:1]:
-            for arm in own:
-                length = longest_common({name: points[name] for name in (arm, other)}) or 0
-                a, b = _at(points, arm, length), _at(points, other, length)
-                if arm == other or not a or not b:
-                    continue
-                gap = difference(scored[arm][length], scored[other][length], a, b, metric)
-                verdicts.add(gap.verdict)
-                parts.append(f"{arm} minus {other} is {_gap(gap)} at {length} tokens")
-    if not parts:
-        return []
-    ending = (
-        "; none of these differences is clear" if verdicts == {"unclear"} and len(parts) > 1 else ""
-    )
-    ending = (
-        "; the difference is not clear" if verdicts == {"unclear"} and len(parts) == 1 else ending
-    )
-    return [f"On the same sites: {listed(parts)}{ending}."]
-
-
-def _gap(gap: Difference) -> str:
-    return f"{signed(gap.value)} ({signed(gap.low)} to {signed(gap.high)})"
-
-
 def _growth_sentence(found: Sequence[Growth], metric: Metric) -> list[str]:
     if not found:
         return []
+    open_ = [g.arm for g in found if g.plateau is None]
+    unsaid = []
+    if open_:
+        what = f"Whether {metric.label} {metric.moves} with length is not judged for"
+        two = any(gap.reason == TWO_SEEDS for g in found for *_, gap in g.steps)
+        why = TWO_SEEDS if two else "seeds are missing, failed or diverged"
+        unsaid = [f"{what} {listed(open_)}: {why}."]
+    if len(open_) == len(found):
+        return unsaid
     if not any(g.rises for g in found):
-        return [f"No arm's {metric.label} clearly {metric.moves} with length."]
+        who = "The {} of no other arm" if open_ else "No arm's {}"
+        return [*unsaid, f"{who.format(metric.label)} clearly {metric.moves} with length."]
     parts = []
-    for length, last in sorted({(g.plateau, g.to_the_end) for g in found}):
+    for length, last in sorted({(g.plateau, g.to_the_end) for g in found if g.plateau is not None}):
         names = [g.arm for g in found if (g.plateau, g.to_the_end) == (length, last)]
         everyone = len(names) == len(found)
         if last and everyone:
@@ -215,7 +116,7 @@ def _growth_sentence(found: Sequence[Growth], metric: Metric) -> list[str]:
             who = "any arm" if everyone else listed(names)
             parts.append(f"beyond {length} tokens no clear gain is left for {who}")
     what = capital(metric.label)
-    return [f"{what} {metric.moves} with length at first: " + "; ".join(parts) + "."]
+    return [f"{what} {metric.moves} with length at first: " + "; ".join(parts) + ".", *unsaid]
 
 
 def _tuning(group: Sequence[Result]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,49 @@ def check_fit(
         raise ValueError(
             "the checkpoint does not fit the adapter: " + "; ".join(problems[:SHOWN]) + more
         )
+
+
+def refuse_nested(model: nn.Module, modules_to_save: Iterable[str] | None) -> None:
+    """Refuse modules to save that lie within each other: PEFT writes them and cannot read them.
+
+    Raises:
+        ValueError: two such modules, by name.
+    """
+    endings = tuple(modules_to_save or ())
+    found = [name for name, _ in model.named_modules() if endings and name.endswith(endings)]
+    for outer in found:
+        inner = next((name for name in found if name.startswith(f"{outer}.")), None)
+        if inner is not None:
+            raise ValueError(
+                f"modules_to_save: {inner} lies within {outer}, which is trained in full already, "
+                f"and PEFT could not load both again: narrow modules_to_save to one of them"
+            )
+
+
+def wrapped_modules(model: nn.Module) -> Iterator[str]:
+    """Prefixes of the modules that PEFT trains in full: their copies are named like adapters."""
+    for name, module in model.named_modules():
+        if isinstance(module, AuxiliaryTrainingWrapper):
+            yield f"{name}."
+
+
+def without_repeated_biases(
+    model: nn.Module, tensors: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Leave out what earlier versions wrote with `bias="all"`: heads' biases, a second time.
+
+    Args:
+        model: holds the adapter already.
+        tensors: the checkpoint, under the names that its tensors have in `model`.
+    """
+    inside = model.state_dict()
+    parts = ("modules_to_save.", "original_module.")
+    repeated = tuple(f"{at}{part}" for at in wrapped_modules(model) for part in parts)
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in inside or not (name.endswith(".bias") and name.startswith(repeated))
+    }
 
 
 def _of_adapter(model: nn.Module, adapter_name: str) -> Iterator[str]:

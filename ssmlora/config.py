@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from peft.config import PeftConfig
 
+from ssmlora.card import explain_loading
 from ssmlora.placement import PLACEMENTS
 from ssmlora.register import peft_type
 
@@ -97,6 +100,11 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
             if isinstance(value, (set, tuple)):
                 setattr(self, name, sorted(value) if isinstance(value, set) else list(value))
         self._check()
+
+    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+        """Write the configuration, and into PEFT's model card beside it how to load the adapter."""
+        super().save_pretrained(save_directory, **kwargs)
+        explain_loading(Path(save_directory), getattr(self.task_type, "value", self.task_type))
 
     def _check(self) -> None:
         if self.checkpoint_format != FORMAT:

@@ -27,8 +27,9 @@ class Settings:
     """What one adapter does in one layer.
 
     Attributes:
+        key: names the layer in a forward pass.
         reads: keys of the layers before this one on its axis, nearest first.
-        writes: key under which this layer leaves its state; None if no layer follows.
+        writes: whether a layer follows on the axis.
     """
 
     scaling: float
@@ -37,13 +38,14 @@ class Settings:
     epsilon: float
     detach: bool
     stateful: bool
+    key: str = ""
     reads: tuple[str, ...] = ()
-    writes: str | None = None
+    writes: bool = False
 
     @property
     def linked(self) -> bool:
         """Whether the layer reads another's state or another reads its own."""
-        return bool(self.reads) or self.writes is not None
+        return bool(self.reads) or self.writes
 
 
 class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
@@ -110,10 +112,11 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
             std = {"paper": 0.0, "small_random": 0.02, "lora_scale": a.shape[0] ** -0.5}[init]
             nn.init.normal_(self.ssmlora_D[adapter_name], std=std)
 
-    def link(self, adapter_name: str, reads: tuple[str, ...], writes: str | None) -> None:
-        """Say whose state this layer reads, and whether anyone reads its own."""
-        settings = self.settings[adapter_name]
-        self.settings[adapter_name] = dataclasses.replace(settings, reads=reads, writes=writes)
+    def link(self, adapter_name: str, key: str, reads: tuple[str, ...], writes: bool) -> None:
+        """Say what this layer is called, whose state it reads, and whether any reads its own."""
+        self.settings[adapter_name] = dataclasses.replace(
+            self.settings[adapter_name], key=key, reads=reads, writes=writes
+        )
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Refused: a nonlinear state has no weight matrix.
@@ -157,7 +160,8 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         dtype = torch.promote_types(u.dtype, torch.float32)
         c, d = self.ssmlora_C[adapter_name].to(dtype), self.ssmlora_D[adapter_name].to(dtype)
         here = self._pass() if settings.linked else None
-        h = None if here is None else _read(settings, here, u)
+        call = 0 if here is None else here.next_call(settings.key)
+        h = None if here is None else _read(settings, here, call, u)
         flat = u.to(dtype).reshape(-1, u.shape[-1])
         if h is None and c.requires_grad and torch.is_grad_enabled():
             # W_c gets a gradient of exactly zero: optimizers and distributed training can live
@@ -170,9 +174,9 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
             z = torch.addmm(torch.addmm(h, h, c.t()), flat, d.t())
         low, high = torch.aminmax(z, dim=-1, keepdim=True)
         s = ((z - low) / (high - low + settings.epsilon)).view(u.shape)
-        if settings.writes is not None:
+        if settings.writes:
             assert here is not None  # it is linked
-            here.states[settings.writes] = s.detach() if settings.detach else s
+            here.states[settings.key, call] = s.detach() if settings.detach else s
         return (u + F.dropout(s, settings.state_dropout, self.training)).to(u.dtype)
 
     def _pass(self) -> ForwardPass:
@@ -191,7 +195,7 @@ def _autocast_is_on(device: str) -> bool:
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
-def _read(settings: Settings, here: ForwardPass, u: torch.Tensor) -> torch.Tensor | None:
+def _read(settings: Settings, here: ForwardPass, call: int, u: torch.Tensor) -> torch.Tensor | None:
     if here.cut and not settings.detach:
         raise RuntimeError(
             "detach_state=False needs gradient checkpointing with use_reentrant=False: the "
@@ -199,7 +203,7 @@ def _read(settings: Settings, here: ForwardPass, u: torch.Tensor) -> torch.Tenso
         )
     # Nearest first: a layer that was skipped in this pass (LayerDrop) is passed over.
     for key in settings.reads:
-        h = here.states.get(key)
+        h = here.states.get((key, call))
         if h is not None:
             if h.shape != u.shape:
                 raise RuntimeError(

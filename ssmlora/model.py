@@ -16,7 +16,12 @@ from peft.tuners.tuners_utils import (
 )
 from torch import nn
 
-from ssmlora.checkpoint import check_fit
+from ssmlora.checkpoint import (
+    check_fit,
+    refuse_nested,
+    without_repeated_biases,
+    wrapped_modules,
+)
 from ssmlora.config import SSMLoraConfig
 from ssmlora.layer import MERGE_REFUSED, Linear, SSMLoraLayer
 from ssmlora.placement import (
@@ -67,6 +72,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
     def _prepare_adapter_config(
         self, peft_config: SSMLoraConfig, model_config: dict[str, Any]
     ) -> SSMLoraConfig:
+        refuse_nested(self.model, peft_config.modules_to_save)
         if peft_config.target_modules is None:
             candidates = candidate_sites(self.model)
             peft_config.target_modules = list(dict.fromkeys(site.kind for site in candidates))
@@ -139,7 +145,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
                 last = i + 1 == len(sites)
                 layer = layers[site.name]
                 layer.passes = passes
-                layer.link(adapter_name, tuple(reversed(keys[:i])), None if last else keys[i])
+                layer.link(adapter_name, keys[i], tuple(reversed(keys[:i])), writes=not last)
 
     def delete_adapter(self, adapter_name: str) -> None:
         """Delete an adapter, and stop watching what only its chains needed.
@@ -174,6 +180,15 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         return model
 
     @classmethod
+    def _get_learnable_bias_state_dict(
+        cls, model: nn.Module, state_dict: dict[str, Any], config: SSMLoraConfig
+    ) -> dict[str, Any]:
+        """PEFT's, without biases in modules trained in full: PEFT saves these by other names."""
+        biases: dict[str, Any] = super()._get_learnable_bias_state_dict(model, state_dict, config)
+        within = tuple(wrapped_modules(model))
+        return {name: bias for name, bias in biases.items() if not name.startswith(within)}
+
+    @classmethod
     def _remap_adapter_state_dict_for_load(
         cls, model: nn.Module, config: SSMLoraConfig, adapter_name: str, state_dict: dict[str, Any]
     ) -> dict[str, Any]:
@@ -181,6 +196,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         mapped: dict[str, Any] = super()._remap_adapter_state_dict_for_load(
             model=model, config=config, adapter_name=adapter_name, state_dict=state_dict
         )
+        mapped = without_repeated_biases(model, mapped)
         biases = cls._get_learnable_bias_state_dict(model, model.state_dict(), config)
         check_fit(model, adapter_name, mapped, biases)
         return mapped

@@ -6,6 +6,10 @@ reads it there. The passes of a thread are a stack in a thread-local (a ContextV
 blocks. Every call of such a module is a pass of its own, so that nested calls, two calls of one
 encoder, an exception in the middle or a second thread never see each other's states; and a layer
 reads in passes of its own model only.
+
+A layer may run several times in one pass, on other inputs each time: DeBERTa-v2 with shared keys
+projects the tokens and then the relative positions with the same layer. Call number n of a layer
+therefore reads the state that call number n of an earlier layer left, and no other.
 """
 
 from __future__ import annotations
@@ -20,8 +24,12 @@ from torch import nn
 _thread = threading.local()
 
 
+States = dict[tuple[str, int], torch.Tensor]
+"""By the key of the layer that wrote the state and the number of its call; each (..., r)."""
+
+
 class ForwardPass:
-    """States of one pass, by the key of the layer that wrote them; each (..., r).
+    """The states of one pass, and how often each layer has run in it.
 
     `cut` is true while a part of it runs without gradients that it will get in a recomputation:
     the first run of reentrant checkpointing.
@@ -32,13 +40,21 @@ class ForwardPass:
         passes: Passes,
         module: nn.Module | None = None,
         outer: ForwardPass | None = None,
-        states: dict[str, torch.Tensor] | None = None,
+        states: States | None = None,
+        calls: dict[str, int] | None = None,
     ) -> None:
         self.passes = passes
         self.module = module
         self.outer = outer
-        self.states: dict[str, torch.Tensor] = {} if states is None else states
+        self.states: States = {} if states is None else states
+        self.calls: dict[str, int] = {} if calls is None else calls
         self.cut = False
+
+    def next_call(self, key: str) -> int:
+        """The number of a layer's call that begins now, from 0."""
+        number = self.calls.get(key, 0)
+        self.calls[key] = number + 1
+        return number
 
 
 def current_pass() -> ForwardPass | None:
@@ -125,7 +141,8 @@ class _Carried:
         live = self.passes.current()
         if live is None:
             return self.checkpoint(function, *args, **kwargs)
-        at_entry, with_gradients = dict(live.states), torch.is_grad_enabled()
+        states, calls = dict(live.states), dict(live.calls)
+        with_gradients = torch.is_grad_enabled()
         first = True
 
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -135,7 +152,7 @@ class _Carried:
                 first = False
                 here = live
             else:
-                here = ForwardPass(self.passes, None, before, dict(at_entry))
+                here = ForwardPass(self.passes, None, before, dict(states), dict(calls))
             _thread.current, was_cut = here, here.cut
             here.cut = was_cut or (with_gradients and not torch.is_grad_enabled())
             try:

@@ -58,6 +58,7 @@ class Automaton(Task):
         natural_length=1024,
         lengths=(64, 128, 256, 512, 1024, 2048, 4096),
         min_length=64,
+        slack=SPECIAL,
         balanced=True,
     )
 

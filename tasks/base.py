@@ -135,6 +135,16 @@ class TaskMetadata(BaseModel):
     balanced: bool = True
     """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
+    published_splits: bool = False
+    """Whether the publishers made train and test: then what these share is told, not mended."""
+    whole_texts: bool = False
+    """Whether texts shorter than the length, read whole, are the task's normal use: a benchmark of
+    short texts or of images of fixed sizes, where a length is a maximum. A sweep may then ask for
+    lengths that no text has; results say how long the longest text is."""
+    slack: Annotated[int, Field(ge=0)] = 0
+    """Tokens by which a generated text may fall short of a length that it fills, because the
+    generator counts words, or leaves room for special tokens that a tokenizer does not add. Such
+    texts count as reaching the length."""
 
     @property
     def metric(self) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.base import TaskMetadata
+import numpy as np
+
+from tasks.base import WRITING, TaskMetadata
 
 Target = int | tuple[int, ...] | str | tuple[str, ...] | None
 
@@ -40,6 +43,26 @@ def baseline(
     return list(tfidf_baseline(train_texts, labels, texts))
 
 
+def best_constant(metadata: TaskMetadata, targets: Sequence[Target]) -> float | None:
+    """The score of the best constant answer on these targets, in the task's own metric.
+
+    Accuracy: the share of the most frequent label, for a choice of the most frequent place of the
+    right answer. Micro-averaged F1: the best set of labels, given to every text. For a set of k
+    labels the denominator is fixed, so the k most frequent labels are the best of them. None
+    where text is read or written, and where there is no target.
+    """
+    if metadata.family in WRITING or not targets:
+        return None
+    if metadata.family != "multilabel":
+        return Counter(targets).most_common(1)[0][1] / len(targets)
+    counts = Counter(label for t in targets for label in (t if isinstance(t, tuple) else ()))
+    total, best, found = counts.total(), 0.0, 0
+    for size, (_, count) in enumerate(counts.most_common(), 1):
+        found += count
+        best = max(best, 2 * found / (size * len(targets) + total))
+    return best
+
+
 def tfidf_baseline(
     train_texts: Sequence[str],
     train_labels: Sequence[int],
@@ -69,6 +92,9 @@ def _nearest(
 
     if not texts:
         return []
+    firsts = [t[0] if isinstance(t, tuple) and t else "" for t in train_targets]
+    if not _has_words(train_texts):
+        return [firsts[0]] * len(texts)
     words = _vectorizer(200_000)
     best: list[int] = []
     with threadpool_limits(1):
@@ -76,7 +102,6 @@ def _nearest(
         vectors = words.transform(texts)
         for start in range(0, len(texts), 256):  # the product is nearly dense
             best += [int(row.argmax()) for row in vectors[start : start + 256] @ known]
-    firsts = [t[0] if isinstance(t, tuple) and t else "" for t in train_targets]
     return [firsts[k] for k in best]
 
 
@@ -84,6 +109,9 @@ def _fit(
     train_texts: Sequence[str], train_labels: Sequence[int], texts: Sequence[str], features: int
 ) -> Any:
     """Probabilities of shape (texts, labels that occur, rising)."""
+    if not _has_words(train_texts):  # then the most frequent label is the best answer
+        shares = [train_labels.count(label) for label in sorted(set(train_labels))]
+        return np.tile(np.array(shares) / len(train_labels), (len(texts), 1))
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
@@ -92,6 +120,10 @@ def _fit(
     with threadpool_limits(1):
         model.fit(words.fit_transform(train_texts), train_labels)
         return model.predict_proba(words.transform(texts))
+
+
+def _has_words(texts: Sequence[str]) -> bool:
+    return any(text and not text.isspace() for text in texts)
 
 
 def _vectorizer(features: int) -> Any:

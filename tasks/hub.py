@@ -213,9 +213,8 @@ class _HubTask(Task):
                         return reader, found
         scripts = sorted(folder.glob("*.py"))
         why = f" ({scripts[0].name}, a loading script, is not run)" if scripts else ""
-        raise TaskError(
-            f"{self.metadata.name}: {folder} has no {Path(bases[0]) / split}-*.parquet, nor "
-            f".jsonl, .json or .csv{why}: {self._how()}"
+        raise self._missing(
+            f"{folder} has no {Path(bases[0]) / split}-*.parquet, nor .jsonl, .json or .csv{why}"
         )
 
 
@@ -242,16 +241,22 @@ def repositories() -> set[str]:
 def hub_metadata(**fields: Any) -> TaskMetadata:
     """Metadata of a hub task: `repository` and `commit` say where its data comes from.
 
-    `source` says where else, in words that go on after them.
+    `source` says where else, in words that go on after them; `test` names the published split that
+    is the test here, where that is not the test split.
     """
     repository, commit = fields.pop("repository"), fields.pop("commit")
+    test = fields.pop("test", "")
+    source = fields.get("source", "")
+    if test:
+        source += f"; tested on its published {test} split (test labels are not published)"
     return TaskMetadata(
         **{
             **fields,
             "description": f"{fields['description']} {SCHEMA_ONLY}",
-            "source": f"the hub's {repository}{fields.get('source', '')}",
+            "source": f"the hub's {repository}{source}",
             "revision": commit or "not pinned",
             "needs_network": True,
+            "published_splits": True,
         }
     )
 

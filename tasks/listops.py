@@ -81,6 +81,7 @@ class ListOps(Task):
         natural_length=951,
         lengths=(64, 128, 256, 512, 1024, 2000),
         min_length=32,
+        whole_texts=True,
         balanced=False,
     )
 

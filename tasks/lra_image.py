@@ -62,6 +62,7 @@ class LraImage(_ArchiveTask):
         natural_length=SIDE * SIDE + 2,
         lengths=(SIDE * SIDE + 2,),
         min_length=SIDE * SIDE + 2,
+        whole_texts=True,
         balanced=True,
     )
 

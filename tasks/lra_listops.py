@@ -39,6 +39,8 @@ class LraListOps(Task):
         natural_length=951,
         lengths=(2000,),
         min_length=2000,
+        whole_texts=True,
+        published_splits=True,
         balanced=False,
         needs_network=True,
     )

@@ -31,6 +31,7 @@ def _metadata(name: str, title: str, side: int) -> TaskMetadata:
         natural_length=tokens,
         lengths=(tokens,),
         min_length=tokens,
+        whole_texts=True,
         balanced=True,
         needs_network=True,
     )

@@ -35,6 +35,8 @@ class LraRetrieval(Task):
         citation="Tay et al., Long Range Arena, ICLR 2021; Radev et al., AAN, 2013",
         natural_length=8003,
         lengths=(2048, 4096, 8003),
+        whole_texts=True,
+        published_splits=True,
         balanced=True,
         needs_network=True,
     )

@@ -50,6 +50,7 @@ class LraText(_ArchiveTask):
         citation="Tay et al., Long Range Arena, ICLR 2021; Maas et al., ACL 2011",
         natural_length=980,
         lengths=(1024, 2048, 4098),
+        whole_texts=True,
         balanced=True,
     )
 

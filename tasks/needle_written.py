@@ -42,6 +42,7 @@ class NeedleWritten(Task):
             "natural_length": Needle.metadata.natural_length,
             "min_length": 96,
             "lengths": Needle.metadata.lengths[1:],
+            "slack": 12,
         }
     )
 

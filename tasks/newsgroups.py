@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import groups, near_duplicates
 
@@ -159,4 +159,4 @@ def _file(part: str) -> Path:
         path = Path(place) / "text" / "datasets" / f"20newsgroups-{part}.tab"
         if path.is_file():
             return path
-    raise TaskError(f"newsgroups: needs the data of {_PACKAGE}: run `make setup`")
+    raise MissingData("newsgroups", f"the data files of {_PACKAGE}", "run `make setup`")

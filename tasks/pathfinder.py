@@ -72,6 +72,7 @@ class PathfinderGenerated(Task):
         natural_length=1026,
         lengths=(1026, 4098, 16386),
         min_length=1026,
+        whole_texts=True,
         balanced=True,
     )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 import random
 import re
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskMetadata
 from tasks.cache import cached
 from tasks.content import tested
 from tasks.duplicates import near_duplicates
@@ -107,9 +109,10 @@ class PySource(Task):
         """Check that all eight packages are there and fill the cache (the first time, a minute)."""
         missing = [PACKAGES[name] for name in PACKAGES if package_folder(name) is None]
         if missing:
-            raise TaskError(
-                f"pysource: needs the packages {', '.join(missing)}: run `make setup`, or "
-                f"`pip install {' '.join(missing)}`"
+            raise MissingData(
+                "pysource",
+                f"the packages {', '.join(missing)}",
+                f"run `make setup`, or `pip install {' '.join(missing)}`",
             )
         self.splits(SHORTEST, 0)
 
@@ -132,11 +135,24 @@ class PySource(Task):
         return cached("pysource", self.metadata.revision, _build, watch=False)
 
 
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Leave cyclic garbage alone: trees of code hold none, and looking for it takes a third."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def _build() -> Splits:
     parts: dict[str, list[Example]] = {"test": [], "validation": [], "train": []}
-    for label, package in enumerate(PACKAGES):
-        for part, examples in _cut(_modules(package, label)).items():
-            parts[part] += examples
+    with parsing():
+        for label, package in enumerate(PACKAGES):
+            for part, examples in _cut(_modules(package, label)).items():
+                parts[part] += examples
     everything = [example for part in parts.values() for example in part]
     dropped: set[int] = set()
     # Test first, then validation, then train: of a pair the second goes.
@@ -154,7 +170,7 @@ def _modules(package: str, label: int) -> dict[str, list[Example]]:
     """The modules of a package that are long enough, by folder."""
     root = package_folder(package)
     if root is None:
-        raise TaskError(f"pysource: needs the package {PACKAGES[package]}: run `make setup`")
+        raise MissingData("pysource", f"the package {PACKAGES[package]}", "run `make setup`")
     folders: dict[str, list[Example]] = {}
     for path in sorted(root.rglob("*.py")):
         text = _read(path)

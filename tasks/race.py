@@ -32,6 +32,7 @@ class Race(_HubTask):
         natural_length=350,
         lengths=(256, 512, 1024),
         min_length=256,
+        whole_texts=True,
         balanced=True,
     )
 

@@ -24,6 +24,8 @@ def _metadata(name: str, title: str, **fields: Any) -> TaskMetadata:
             "licence": "each task's own; see its publishers",
             "citation": "Wang et al., SuperGLUE, NeurIPS 2019",
             "lengths": (64, 128),
+            "whole_texts": True,
+            "test": "validation",
             **fields,
         }
     )

@@ -18,6 +18,8 @@ MOST = 20_000
 A_TOKEN = 32
 """Characters: few texts have more a token, so that the rest of one that is cut is not tokenised."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def judge(said: str, right: str, metric: str) -> float:
     """Score of a text against one that is right, 0 to 1.
@@ -61,3 +63,11 @@ def bits(texts: Sequence[str]) -> tuple[float, float]:
         for text in texts
     )
     return alone, 8.0 * packed
+
+
+def well_formed(text: str) -> str:
+    """A text with U+FFFD for each lone surrogate, which no tokenizer, file or terminal takes.
+
+    Its length stays the same, so offsets into it are offsets into the original.
+    """
+    return _SURROGATE.sub("\ufffd", text)

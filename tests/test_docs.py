@@ -136,3 +136,12 @@ def test_python_examples_run(document: Path) -> None:
         call = [sys.executable, "-c", code]
         done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=240)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_embedded_decoder_is_called_by_its_whole_name() -> None:
+    """SmolLM2-135M is another model, the base of the instruction-tuned one."""
+    folders = ("harness", "ssmlora", "tasks", "reports", "benchmarks")
+    code = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    for path in [*DOCUMENTS, *code, *(ROOT / "sweeps").glob("*.yaml")]:
+        if path.name != "CHANGELOG.md":  # which tells what was there before
+            assert not re.search(r"SmolLM2-135M(?!-Instruct)", path.read_text()), path

@@ -43,6 +43,16 @@ CHANGES = {
     "a key with a line end": ('"a\\nb\\e[31m": 1', "a\\nb\\x1b[31m: unknown key"),
     "a list for keys": ("limits: [1]", "limits: expected keys and values: cell_seconds, cell_gib"),
     "truth as a number": ("limits: {cell_seconds: true}", "cell_seconds: expected a number"),
+    "a seed of 5000 hexadecimal digits": (f"seeds: [0x{'f' * 5000}]", "of 5002 digits is refused"),
+    "an option of 9000 octal digits": (f"seeds: [0o{'7' * 9000}]", "of 9002 digits is refused"),
+    "a number with an underscore": ("limits: {cell_seconds: 1_000}", "found '1_000'"),
+    "minutes and seconds": ("limits: {cell_seconds: 1:30}", "cell_seconds: expected a number"),
+    "yes as a number": ("limits: {cell_seconds: yes}", "cell_seconds: expected a number"),
+    "infinity in words": ("limits: {cell_seconds: infinity}", "cell_seconds: expected a number"),
+    "more than a float holds": ("limits: {cell_seconds: 1e400}", "finite number"),
+    "length as a float": ("probe: {lengths: [1e2]}", "valid integer (found 100.0)"),
+    "a length twice": ("probe: {lengths: [64, 0064]}", "probe.lengths: 64 stands twice"),
+    "a lone surrogate": ('device: "\\ud800"', "lone surrogate"),
     "endless": ("limits: {cell_gib: .inf}", "limits.cell_gib: input should be a finite number"),
     "more than any machine": ("limits: {cell_gib: 1.0e+300}", "less than or equal to 1048576"),
     "key twice": ("name: again", "the key 'name' stands twice"),
@@ -66,15 +76,27 @@ def test_bad_keys(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 REPLACED = {
     "method": ("lora: {density: 0.5}", "lorra: {density: 0.5}", "Did you mean 'lora'?"),
+    "a method's other name": ("lora: {density: 0.5}", "dora", "'lora: {use_dora: true}'?"),
+    "PEFT's rank": ("density: 0.5", "r: 4", "set by the sweep's own keys: use rank"),
+    "a trainer's rate": ("density: 0.5", "learning_rate: 1e-3", "Did you mean 'lr'?"),
     "density zero": ("density: 0.5", "density: 0", "greater than 0"),
     "density over one": ("density: 0.5", "density: 1.5", "less than or equal to 1"),
     "placement": ("density: 0.5", "placement: alternat", "Did you mean 'alternate'?"),
     "target": ("density: 0.5", "target: attentoin", "Did you mean 'attention'?"),
-    "density true": ("density: 0.5", "density: true", "density.0: expected a number (found True)"),
+    "density true": ("density: 0.5", "density: true", "density.0: expected a number such as"),
+    "density with an underscore": ("density: 0.5", "density: 5_0e-2", "found '5_0e-2'"),
+    "a method named by a number": ("lora: {density: 0.5}", "1e3: {}", "put 1000.0 in quotes"),
+    "a method named by nothing": ("lora: {density: 0.5}", "~: {}", "put None in quotes"),
+    "a method named no": ("lora: {density: 0.5}", "no", "unknown method 'no'"),
+    "an option named by a number": ("density: 0.5", "1: 2", "put 1 in quotes"),
+    "yes for true": ("density: 0.5", "use_rslora: yes", "true or false (found 'yes')"),
+    "a length twice": ("lengths: [32]", "lengths: [0032, 32]", "lengths: 32 stands twice"),
+    "a name that is a number": ("name: tiny", "name: 1e3", "name: expected a text: put it in q"),
+    "a name that is nothing": ("name: tiny", "name: ~", "name: expected a text"),
     "no density": ("density: 0.5", "density: []", "at least 1 item"),
     "case": ("lora: {density: 0.5}", "SSMLoRA: {}", "Did you mean 'ssmlora'?"),
     "option of another kind": (
-        "density: 0.5", "use_rslora: maybe", "use_rslora: expected a valid boolean (found 'maybe')",
+        "density: 0.5", "use_rslora: maybe", "use_rslora: expected true or false (found 'maybe')",
     ),
     "option out of range": ("density: 0.5", "lora_dropout: 7", "between 0 and 1, but got 7"),
     "option in words": (
@@ -82,8 +104,8 @@ REPLACED = {
     ),
     "option of words": ("density: 0.5", "bias: nonsense", "cannot be built on minilm: Requested"),
     "option that is no data": ("density: 0.5", "loftq_config: .nan", "expected numbers"),
-    "option that moves the sites": ("density: 0.5", "exclude_modules: [query]", "unknown key"),
-    "option that lacks": ("lora: {density: 0.5}", "adalora", "`total_step` is None"),
+    "option that moves the sites": ("density: 0.5", "exclude_modules: [query]", "use density"),
+    "option that lacks": ("lora: {density: 0.5}", "vblora", "vector_length"),
     "method option": ("density: 0.5", "densty: 0.5", "Did you mean 'density'?"),
     "task": ("newsgroups", "newsgroup", "Did you mean 'newsgroups'?"),
     "backbone": ("minilm", "minilmm", "Did you mean 'minilm'?"),
@@ -218,7 +240,7 @@ def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "not in the range x>=0" in refused(capsys, "tasks", "export", "needle", "--seed", "-1")
     for words in (["new", "mine", "--to", tiny.parent], ["needle", "--length", "128"]):
-        assert "--to and --length are of export" in refused(capsys, "tasks", *words)
+        assert "--to is of export, --length of export and check" in refused(capsys, "tasks", *words)
     assert refused(capsys, "run")
     assert refused(capsys, "nonsense")
 

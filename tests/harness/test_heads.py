@@ -13,17 +13,29 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MixtralConfig,
+    MixtralModel,
+    OlmoeConfig,
+    OlmoeModel,
     PreTrainedModel,
+    Qwen2MoeConfig,
+    Qwen2MoeModel,
+    Qwen3MoeConfig,
+    Qwen3MoeModel,
 )
 
 from harness.backbones import find_backbone
+from harness.batches import random_batch
 from harness.cell import _load
 from harness.cells import Cell
+from harness.heads import Classifier
 from harness.meter import Stopwatch
+from harness.methods import adapt
 from harness.models import load_classifier
 from harness.tokens import tokens_of
 from tasks import load_task
 from tests.harness.test_backbones import TOKENIZER, batch
+from tests.harness.test_peft_methods import entry, one_cell
 from tests.harness.test_plan import BASE
 
 WORDS = tokens_of(find_backbone("minilm"), ["red", "green", "blueberries"])
@@ -126,3 +138,54 @@ def test_only_what_looks_ahead_is_told_of_padding(decoder: str) -> None:
             changed["input_ids"][1, 5:] = 7
             assert torch.allclose(model(**changed).logits, logits, atol=1e-6)
         assert [mask is not None for mask in handed] == [told, told]
+
+
+MOE: dict[str, Any] = {
+    "hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 60,
+    "intermediate_size": 32, "num_hidden_layers": 2, "max_position_embeddings": 32,
+    "num_experts_per_tok": 1,
+}  # fmt: skip
+EXPERTS: dict[str, Any] = {
+    "mixtral": lambda: MixtralModel(MixtralConfig(**MOE, num_local_experts=2)),
+    "qwen2_moe": lambda: Qwen2MoeModel(
+        Qwen2MoeConfig(
+            **MOE, num_experts=2, moe_intermediate_size=16, shared_expert_intermediate_size=16
+        )
+    ),
+    "qwen3_moe": lambda: Qwen3MoeModel(
+        Qwen3MoeConfig(**MOE, num_experts=2, moe_intermediate_size=16, head_dim=16)
+    ),
+    "olmoe": lambda: OlmoeModel(OlmoeConfig(**MOE, num_experts=2)),
+}
+
+
+@pytest.mark.parametrize("method", ["lora", "ssmlora", "adalora", "ia3", "vera", "ln_tuning"])
+@pytest.mark.parametrize("name", EXPERTS)
+def test_mixtures_of_experts_take_adapters(name: str, method: str) -> None:
+    torch.manual_seed(0)
+    model = Classifier(EXPERTS[name](), 2)
+    adapted = adapt(model, one_cell(entry(method)))
+    if method != "ln_tuning":
+        assert adapted.sites == 4
+    adapted.model(**random_batch(60, 2, 8, 0)).loss.backward()
+    trained = {n for n, p in adapted.model.named_parameters() if p.grad is not None}
+    assert any("classifier" in n for n in trained)
+    assert not any("experts" in n for n in trained)
+    assert any("q_proj" in n or "norm" in n for n in trained)
+
+
+def test_what_peft_asks_of_a_model() -> None:
+    model = Classifier(EXPERTS["mixtral"](), 2)
+    assert model.get_input_embeddings() is model.encoder.embed_tokens
+    assert (model.device.type, model.dtype) == ("cpu", torch.float32)
+    adapted = adapt(model, one_cell(entry("lora"))).model
+    # No gradient is asked of the embeddings, which would be carried through every layer.
+    assert not model.encoder.embed_tokens(torch.tensor([1])).requires_grad
+    plain = adapted.eval()(**random_batch(60, 2, 8, 0)).logits
+    model.gradient_checkpointing_enable()
+    assert model.is_gradient_checkpointing
+    adapted.train()
+    model.enable_input_require_grads()
+    checkpointed = adapted(**random_batch(60, 2, 8, 0))
+    assert torch.allclose(checkpointed.logits, plain, atol=1e-6)
+    checkpointed.loss.backward()

@@ -57,6 +57,15 @@ def test_of_losses_the_lowest_wins_and_a_failed_cell_is_the_worst(tmp_path: Path
     assert tuned.read(tmp_path / "tuned.yaml") == study.entries
 
 
+def test_rates_over_different_seeds_are_not_compared() -> None:
+    tries = [result(1e-3, 0.5, seed=0), result(1e-3, 0.9, seed=1), result(2e-3, 0.85, seed=1)]
+    with pytest.raises(BadInput, match=r"0\.002 has no cell of 64 tokens, seed 0") as caught:
+        tuned.choose(tries)
+    assert "\n" not in str(caught.value)
+    failed = result(2e-3, None, "oom", seed=0)  # a cell that failed was run, and counts
+    assert tuned.choose([*tries, failed]).entries[0].lr == 1e-3
+
+
 def test_no_arm_may_be_starved() -> None:
     tries = [result(1e-3, 0.8), result(2e-3, 0.8), result(1e-3, 0.8, method="ssmlora")]
     with pytest.raises(BadInput, match=r"unequal numbers of tries.*no arm may be starved"):

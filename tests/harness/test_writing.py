@@ -156,8 +156,12 @@ def test_a_text_that_goes_on_is_not_closed() -> None:
         keep_text=True,
     ).ids  # fmt: skip
     assert cut == whole == TOKENIZER("word " * 16, add_special_tokens=False)["input_ids"]
-    with pytest.raises(ValueError, match=r"'made_up' has a text of fewer than two tokens: 'z'"):
-        encode([Example("z", "word")], TOKENIZER, 16, READ)
+
+
+def test_a_loss_needs_two_tokens() -> None:
+    end, word = TOKENIZER.sep_token_id, TOKENIZER("word", add_special_tokens=False)["input_ids"]
+    short = encode([Example("x", "word"), Example("y", "")], TOKENIZER, 16, READ)
+    assert list(short.ids) == [[end, *word], [end, end]]
 
 
 def test_what_the_folder_says_of_generation_changes_nothing(causal: Path, tmp_path: Path) -> None:
@@ -177,8 +181,8 @@ def test_what_the_folder_says_of_generation_changes_nothing(causal: Path, tmp_pa
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("{", "config.json is not valid JSON"),
-        ("[]", "config.json is not valid JSON"),
+        ("{", "config.json is not a valid JSON"),
+        ("[]", "config.json is not a valid JSON"),
         ('{"architectures": ["XLNetLMHeadModel"], "model_type": "xlnet"}', "XLNetLMHeadModel"),
         ('{"architectures": ["BertLMHeadModel"], "model_type": "bert"}', "is no causal language"),
         ('{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}', "is no causal"),

@@ -27,7 +27,7 @@ def wilson(accuracy: float, n: int) -> tuple[float, float]:
     z2 = 1.96**2
     middle = (accuracy + z2 / 2 / n) / (1 + z2 / n)
     half = 1.96 / (1 + z2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + z2 / 4 / n**2)
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def make_cell(
@@ -151,7 +151,7 @@ def make_cell(
                 "accuracy": value,
                 "accuracy_low": low,
                 "accuracy_high": high,
-                "macro_f1": value - 0.01,
+                "macro_f1": max(0.0, value - 0.01),
                 "test_examples": len(right),
             }
             data["predictions"] = {

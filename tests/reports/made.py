@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.reports.conftest import make_cell
 
+N = 200
+ARMS = {"LoRA 1": ("lora", 1.0), "SSMLoRA 1": ("ssmlora", 1.0), "Full": ("full", None)}
 SHIFT = {"full": 0.0, "lora": 0.05, "ssmlora": 0.02, "base": 0.6}
 
 
@@ -195,3 +197,17 @@ def loss_card() -> dict[str, Any]:
             {"length": 512, "truncated": 0.9, "majority": 7.1, "tfidf": 5.0},
         ],
     )  # fmt: skip
+
+
+def arm(name: str, rights: dict[int, int | str], length: int = 128, n: int = N) -> list[Any]:
+    """Cells of an arm: for each seed how many texts are right, or how the cell failed."""
+    method, density = ARMS[name]
+    return [
+        make_cell(method, density, length, seed=seed, status=found)
+        if isinstance(found, str)
+        else make_cell(
+            method, density, length, seed=seed, accuracy=found / n,
+            correct=[i < found for i in range(n)],
+        )
+        for seed, found in rights.items()
+    ]  # fmt: skip

@@ -159,7 +159,7 @@ def test_seeds_are_averaged_and_failures_shown(tmp_path: Path) -> None:
     assert "means of up to 2 seeds" in caption
     assert row["128 tokens"] == f"{fmean(c['scores']['score'] for c in cells[:2]):.3f}"
     assert row["256 tokens"] == "diverged ×2"
-    assert row["512 tokens"] == f"{cells[4]['scores']['score']:.3f}; oom"
+    assert row["512 tokens"] == f"{cells[4]['scores']['score']:.3f}; 1 of 2 seeds; oom"
 
 
 def test_of_several_rates_the_best_on_validation_is_shown(tmp_path: Path) -> None:

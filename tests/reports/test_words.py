@@ -174,7 +174,10 @@ def test_the_words_for_those_who_see_no_figure(load: Load) -> None:
     cells += [make_cell("full", length=64, seed=s, status="oom") for s in (0, 1)]
     results = load(cells)
     text = alt_of(score_points(results), "share", results, "Accuracy.")
-    assert text == "Accuracy. LoRA 1: 0.750 at 64, 0.750 at 128. Failed: Full at 64 (oom) ×2."
+    assert text == (
+        "Accuracy. LoRA 1: 0.750 at 64 (1 of 2 seeds), 0.750 at 128 (1 of 2 seeds). Failed: Full "
+        "at 64 (oom) ×2."
+    )
 
 
 def test_links_are_explained(load: Load) -> None:

@@ -86,7 +86,7 @@ def test_outputs_are_those_on_the_dequantised_weights(
     assert distance(logits(adapted), before) > 1e-2
     for layer in layers_of(expected).values():
         if layer.settings["default"].stateful:
-            layer.link("default", (), None)
+            layer.link("default", "", (), writes=False)
     assert distance(logits(adapted), logits(expected)) > 1e-2
     assert torch.equal(logits(adapted.unload()), before)
 

@@ -81,7 +81,7 @@ def test_the_state_read_in_the_recomputation_matters() -> None:
     enable(model, reentrant=False)
     value = loss(model)
     for layer in layers_of(model).values():  # from here on no layer finds its predecessor
-        layer.link("default", (), None)
+        layer.link("default", "", (), writes=False)
     model.zero_grad()
     value.backward()
     assert furthest(gradients(model), right) > 1e-6

@@ -39,6 +39,7 @@ class Mine(Task):
     metadata = TaskMetadata(
         name="mine", title="mine", description="d", labels=("no", "yes"), source="s",
         revision="1", licence="l", citation="c", natural_length=20, lengths=(16, 64),
+        whole_texts=True,
     )
 
     def splits(self, length, seed):

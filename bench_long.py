@@ -1,0 +1,60 @@
+"""The command `bench-long`, and what keeps its packages apart from a user's own modules.
+
+The packages are called `harness`, `tasks`, `reports` and `ssmlora`. Without this module, Python
+imports a user's `tasks.py` or `reports.py` from the current folder or PYTHONPATH instead. Importing
+this module binds the four names to the folder of this file, here and in every process forked from
+this one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+PACKAGES = ("harness", "ssmlora", "tasks", "reports")
+
+_ROOT = Path(__file__).resolve().parent
+
+
+class _OwnPackages(MetaPathFinder):
+    """Finds the four packages beside this file, whatever `sys.path` holds."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of one of the four packages; None for any other module."""
+        return PathFinder.find_spec(fullname, [str(_ROOT)]) if fullname in PACKAGES else None
+
+
+def bind_packages() -> None:
+    """Let the four names mean this project's packages.
+
+    Raises:
+        ImportError: another module of one of these names is imported already.
+    """
+    for name in PACKAGES:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and Path(file).resolve().parent != _ROOT / name:
+            raise ImportError(
+                f"{file} is imported under the name '{name}', which is a package of bench-long: "
+                f"rename that file, or import bench_long first"
+            )
+    if not any(isinstance(finder, _OwnPackages) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _OwnPackages())
+
+
+def main() -> int:
+    """Run the command; returns its exit code."""
+    from harness.cli import main as run
+
+    return run()
+
+
+bind_packages()
+
+if __name__ == "__main__":
+    sys.exit(main())

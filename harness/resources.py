@@ -1,0 +1,78 @@
+"""What of this machine a run may use: processors and memory, limits of its container included."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+
+
+def available_cores(root: Path = _CGROUPS, own: Path = _OWN) -> int:
+    """Processors that this process may use: by its affinity and by the cgroups' quotas.
+
+    A quota of 1.5 processors counts as 1, at least one. `root` is where cgroups are mounted, `own`
+    the file that names those of this process.
+    """
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quotas = [cores]
+    for folder in _groups(root, own, "cpu"):
+        quota, period = _quota(folder)
+        if quota > 0 and period > 0:
+            quotas.append(math.floor(quota / period))
+    return max(1, min(quotas))
+
+
+def available_memory(root: Path = _CGROUPS, own: Path = _OWN) -> int:
+    """Bytes of memory that this process may use: all of the machine, or what a cgroup allows."""
+    import psutil
+
+    sizes = [int(psutil.virtual_memory().total)]
+    for folder in _groups(root, own, "memory"):
+        for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
+            words = _words(folder / name)
+            if len(words) == 1 and words[0].isdigit():
+                sizes.append(int(words[0]))
+    return min(size for size in sizes if size > 0)
+
+
+def _groups(root: Path, own: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's cgroups from its own up to the root, versions 1 and 2."""
+    for line in _lines(own):
+        _, controllers, name = line.split(":", 2) if line.count(":") >= 2 else ("", "", "/")
+        if controllers and controller not in controllers.split(","):
+            continue  # another hierarchy of version 1
+        top = root / controllers if controllers else root
+        if controllers and not top.is_dir():
+            top = root / controller
+        place = top / name.strip("/")
+        # Inside a container the path may be the host's, which is not there: the root is ours then.
+        yield from (folder for folder in (place, *place.parents) if folder.is_relative_to(top))
+
+
+def _quota(folder: Path) -> tuple[float, float]:
+    """(microseconds, of a period) of processor time, (0, 0) for no limit."""
+    words = _words(folder / "cpu.max") or [
+        *_words(folder / "cpu.cfs_quota_us"),
+        *_words(folder / "cpu.cfs_period_us"),
+    ]
+    if len(words) == 2 and all(word.isdigit() for word in words):
+        return float(words[0]), float(words[1])
+    return 0.0, 0.0
+
+
+def _words(path: Path) -> list[str]:
+    return " ".join(_lines(path)).split()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []

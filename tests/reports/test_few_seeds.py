@@ -1,0 +1,113 @@
+"""Diverged seeds keep their arm from every verdict; two seeds give no interval over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from reports.captions import interval_note
+from reports.compare import compare, growth
+from reports.files import Result, load_run
+from reports.glance import main_tables
+from reports.metrics import METRICS
+from reports.page import build_report
+from reports.seeds import common_by_length, places
+from reports.stats import score_points
+from reports.table import summary_table
+from reports.words import summary
+from tests.reports.conftest import write_run
+from tests.reports.made import N, arm
+from tests.reports.pages import read, section
+
+Load = Callable[..., list[Result]]
+
+DIVERGED = [
+    *arm("Full", {0: 150, 1: 151, 2: 152}),
+    *arm("LoRA 1", {0: 148, 1: 149, 2: 150}),
+    *arm("SSMLoRA 1", {0: 190, 1: "diverged", 2: 192}),
+]
+
+
+def test_a_diverged_seed_leaves_the_others_theirs_and_its_arm_without_verdict(load: Load) -> None:
+    results = load(DIVERGED)
+    points = score_points(results)
+    assert [len(p.seeds) for (p,) in points.values()] == [3, 3, 2]
+    point = points["SSMLoRA 1"][0]
+    assert point.value == pytest.approx(191 / N)
+    assert (point.note, point.without_interval) == ("1 of 3 diverged", True)
+    assert common_by_length(places(results)) == {128: {0, 1, 2}}
+    text = " ".join(summary(results))
+    assert "of the 2 arms without a diverged seed, Full is highest" in text
+    assert "not ranked: SSMLoRA 1 (1 of 3 diverged)" in text
+    assert "SSMLoRA 1 and LoRA 1 are not compared at 128 tokens" in text
+    assert "SSMLoRA 1 minus" not in text
+
+
+def test_a_diverged_seed_stands_in_every_table(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", DIVERGED)
+    ((_, rows),) = summary_table(run)
+    assert [row["128 tokens"] for row in rows] == ["0.755", "0.745", "0.955; 1 of 3 diverged"]
+    (table,) = main_tables([load_run(run)])
+    assert table.rows[2][4] == "0.955 [0.950, 0.960]; 1 of 3 diverged"
+    assert "1 of 3 diverged" in interval_note(load_run(run).results, dots=True)
+
+
+def test_a_length_with_a_diverged_seed_has_no_part_in_growth(load: Load) -> None:
+    cells = arm("SSMLoRA 1", {0: 100, 1: 101, 2: 102}, 64)
+    (found,) = growth(load([*cells, *arm("SSMLoRA 1", {0: 190, 1: "diverged", 2: 192}, 128)]))
+    assert (found.steps[0][2].gap, found.steps[0][2].verdict, found.plateau) == (None, "none", None)
+
+
+def test_diverged_and_missing_seeds_of_one_arm(load: Load) -> None:
+    cells = [*arm("LoRA 1", {0: 140, 1: 150, 2: 160}), *arm("SSMLoRA 1", {0: 150, 1: "diverged"})]
+    points = score_points(load(cells))
+    assert [p.seeds for (p,) in points.values()] == [(0.7, 0.75), (0.75,)]
+    assert points["SSMLoRA 1"][0].note == "1 of 3 diverged, 1 of 3 seeds"
+
+
+def test_two_seeds_have_no_interval_over_seeds(load: Load) -> None:
+    results = load(arm("LoRA 1", {0: 10, 1: 23}, n=25))
+    (point,) = score_points(results)["LoRA 1"]
+    lows, highs = ([r[f"score_{end}"] for r in results] for end in ("low", "high"))
+    assert (point.value, point.seeds) == (pytest.approx(0.66), (0.4, 0.92))
+    assert (point.low, point.high) == pytest.approx((fmean(lows), fmean(highs)))
+    assert 0 < point.low < point.high < 1
+
+
+def test_two_seeds_are_shown_and_nothing_is_concluded(tmp_path: Path) -> None:
+    cells = [*arm("LoRA 1", {0: 10, 1: 23}, n=25), *arm("SSMLoRA 1", {0: 25, 1: 23}, n=25)]
+    run = write_run(tmp_path / "run", cells)
+    (table,) = main_tables([load_run(run)])
+    assert table.rows[0][4].endswith("[0.400, 0.920]")
+    text = " ".join(summary(load_run(run).results))
+    assert "two seeds" in text
+    assert "highest" not in text
+    assert "clear" not in text
+    root = read(build_report([run], run / "report"))
+    assert "two seeds are too few" in section(root, "accuracy").text
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_no_interval_leaves_what_shares_and_their_differences_can_be(
+    load: Load, seeds: int
+) -> None:
+    cells = []
+    for seed in range(seeds):
+        cells += arm("LoRA 1", {seed: 2 * (seed == 2)}, n=4)
+        cells += arm("SSMLoRA 1", {seed: 4 - 2 * (seed == 1)}, n=4)
+    results = load(cells)
+    for (point,) in score_points(results).values():
+        assert 0 <= point.low <= point.value <= point.high <= 1
+    found = places(results)
+    for texts in (True, False):
+        if not texts:
+            for cell in cells:
+                cell["predictions"] = None
+            found = places(load(cells))
+        gap = compare(found["SSMLoRA 1"], 128, found["LoRA 1"], 128, METRICS["accuracy"]).gap
+        assert gap is not None
+        assert gap.paired == texts
+        assert -1 <= gap.low <= gap.value <= gap.high <= 1

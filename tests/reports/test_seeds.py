@@ -1,0 +1,344 @@
+"""Arms are compared over the seeds that all of them have; who lacks seeds is marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.blocks import Picture
+from reports.captions import cost_summary
+from reports.compare import compare, growth
+from reports.density_figures import accuracy_by_density
+from reports.evaluation_section import lm_eval
+from reports.evaluations import evaluation_points
+from reports.files import Result, load_run
+from reports.glance import main_tables
+from reports.groups import Group, Key
+from reports.metrics import METRICS
+from reports.page import build_report
+from reports.position_figures import position_curves
+from reports.seeds import places
+from reports.stats import best_try, cost_points, one_rate_an_arm, score_points, tries
+from reports.study_figures import mean_curve
+from reports.table import readme_table, summary_table
+from reports.words import summary
+from tests.reports.conftest import make_cell, set_validation, write_run
+from tests.reports.made import ARMS, N, arm, evaluated_cell, evaluation, loss_cell
+from tests.reports.pages import read, section
+
+Load = Callable[..., list[Result]]
+# Seeds are far apart, arms are not: with seed 2 alone SSMLoRA seems .105 ahead, and is .03 ahead.
+HALF = [
+    *arm("LoRA 1", {0: 140, 1: 143, 2: 164}),
+    *arm("SSMLoRA 1", {2: 170}),
+]
+
+
+def sweep(
+    folder: Path, cells: list[dict[str, Any]], seeds: str = "[0, 1, 2]", **about: Any
+) -> Path:
+    run = write_run(folder, cells, **about)
+    (run / "sweep.yaml").write_text(f"name: made-up\nseeds: {seeds}\n", encoding="utf-8")
+    return run
+
+
+def test_means_and_differences_are_over_the_common_seed(load: Load) -> None:
+    results = load(HALF)
+    points = score_points(results)
+    assert points["LoRA 1"][0].value == pytest.approx(164 / N)
+    assert points["SSMLoRA 1"][0].value == pytest.approx(170 / N)
+    assert [p.note for (p,) in points.values()] == ["", "1 of 3 seeds"]
+    found = places(results)
+    gap = compare(found["SSMLoRA 1"], 128, found["LoRA 1"], 128, METRICS["accuracy"])
+    assert gap.gap is not None
+    assert gap.gap.value == pytest.approx(0.03)
+    assert gap.gap.paired
+    assert (gap.seeds, gap.verdict) == ({2}, "none")
+
+
+def test_one_seed_of_three_has_no_narrower_interval(load: Load) -> None:
+    points = score_points(load(HALF))
+    widths = [p.high - p.low for (p,) in points.values()]
+    assert widths[0] == pytest.approx(widths[1], rel=0.1)
+    assert {p.seed_half for (p,) in points.values()} == {0.0}
+
+
+@pytest.mark.parametrize("lost", ["missing", "oom", "timeout", "error"])
+def test_no_arm_is_called_the_highest_where_one_lacks_seeds(load: Load, lost: str) -> None:
+    rights: dict[int, int | str] = {2: 170}
+    if lost != "missing":
+        rights |= {0: lost, 1: lost}
+    results = load([*arm("LoRA 1", {0: 140, 1: 143, 2: 164}), *arm("SSMLoRA 1", rights)])
+    text = " ".join(summary(results))
+    assert "highest" not in text
+    assert "clear" not in text
+    assert "No arm is ranked" in text
+    assert "means are over seed 2 of 3" in text
+    assert "SSMLoRA 1 (1 of 3 seeds)" in text
+    assert "SSMLoRA 1 minus LoRA 1 is +0.030" in text
+    assert "no verdict" in text
+
+
+def test_a_length_at_which_all_arms_have_all_seeds_is_ranked(load: Load) -> None:
+    cells = [c for name in ARMS for c in arm(name, {0: 150, 1: 151, 2: 152}, 64)]
+    text = " ".join(summary(load([*cells, *HALF])))
+    assert "At 64 tokens, the longest that every arm finished, " in text
+    assert "At 128 tokens means are over seed 2 of 3" in text
+    assert "Full (not run)" in text
+
+
+def test_every_table_marks_incomplete_arms(tmp_path: Path) -> None:
+    run = sweep(tmp_path / "run", HALF, missing=2)
+    ((caption, rows),) = summary_table(run)
+    assert "at 128 tokens over seed 2" in caption
+    assert [row["128 tokens"] for row in rows] == ["0.820", "0.850; 1 of 3 seeds"]
+    assert "1 of 3 seeds" in readme_table(run)
+    root = read(build_report([run], run / "report"))
+    for anchor in ("summary", "glance", "accuracy", "parameters"):
+        text = section(root, anchor).text + str(
+            [i.attributes for i in section(root, anchor).all("img")]
+        )
+        assert "1 of 3 seeds" in text, anchor
+        assert "highest" not in text.replace("lowest or highest tried", "")
+    assert "0.745" not in section(root, "glance").text  # the mean over LoRA's three seeds
+
+
+def test_planned_seeds_come_from_the_sweep_and_from_every_arm(tmp_path: Path) -> None:
+    cells = [*arm("LoRA 1", {0: 140}), *arm("Full", {0: 140})]
+    (row, _) = summary_table(sweep(tmp_path / "a", cells))[0][1]
+    assert row["128 tokens"] == "0.700; 1 of 3 seeds"
+    for k, text in enumerate(("seeds: {", "[1, 2]", "seeds: [a, true, 1.5]", "- " * 5000)):
+        run = sweep(tmp_path / f"b{k}", cells)
+        (run / "sweep.yaml").write_text(text, encoding="utf-8")
+        assert load_run(run).results[0].planned == {0}
+
+
+def test_results_without_a_manifest_are_compared_over_common_seeds(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "old", HALF)
+    (run / "manifest.json").unlink()
+    (run / "sweep.yaml").unlink()
+    (rows,) = [table.rows for table in main_tables([load_run(run)])]
+    assert [row[4].split(" (")[0] for row in rows] == ["0.820", "0.850"]
+    assert [("1 of 3 seeds" in row[4]) for row in rows] == [False, True]
+
+
+def test_arms_without_a_common_seed_are_not_compared(load: Load) -> None:
+    results = load([*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {2: 170})])
+    assert score_points(results) == {}
+    text = " ".join(summary(results))
+    assert "no seed in common" in text
+    assert "SSMLoRA 1 and LoRA 1 are not compared at 128 tokens (no common seed)" in text
+    assert "highest" not in text
+
+
+def test_arms_without_a_common_seed_in_the_table(tmp_path: Path) -> None:
+    cells = [*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {2: 170})]
+    ((_, rows),) = summary_table(write_run(tmp_path / "run", cells))
+    assert [row["128 tokens"] for row in rows] == [
+        "0.725 (seeds 0 and 1, not compared); 2 of 3 seeds",
+        "0.850 (seed 2, not compared); 1 of 3 seeds",
+    ]
+    build_report([tmp_path / "run"], tmp_path / "report")
+
+
+def test_three_arms_of_which_each_pair_shares_another_seed(load: Load) -> None:
+    cells = [*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {1: 156, 2: 170})]
+    results = load([*cells, *arm("Full", {0: 160, 2: 190})])
+    assert score_points(results) == {}
+    text = " ".join(summary(results))
+    assert "SSMLoRA 1 minus LoRA 1 is +0.030" in text
+    assert "over seed 1 (" in text
+    assert "highest" not in text
+
+
+def test_a_pair_names_its_seeds_where_the_table_shows_others(load: Load) -> None:
+    cells = [*arm("LoRA 1", {0: 140, 1: 150, 2: 160}), *arm("SSMLoRA 1", {0: 140, 1: 156, 2: 172})]
+    text = " ".join(summary(load([*cells, *arm("Full", {0: 160})])))
+    assert "means are over seed 0 of 3" in text
+    assert "SSMLoRA 1 minus LoRA 1 is +0.030" in text
+    assert "over seeds 0, 1 and 2" in text
+
+
+def test_growth_is_over_the_common_seeds_of_the_two_lengths(load: Load) -> None:
+    cells = [*arm("LoRA 1", {0: 100, 1: 130}, 64), *arm("LoRA 1", {1: 136, 2: 190}, 128)]
+    (found,) = growth(load(cells))
+    ((_, _, step),) = found.steps
+    assert step.gap is not None
+    assert step.gap.value == pytest.approx(0.03)
+    assert (step.verdict, found.plateau, found.rises) == ("none", None, False)
+    (apart,) = growth(load([*arm("LoRA 1", {0: 100}, 64), *arm("LoRA 1", {1: 190}, 128)]))
+    assert (apart.steps[0][2].gap, apart.plateau) == (None, None)
+    text = " ".join(summary(load(cells)))
+    assert "not judged for LoRA 1" in text
+    assert "still gain" not in text
+
+
+def test_the_linear_baseline_takes_no_seed_from_the_arms(load: Load) -> None:
+    cells = [*arm("LoRA 1", {0: 140, 1: 150, 2: 160}), make_cell("tfidf", accuracy=0.9, seed=2)]
+    results = load(cells)
+    points = score_points(results)
+    assert list(points) == ["LoRA 1"]
+    assert len(points["LoRA 1"][0].seeds) == 3
+    text = " ".join(summary(results))
+    assert "above it" not in text
+    assert "TF-IDF (1 of 3 seeds)" in text
+
+
+def test_the_untrained_backbone_is_compared_with_every_seed(load: Load) -> None:
+    cells = [loss_cell(seed=s, loss=3.3 + 0.01 * s) for s in (0, 1, 2)]
+    results = load([*cells, loss_cell("base", loss=3.9)])
+    points = score_points(results)
+    assert [(len(p.seeds), p.note) for (p,) in points.values()] == [(3, ""), (1, "")]
+    found = places(results)
+    gap = compare(found["LoRA 1"], 128, found["Base"], 128, METRICS["loss"])
+    assert gap.gap is not None
+    assert (gap.gap.paired, gap.verdict) == (True, "lower")
+    assert gap.gap.value == pytest.approx(3.31 - 3.9, abs=1e-6)
+    assert "LoRA 1 is clearly below it" in " ".join(summary(results))
+    assert "1 seed;" in " ".join(summary(load([loss_cell("base", loss=3.9)])))
+
+
+def test_a_rate_is_chosen_over_the_seeds_that_all_rates_have(load: Load) -> None:
+    cells = []
+    outcomes = {1e-3: {0: 0.80, 1: 0.82, 2: 0.90}, 2e-3: {2: 0.88}}  # seed 2 is an easy one
+    for lr, found in outcomes.items():
+        for seed, value in found.items():
+            cells.append(make_cell(lr=lr, seed=seed, accuracy=0.7))
+            set_validation(cells[-1], value)
+    results = load(cells)
+    (rates,) = tries(results).values()
+    assert [t.values for t in rates] == [(0.90,), (0.88,)]
+    assert [t.left_out for t in rates] == [2, 0]
+    assert best_try(rates).lr == 1e-3
+    assert {r["lr"] for r in one_rate_an_arm(results)} == {1e-3}
+
+
+def test_rates_without_a_common_seed_leave_the_one_with_most_cells(load: Load) -> None:
+    cells = [make_cell(lr=1e-3, seed=s) for s in (0, 1)] + [make_cell(lr=2e-3, seed=2)]
+    for cell, value in zip(cells, (0.7, 0.7, 0.9), strict=True):
+        set_validation(cell, value)
+    assert {r["lr"] for r in one_rate_an_arm(load(cells))} == {1e-3}
+
+
+def test_a_study_shows_validation_over_common_seeds(tmp_path: Path) -> None:
+    cells = []
+    for method, found in (("full", {0: 0.5, 1: 0.9}), ("lora", {1: 0.8})):
+        for seed, value in found.items():
+            cells.append(make_cell(method, seed=seed, accuracy=None))
+            set_validation(cells[-1], value)
+    ((_, rows),) = summary_table(write_run(tmp_path / "run", cells))
+    assert [row["128 tokens"] for row in rows] == ["0.900", "0.800; 1 of 2 seeds"]
+
+
+def test_costs_are_over_common_seeds(load: Load) -> None:
+    cells = [
+        make_cell(method, seed=seed, cost={"train_tokens_per_s": rate})
+        for method, seed, rate in (("full", 0, 900), ("full", 1, 500), ("lora", 1, 600))
+    ]
+    results = load(cells)
+    points = cost_points(results, "train_tokens_per_s")
+    assert {arm: p.value for arm, (p,) in points.items()} == {"Full": 500, "LoRA 1": 600}
+    assert "from 500 (Full) to 600 (LoRA 1)" in " ".join(cost_summary(results))
+
+
+def test_curves_are_means_over_common_seeds_and_whole_steps(load: Load) -> None:
+    def cell(method: str, seed: int, *scores: float) -> dict[str, Any]:
+        made = make_cell(method, seed=seed)
+        made["curve"] = [
+            {"step": k, "examples": 8 * k, "validation_score": score}
+            for k, score in enumerate(scores, 1)
+        ]
+        return made
+
+    full = [cell("full", 0, 0.1, 0.2), cell("full", 1, 0.5, 0.6, 0.7)]
+    results = load([*full, cell("lora", 1, 0.4)])
+    assert mean_curve(results, "Full", 128) == [(8, 0.5), (16, 0.6), (24, 0.7)]
+    assert mean_curve(load(full), "Full", 128) == [(8, 0.3), (16, pytest.approx(0.4))]
+
+
+def test_losses_by_position_are_means_over_common_seeds(load: Load) -> None:
+    cells = [loss_cell(seed=0, loss=3.0), loss_cell(seed=1, loss=4.0)]
+    _, curves = position_curves(load([*cells, loss_cell("ssmlora", seed=1, loss=4.0)]))
+    own = [b["loss"] for b in cells[1]["scores"]["by_position"]]
+    assert [b.loss for b in curves["LoRA 1"]] == pytest.approx(own)
+
+
+def test_lm_eval_values_are_means_over_common_seeds(load: Load) -> None:
+    def cell(method: str, seed: int, value: float | None) -> dict[str, Any]:
+        status = "timeout" if value is None else "ok"
+        return loss_cell(method, seed=seed, evaluations=[evaluation(value=value, status=status)])
+
+    cells = [cell("lora", 0, 0.1), cell("lora", 1, 0.5), cell("ssmlora", 1, 0.6)]
+    cells += [cell("ssmlora", 0, None), evaluated_cell(found=[evaluation(value=0.2)])]
+    points = evaluation_points(load(cells))
+    told = {arm: (f.text.split(" ")[0], f.note) for (_, _, arm, _), f in points.items()}
+    assert told == {
+        "LoRA 1": ("0.500", ""), "SSMLoRA 1": ("0.600", "1 of 2 seeds"), "Base": ("0.200", ""),
+    }  # fmt: skip
+
+
+def test_a_figure_of_lm_eval_names_arms_that_lack_seeds(load: Load) -> None:
+    cells = [
+        loss_cell(method, length=n, seed=seed, evaluations=[evaluation(value=0.1 + 0.4 * seed)])
+        for n in (128, 256)
+        for method, seed in (("lora", 0), ("lora", 1), ("ssmlora", 1))
+    ]
+    (section_,) = lm_eval([Group(Key("", "", ""), "", "", load(cells))])
+    (found,) = [block for block in section_.blocks if isinstance(block, Picture)]
+    assert "SSMLoRA 1 at 128 tokens (1 of 2 seeds)" in found.caption
+    assert "LoRA 1: 0.500 at 128, 0.500 at 256" in found.alt
+
+
+def test_a_map_of_densities_shows_the_seeds_of_the_whole_group(load: Load) -> None:
+    cells = [
+        make_cell("lora", d, seed=s, accuracy=0.6 + 0.2 * s) for d in (1.0, 0.5) for s in (0, 1)
+    ]
+    cells += [make_cell("full", seed=1)]
+
+    figure = accuracy_by_density(load(cells))
+    shown = {t.get_text() for axes in figure.axes for t in axes.texts if t.get_gid()}
+    assert shown == {"0.800"}
+    apart = [make_cell("lora", d, seed=s) for d, s in ((1.0, 0), (0.5, 1))]
+    figure = accuracy_by_density(load(apart))
+    shown = {t.get_text() for axes in figure.axes for t in axes.texts if t.get_gid()}
+    assert shown == {"not\ncompared"}
+
+
+def test_paired_differences_are_over_common_texts(load: Load) -> None:
+    first, second = make_cell("lora"), make_cell("ssmlora")
+    for cell, right in ((first, [1] * 95 + [0] * 5), (second, [1] * 90 + [0] * 10)):
+        cell["predictions"] = {
+            "ids": [f"t{i}" for i in range(100)], "labels": [1] * 100, "predicted": right,
+        }  # fmt: skip
+    second["predictions"] = {k: v[4:] for k, v in second["predictions"].items()}
+    found = places(load([first, second]))
+    gap = compare(found["LoRA 1"], 128, found["SSMLoRA 1"], 128, METRICS["accuracy"]).gap
+    assert gap is not None
+    assert gap.paired
+    assert gap.value == pytest.approx(91 / 96 - 86 / 96)
+
+
+def test_seeds_that_read_other_texts_are_paired_seed_by_seed(load: Load) -> None:
+    cells = []
+    for method, more in (("lora", 0), ("ssmlora", 10)):
+        for seed in (0, 1, 2):
+            cell = make_cell(method, seed=seed, correct=[i < 70 + more for i in range(100)])
+            cell["predictions"]["ids"] = [f"{seed}-{i}" for i in range(100)]
+            cells.append(cell)
+    found = places(load(cells))
+    gap = compare(found["SSMLoRA 1"], 128, found["LoRA 1"], 128, METRICS["accuracy"])
+    assert gap.gap is not None
+    assert (gap.gap.paired, gap.verdict) == (True, "higher")
+    assert gap.gap.value == pytest.approx(0.1)
+
+
+def test_a_manifest_of_a_run_under_way_is_read(tmp_path: Path) -> None:
+    run = sweep(tmp_path / "run", HALF)
+    about = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(about | {"ids": about["ids"][:1]}))
+    results = load_run(run).results
+    assert {r.planned for r in results} == {frozenset({0, 1, 2})}
