@@ -6,11 +6,12 @@ from pathlib import Path
 
 from harness.backbones import Backbone, find_backbone
 from harness.errors import BadInput, told
+from harness.missing import missing_lines
 from harness.reach import check_reach
 from harness.sweep import Sweep
 from harness.tokens import word_counter
 from tasks import Task, TaskError, load_task
-from tasks.base import Count
+from tasks.base import Count, MissingData
 from tasks.contract import check_examples
 from tasks.findings import quick_findings
 
@@ -28,6 +29,7 @@ def prepared(
     """
     tasks: dict[str, tuple[Task, str]] = {}
     wrong: list[str] = []
+    missing: list[MissingData] = []
     warnings: list[str] = []
     backbone, count = None, None
     try:
@@ -40,8 +42,11 @@ def prepared(
             tasks[name] = _prepared(name, sweep, source, tasks_dir, count)
             if backbone:
                 warnings += _warnings(tasks[name][0], sweep, source, backbone)
+        except MissingData as error:
+            missing.append(error)
         except BadInput as error:
             wrong += [line for line in error.args if line not in wrong]
+    wrong += missing_lines(missing, source)
     if wrong or not backbone:
         raise BadInput(*wrong)
     return backbone, tasks, warnings
@@ -67,7 +72,7 @@ def _prepared(
         _check_sizes(task, sweep, source)
         check_examples(task, min(sweep.lengths), sweep.seeds[0])
         pinned = task.pinned()
-    except BadInput:
+    except (BadInput, MissingData):
         raise
     except TaskError as error:
         raise BadInput(f"{source}: tasks: {error}") from None

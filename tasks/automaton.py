@@ -42,6 +42,7 @@ class Automaton(Task):
     word that is told again changes nothing.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="automaton",
         title="State of an automaton that waits for five words in their order",

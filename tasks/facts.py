@@ -41,6 +41,8 @@ class _Facts(Task):
     logarithmic scale. Texts that are judged tell once.
     """
 
+    pinned_by = "version"
+
     story: ClassVar[Callable[[Random], stories.Story]]
     practice: ClassVar[Callable[[Random], stories.Story] | None] = None
 

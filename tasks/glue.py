@@ -34,6 +34,7 @@ class _Glue(_HubTask):
     """The test labels are not published: the validation split is the test, and train is cut."""
 
     repository, revision = REPOSITORY, REVISION
+    pinned_by = "version"
     parts = ("train", "", "validation")
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:

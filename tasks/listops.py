@@ -68,6 +68,7 @@ class ListOps(Task):
     equally frequent: 0 and 9 are ahead, for MIN and MAX are half of the operators.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="listops",
         title="ListOps (Long Range Arena), generated",

@@ -34,8 +34,10 @@ class LraText(_ArchiveTask):
     repository, revision, configuration = imdb.REPOSITORY, imdb.REVISION, "plain_text"
     parts = ("train", "", "test")
     columns = ("text", "label")
+    synonyms = imdb.SYNONYMS
     archive = "aclImdb_v1.tar.gz (from ai.stanford.edu/~amaas/data/sentiment)"
     unpacked, held = "aclImdb", "{train,test}/{neg,pos}/*.txt"
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_text",
         title="Text (Long Range Arena): IMDb as bytes",

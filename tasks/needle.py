@@ -34,6 +34,7 @@ class Needle(Task):
     tokens told once, a model stays at chance for long (`docs/learned.md`).
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="needle",
         title="Needle: one of eight statements in a random text answers the question",

@@ -25,6 +25,7 @@ _ANSWER = 4
 class NeedleWritten(Task):
     """The texts of the task `needle`; its question comes behind the text, its label is written."""
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         **{
             **Needle.metadata.model_dump(include={"source", "licence", "citation", "lengths"}),

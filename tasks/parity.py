@@ -36,6 +36,7 @@ class Parity(Task):
     An example's id ends in `@` and the number of ones among its five digits.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="parity",
         title="Parity of five digits among many words",

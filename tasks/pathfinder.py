@@ -53,6 +53,7 @@ class PathfinderGenerated(Task):
     What was drawn is kept in the cache, 500 images a file.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="pathfinder_generated",
         title="Pathfinder, generated here (not the Long Range Arena's images)",

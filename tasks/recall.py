@@ -33,6 +33,7 @@ class Recall(Task):
     tokens without full stops, a model stays at chance for long (`docs/learned.md`).
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="recall",
         title="Associative recall: the value of one of very many keys",

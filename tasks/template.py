@@ -32,6 +32,8 @@ class {cls}(Task):
         description="Say here what is asked, in a sentence.",
         labels=("falling", "rising"),
         source="generated",
+        # Shown with results. A digest of the examples is added to it, so other data is never taken
+        # for these.
         revision="1",
         licence="name the licence of the data",
         citation="none",
