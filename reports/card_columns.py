@@ -38,8 +38,8 @@ def columns_of(card: Card, run: str, training: Sequence[Group]) -> tuple[list[Co
         g for g in training
         if g.key.task == card.name and run in g.runs and card.backbone in ("", g.key.backbone)
     ]  # fmt: skip
-    constant = [Column(CONSTANT, found) for g in groups if (found := constant_points(g.results))]
-    linear = [column for g in groups for column in _linear(g)]
+    constant = _within(card, [Column(CONSTANT, constant_points(g.results)) for g in groups])
+    linear = _within(card, [column for g in groups for column in _linear(g)])
     scored = {int(r["length"]) for g in groups for r in g.results if _scored(r)}
     majority = {r.length: r.majority for r in card.rows}
     tfidf = {r.length: r.tfidf for r in card.rows}
@@ -47,6 +47,13 @@ def columns_of(card: Card, run: str, training: Sequence[Group]) -> tuple[list[Co
     first = constant + _rest(card.baselines[0], majority, known)
     second = linear + _rest(_own_name(card), tfidf, scored)
     return first or [Column(card.baselines[0], {})], second or [Column(_own_name(card), {})]
+
+
+def _within(card: Card, columns: Sequence[Column]) -> list[Column]:
+    """The columns at the lengths of the card; those without a value are left out."""
+    lengths = {row.length for row in card.rows}
+    kept = [Column(c.name, {n: v for n, v in c.values.items() if n in lengths}) for c in columns]
+    return [column for column in kept if column.values]
 
 
 def _linear(group: Group) -> list[Column]:

@@ -19,8 +19,8 @@ _RULE = (
     f"agree as well ({', '.join(_NAMES.get(name, name) for name in MACHINE)})."
 )
 _ONCE = (
-    "A cell that several folders have counts once: a score before a failure, then the folder that "
-    "was given first."
+    "Each has one score here: a score before a failure, then that of the folder that was given "
+    "first. Costs count once on each machine."
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reports.blocks import Block, Entry, Section, Table, Text
 from reports.card_columns import Column, columns_of
@@ -26,8 +27,7 @@ def tasks(runs: Sequence[Run], training: Sequence[Group] = ()) -> list[Section]:
     for run in runs:
         found, broken = load_cards(run.path)
         for card in found:
-            if all(card != known for _, known in cards):
-                cards.append((run.name, card))
+            _add(cards, run.name, card, training)
         if broken:
             told = "; ".join(f"{name} ({reason})" for name, reason in broken)
             warning = f"{run.name}: task cards that could not be used: {told}."
@@ -45,6 +45,21 @@ def tasks(runs: Sequence[Run], training: Sequence[Group] = ()) -> list[Section]:
         where = f" ({run_name})" if names.count(card.name) > 1 else ""
         section.blocks += _blocks(card, where, columns_of(card, run_name, training))
     return [section] if section.blocks else []
+
+
+def _add(cards: list[tuple[str, Card]], run: str, card: Card, training: Sequence[Group]) -> None:
+    """Add a card; one that differs in its lengths alone from that of a joined run adds these."""
+    for place, (name, known) in enumerate(cards):
+        if card == known:
+            return
+        rows = {row.length: row for row in (*card.rows, *known.rows)}
+        same = replace(card, rows=()) == replace(known, rows=())
+        joined = any(g.key.task == card.name and {run, name} <= {*g.runs} for g in training)
+        if same and joined and all(rows[row.length] == row for row in card.rows):
+            every = tuple(rows[length] for length in sorted(rows))
+            cards[place] = (name, replace(known, rows=every))
+            return
+    cards.append((run, card))
 
 
 def _blocks(card: Card, where: str, columns: tuple[list[Column], ...]) -> list[Block]:

@@ -91,3 +91,15 @@ def test_a_failed_baseline_leaves_the_cards_number(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", [cell(128, "tfidf", status="timeout")])
     (table,) = card_tables(read(build_report([a], tmp_path / "out")))
     assert table[1][-1] == "0.712"
+
+
+def test_cards_of_joined_folders_are_one_with_all_lengths(tmp_path: Path) -> None:
+    short, long = card()["rows"]
+    a = folder(tmp_path / "a", [linear(128, 0.6), linear(512, 0.65)], rows=[short])
+    b = folder(tmp_path / "b", [linear(512, 0.7), linear(1024, 0.8)], rows=[short, long])
+    (table,) = card_tables(read(build_report([a, b], tmp_path / "out")))
+    assert [(row[0], row[-1]) for row in table[1:]] == [("128", "0.600"), ("512", "0.650")]
+    (alone,) = card_tables(read(build_report([b], tmp_path / "alone")))
+    assert [(row[0], row[-2]) for row in alone[1:]] == [("128", ""), ("512", "0.700")]
+    told = section(read(tmp_path / "out" / "index.html"), "tasks").text
+    assert "TF-IDF (512 training texts) goes from 0.600 to 0.650 (+0.050)" in told
