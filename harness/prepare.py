@@ -40,7 +40,7 @@ def prepared(
     for name in names:
         try:
             tasks[name] = _prepared(name, sweep, source, tasks_dir, count)
-            if backbone:
+            if backbone and count:  # its tokenizer works
                 warnings += _warnings(tasks[name][0], sweep, source, backbone)
         except MissingData as error:
             missing.append(error)

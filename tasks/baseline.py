@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tasks.base import WRITING, TaskMetadata
 
 Target = int | tuple[int, ...] | str | tuple[str, ...] | None
@@ -110,6 +108,8 @@ def _fit(
 ) -> Any:
     """Probabilities of shape (texts, labels that occur, rising)."""
     if not _has_words(train_texts):  # then the most frequent label is the best answer
+        import numpy as np
+
         shares = [train_labels.count(label) for label in sorted(set(train_labels))]
         return np.tile(np.array(shares) / len(train_labels), (len(texts), 1))
     from sklearn.linear_model import LogisticRegression
