@@ -1,6 +1,6 @@
 """What the state costs: the head alone, PEFT LoRA and SSMLoRA on the same sites, side by side.
 
-    python benchmarks/adapter_overhead.py                     # SmolLM2 and MiniLM shapes, CPU
+    python benchmarks/adapter_overhead.py  # SmolLM2-135M-Instruct and MiniLM, CPU
     python benchmarks/adapter_overhead.py --shapes minilm --turns 60 --densities 1 0.5
     python benchmarks/adapter_overhead.py --device cuda --compile --shapes llama2 --tokens 1024 4096
 
@@ -32,7 +32,7 @@ from ssmlora import SSMLoraConfig, candidate_sites, select_sites
 ARMS = ("head", "LoRA", "SSMLoRA")
 
 SHAPES: dict[str, tuple[int, dict[str, Any]]] = {
-    "smollm2": (  # SmolLM2-135M; it has 30 layers
+    "smollm2": (  # SmolLM2-135M-Instruct; it has 30 layers
         1024,
         {
             "model_type": "llama",

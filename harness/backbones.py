@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.backbone_files import model_files, read_json
-from harness.errors import BadInput, nearest
+from harness.errors import BadInput, nearest, similar
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _find_cached(name: str, where: str) -> Backbone:
         raise BadInput(f"{unknown}, and not a name the hub could have.{close}") from None
     except LocalEntryNotFoundError:
         fetch = f"hf download {repo}" + (f" --revision {revision}" if revision else "")
-        if "Did you mean" in close:
+        if "/" not in repo and similar(repo, EMBEDDED):
             fetch += f".{close}"
         raise BadInput(
             f"{unknown}; it is not in the local hub cache, and a run fetches nothing: {fetch}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,12 @@ from harness.lm_tasks import is_ruler
 from harness.meter import MemoryMeter, Stopwatch
 from harness.methods import adapt
 from harness.models import load_classifier, load_language_model
+from harness.reach import describe_reach
 from harness.scores import each, full_scores, validation_scores
 from harness.tokens import load_tokenizer, tokens_of, word_counter
 from harness.training import attention_kernel, probe, train
 from tasks import TaskMetadata, load_task
+from tasks.baseline import best_constant
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,6 +50,8 @@ def run_cell(
     result = new_result(cell, machine)
     result["cost"] = {"base_bytes": meter.current()}
     try:
+        if cell.device == "cuda":
+            result["environment"]["gpu"] = torch.cuda.get_device_name()
         _seed(cell.seed)
         source = Backbone(cell.backbone, backbone, "")
         if cell.kind == "probe":
@@ -82,7 +85,7 @@ def _train(
 ) -> None:
     with watch.phase("data"):
         tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
-        result["data"] = _describe_data(cell, training)
+        result["data"] = _describe_data(cell, metadata, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
     if cell.method != BASE:
@@ -143,7 +146,7 @@ def _baseline(
 
     with watch.phase("data"):
         _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
-        result["data"] = _describe_data(cell, training)
+        result["data"] = _describe_data(cell, metadata, training, test)
     with watch.phase("train"):
         texts = validation.kept + test.kept
         predicted = baseline(metadata, training.kept, training.targets, texts)
@@ -218,17 +221,18 @@ def _score(result: dict[str, Any], test: Encoded, seen: Evaluation, metadata: Ta
         said |= {"labels": test.targets, "predicted": seen.predicted}
     if metadata.family == "generation":
         said["scores"] = each(seen.predicted, test.targets, metadata.metric)
+    scores["majority"] = best_constant(metadata, test.targets)
     result["scores"] = {**(result["scores"] or {}), **scores}
     result["predictions"] = said
 
 
-def _describe_data(cell: Cell, training: Encoded) -> dict[str, Any]:
-    common = Counter(training.targets).most_common(1)[0][1]
+def _describe_data(
+    cell: Cell, metadata: TaskMetadata, training: Encoded, test: Encoded
+) -> dict[str, Any]:
     return {
         "truncated": training.truncated / len(training),
         "tokens_median": float(np.median(training.ids.sizes())),
-        # Of texts that are read or written no share is the majority's.
-        "majority": None if training.writing else common / len(training),
+        **describe_reach(test, cell.length, metadata),
         "task_revision": cell.revisions.get("task"),
     }
 

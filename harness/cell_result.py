@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.cells import Cell
+from harness.cells import RECIPE, Cell
 
 
 class Failure(NamedTuple):
@@ -21,6 +21,7 @@ def new_result(cell: Cell, machine: dict[str, Any]) -> dict[str, Any]:
     """A result before anything is known but what was to be run."""
     return {
         "format": 1,
+        "recipe": RECIPE,
         "id": cell.id,
         "kind": cell.kind,
         "status": "error",

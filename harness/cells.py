@@ -104,6 +104,8 @@ class Cell(BaseModel):
         """What a tuned learning rate belongs to: the arm, whatever the length and the seed."""
         fields = ("backbone", "task", "method", "density", "placement", "rank", "options")
         key = {name: getattr(self, name) for name in fields}
+        if self.target not in (None, "attention"):
+            key["target"] = self.target
         return key if self._usual_alpha else {**key, "alpha": self.alpha}
 
     @property

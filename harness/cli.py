@@ -138,23 +138,37 @@ def run(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for the report (default: the first DIR's report/).",
+    help="Folder for the report (default for one DIR: its report/).",
 )
 def report(dirs: tuple[Path, ...], out: Path | None) -> None:
-    """Write results.csv and the report of one or more result folders DIRS."""
+    """Write results.csv and the report of one or more result folders DIRS.
+
+    Several folders need --out; their results are joined where data, backbone and protocol agree.
+    """
+    from reports.files import unique_folders
+
     for folder in dirs:
         if not (folder / "cells").is_dir():
             raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
-    click.echo(f"report: {printable(str(_report(dirs, out or dirs[0] / 'report')))}")
+    folders = unique_folders(dirs)
+    own = [folder / "report" for folder in folders]
+    if len(folders) > 1 and out is None:
+        raise BadInput(
+            f"report: {len(folders)} folders have no common place for a report ({own[0]} is that "
+            "of the first alone): add --out DIR"
+        )
+    if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
+        raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
+    click.echo(f"report: {printable(str(_report(folders, out or own[0])))}")
 
 
 @cli.command()
-@click.argument("words", nargs=-1, metavar="[NAME | new NAME | export NAME]")
+@click.argument("words", nargs=-1, metavar="[NAME | new NAME | check NAME | export NAME]")
 @click.option(
     "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
 )
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
-@click.option("--length", type=click.IntRange(min=1), help="export: tokens that texts are cut to.")
+@click.option("--length", type=click.IntRange(min=1), help="export, check: in tokens.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -170,24 +184,32 @@ def tasks(
     length: int | None,
     seed: int,
     tasks_dir: Path | None,
-) -> None:
-    """List the tasks, show the card of one, write a new plug-in, or export one to lm-eval."""
+) -> int:
+    """List the tasks, show the card of one, write a plug-in, check its data, export to lm-eval."""
     from harness import task_commands
+    from tasks.template import COMMANDS
 
-    if words[:1] != ("export",) and (to or length):
-        raise BadInput("tasks: --to and --length are of export (own plug-ins: --tasks-dir DIR)")
+    if (to and words[:1] != ("export",)) or (length and words[:1] not in (("export",), ("check",))):
+        raise BadInput(
+            "tasks: --to is of export, --length of export and check (own plug-ins: --tasks-dir DIR)"
+        )
     if not words:
         task_commands.list_tasks(tasks_dir)
     elif words[0] == "new" and len(words) == 2:
         task_commands.write_task(words[1], tasks_dir)
+    elif words[0] == "check" and len(words) == 2:
+        return task_commands.check(words[1], backbone, length, tasks_dir)
     elif words[0] == "export" and len(words) == 2:
         if to is None:
             raise BadInput("tasks export: give the folder to write to: --to DIR")
         task_commands.export(words[1], backbone, to, length, seed, tasks_dir)
-    elif len(words) == 1 and words[0] not in ("new", "export"):
+    elif len(words) == 1 and words[0] not in COMMANDS:
         task_commands.show_card(words[0], backbone, tasks_dir)
     else:
-        raise BadInput("tasks: expected no word, a task's NAME, or: new NAME, export NAME")
+        raise BadInput(
+            "tasks: expected no word, a task's NAME, or: new NAME, check NAME, export NAME"
+        )
+    return 0
 
 
 @cli.command()
@@ -257,7 +279,10 @@ def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan
 
     read = load_sweep(sweep, overrides)
     with reading("the tasks"):
-        return make_plan(read, sweep, tasks_dir)
+        planned = make_plan(read, sweep, tasks_dir)
+    for line in planned.warnings:
+        click.echo(f"bench-long: warning: {printable(line)}", err=True)
+    return planned
 
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.text import Text
@@ -40,7 +42,27 @@ def coloured(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*((printable(text), style) for text, style in plain))
 
 
-def reading(what: str) -> AbstractContextManager[object]:
-    """A sign on the terminal while data is read; none where the output is no terminal."""
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """A sign on the terminal while data is read, and a line for each step that takes long.
+
+    The lines, which tasks send to the logger `tasks.progress`, are also shown where the standard
+    error is no terminal.
+    """
     said = f"reading the data of {what} (the first time this may take minutes)"
-    return make_console(stderr=True).status(Text(printable(said)))
+    console = make_console(stderr=True)
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.print(printable(record.getMessage()))
+
+    logger, handler = logging.getLogger("tasks.progress"), Shown()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        with console.status(Text(printable(said))):
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

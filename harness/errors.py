@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from tasks.base import SIMILAR
+from harness.hints import elsewhere, without
+from harness.hints import similar as similar
 from tasks.base import printable as printable
 
 
@@ -15,21 +15,13 @@ class BadInput(Exception):
     """Input that cannot be run. The command line prints its arguments, a line each: exit 2."""
 
 
-def nearest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
-    """Return ` Did you mean 'x'?` or the list of what there is.
-
-    Args:
-        name: what the user wrote.
-        known: the valid names.
-        aliases: names from other tools, with what to write here. They come before similar
-            spellings: `dora` is spelt like `delora`, which is another method.
-    """
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?`, why there is no such name, or the list of what there is."""
     names = sorted(str(k) for k in known)
-    given = str(name).strip().lower()
-    if aliases and given in aliases:
-        return f" Did you mean '{aliases[given]}'?"
-    close = difflib.get_close_matches(given, names, n=1, cutoff=SIMILAR)
-    return f" Did you mean '{close[0]}'?" if close else f" There is: {', '.join(names)}."
+    if why := without(name, names):
+        return f" {why}"
+    meant = elsewhere(name, names) or similar(name, names)
+    return f" Did you mean '{meant}'?" if meant else f" There is: {', '.join(names)}."
 
 
 def told(error: BaseException) -> str:

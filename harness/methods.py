@@ -23,8 +23,8 @@ from harness.peft_methods import (
     peft_method,
     sweep_key,
 )
-from harness.sweep import Method
-from harness.validation import KEY_ALIASES
+from harness.sweep import Method, Sweep
+from harness.validation import meant_key
 
 if TYPE_CHECKING:
     import torch
@@ -79,8 +79,7 @@ def check_method(method: Method, where: str) -> None:
         if ours is not None:
             raise BadInput(f"{where}.{key}: set by the sweep's own keys: use {ours}")
         own = set(Method.model_fields) - {"type", "options"}
-        aliases = {other: ours for other, ours in KEY_ALIASES.items() if ours in own}
-        raise BadInput(f"{where}.{key}: unknown key.{nearest(key, options | own, aliases)}")
+        raise BadInput(f"{where}.{key}: unknown key.{meant_key(key, options | own, Sweep)}")
 
 
 def arms(method: Method) -> Iterator[dict[str, Any]]:
@@ -121,6 +120,7 @@ def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
         reasons = [e for e in error.errors() if e["type"] != "literal_error"]
         if len(reasons) == error.error_count():  # which words are allowed, PEFT knows better
             reason = reasons[0]["msg"].replace("Input should be", "expected")
+            reason = reason.replace("a valid boolean", "true or false")
             raise BadInput(f"{where}.{key}: {reason} (found {value!r})") from None
 
 

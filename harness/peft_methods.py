@@ -66,19 +66,6 @@ _SWEEP_KEYS = {
 }
 """Fields of PEFT configurations that a sweep sets through keys of its own."""
 
-_ALIASES = {
-    "dora": "lora: {use_dora: true}",
-    "rslora": "lora: {use_rslora: true}",
-    "pissa": "lora: {init_lora_weights: pissa}",
-    "olora": "lora: {init_lora_weights: olora}",
-    "ssm_lora": "ssmlora",
-    "ssm-lora": "ssmlora",
-    **dict.fromkeys(
-        ("ft", "finetune", "fine_tuning", "finetuning", "full_ft", "full_finetuning"), "full"
-    ),
-}
-"""Names of methods in papers and other tools, with what to write in a sweep."""
-
 _LONG_SCHEDULE = 1_000_000
 """Training steps that a schedule is told of in a probe, whose number of steps is open."""
 
@@ -192,9 +179,7 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
     """
     known = peft_classes()
     if name not in known:
-        raise BadInput(
-            f"{where}: unknown method '{name}'.{nearest(name, {*known, 'full'}, _ALIASES)}"
-        )
+        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*known, 'full'})}")
     fields = frozenset(field.name for field in dataclasses.fields(known[name]))
     if name in REFUSED:
         raise BadInput(f"{where}: '{name}' is not supported: {REFUSED[name]}")

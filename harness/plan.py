@@ -29,6 +29,8 @@ class Plan:
     cells: list[Cell]
     tasks_dir: Path | None
     backbone: Backbone
+    warnings: tuple[str, ...] = ()
+    """What the user should know of the data before the sweep runs, a line each."""
 
     @property
     def tasks(self) -> list[str]:
@@ -46,10 +48,14 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
             that the task has no examples for, an arm without a tuned learning rate.
     """
     named = [name for name in sweep.tasks if not name.startswith(PREFIX)]
-    backbone, tasks = prepared(named, sweep, source, tasks_dir)
+    wrong = _wrong_methods(sweep, source)
+    try:
+        backbone, tasks, warnings = prepared(named, sweep, source, tasks_dir)
+    except BadInput as error:
+        raise BadInput(*error.args, *wrong) from None
+    if wrong:
+        raise BadInput(*wrong)
     evaluated = _evaluations(sweep, backbone, source)
-    for entry in sweep.methods:
-        check_method(entry, f"{source}: methods.{entry.type}")
     device = choose_device(sweep.device)
     common: dict[str, Any] = {
         "backbone": sweep.backbone,
@@ -72,6 +78,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
                 cells.append(Cell(**own, method=BASELINE))
             if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
                 cells.append(Cell(**own, method=BASE))
+    rates.check()
     place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
     writing = bool(cells) and all(cell.writes for cell in cells)
     cells += _probe_cells(sweep, {**place, "writes": writing or bool(evaluated and not cells)})
@@ -82,7 +89,18 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
     ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.work))
-    return Plan(sweep, ordered, tasks_dir, backbone)
+    return Plan(sweep, ordered, tasks_dir, backbone, tuple(warnings))
+
+
+def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
+    """What is wrong with the entries of `methods`, a line each."""
+    lines: dict[str, None] = {}
+    for entry in sweep.methods:
+        try:
+            check_method(entry, f"{source}: methods.{entry.type}")
+        except BadInput as error:
+            lines.update(dict.fromkeys(error.args))
+    return [*lines]
 
 
 def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from harness.backbones import Backbone, find_backbone
 from harness.errors import BadInput, told
+from harness.missing import missing_lines
+from harness.reach import check_reach
 from harness.sweep import Sweep
 from harness.tokens import word_counter
 from tasks import Task, TaskError, load_task
-from tasks.base import Count
+from tasks.base import Count, MissingData
 from tasks.contract import check_examples
+from tasks.findings import quick_findings
 
 SIZES = ("examples", "validation_examples", "test_examples")
 """Settings of a sweep that say how much of train, validation and test is used."""
@@ -18,14 +21,16 @@ SIZES = ("examples", "validation_examples", "test_examples")
 
 def prepared(
     names: list[str], sweep: Sweep, source: Path, tasks_dir: Path | None
-) -> tuple[Backbone, dict[str, tuple[Task, str]]]:
-    """Return the backbone, and each task with what pins its data, which are there.
+) -> tuple[Backbone, dict[str, tuple[Task, str]], list[str]]:
+    """Return the backbone, each task with what pins its data, which are there, and warnings.
 
     Raises:
         BadInput: what is wrong with the backbone and with any of the tasks, a line each.
     """
     tasks: dict[str, tuple[Task, str]] = {}
     wrong: list[str] = []
+    missing: list[MissingData] = []
+    warnings: list[str] = []
     backbone, count = None, None
     try:
         backbone = find_backbone(sweep.backbone, f"{source}: backbone")
@@ -35,11 +40,16 @@ def prepared(
     for name in names:
         try:
             tasks[name] = _prepared(name, sweep, source, tasks_dir, count)
+            if backbone:
+                warnings += _warnings(tasks[name][0], sweep, source, backbone)
+        except MissingData as error:
+            missing.append(error)
         except BadInput as error:
             wrong += [line for line in error.args if line not in wrong]
+    wrong += missing_lines(missing, source)
     if wrong or not backbone:
         raise BadInput(*wrong)
-    return backbone, tasks
+    return backbone, tasks, warnings
 
 
 def _counter(backbone: Backbone, source: Path) -> Count:
@@ -62,7 +72,7 @@ def _prepared(
         _check_sizes(task, sweep, source)
         check_examples(task, min(sweep.lengths), sweep.seeds[0])
         pinned = task.pinned()
-    except BadInput:
+    except (BadInput, MissingData):
         raise
     except TaskError as error:
         raise BadInput(f"{source}: tasks: {error}") from None
@@ -71,6 +81,27 @@ def _prepared(
             f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
         ) from None
     return task, pinned
+
+
+def _warnings(task: Task, sweep: Sweep, source: Path, backbone: Backbone) -> list[str]:
+    """What looks wrong with the data, and lengths that few test texts have.
+
+    Raises:
+        BadInput: a length that no test text has.
+    """
+    tested, seed, name = sweep.train.test_examples, sweep.seeds[0], task.metadata.name
+    try:
+        found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
+        short = check_reach(task, backbone, sweep.lengths, tested, seed, str(source))
+    except BadInput:
+        raise
+    except TaskError as error:
+        raise BadInput(f"{source}: tasks: {error}") from None
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        raise BadInput(
+            f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
+        ) from None
+    return [*(f"{source}: tasks: {name}: {line}" for line in found), *short]
 
 
 def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:

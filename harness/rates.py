@@ -22,6 +22,10 @@ ADAPTER_DEFAULT = 1e-3
 that neither has an advantage where no study was run."""
 
 
+_SHOWN = 8
+"""Most arms that a message names."""
+
+
 class Rates:
     """Learning rates for the cells of one sweep.
 
@@ -32,13 +36,17 @@ class Rates:
 
     def __init__(self, sweep: Sweep, source: Path) -> None:
         self._asked = sweep.train.lr
+        self._backbone = sweep.backbone
         self._source = source
+        self._missing: dict[str, None] = {}
 
     def given_to(self, cell: Cell) -> Cell:
         """Return the cell with its learning rate and where that comes from.
 
+        Where the sweep says `lr: tuned` and no study has the arm there is none: `check` says so.
+
         Raises:
-            BadInput: the sweep says `lr: tuned` and no study has the arm; a study cannot be read.
+            BadInput: a study cannot be read.
         """
         if cell.method in (BASELINE, BASE):
             return cell
@@ -50,29 +58,42 @@ class Rates:
             if entry.arm == cell.arm_key:
                 return _with(cell, entry.lr, "tuned")
         if self._asked == "tuned":
-            raise BadInput(self._no_entry(cell))
+            self._missing[f"{cell.arm} on {cell.task}"] = None
+            return cell
         return _with(cell, DEFAULTS.get(cell.method, ADAPTER_DEFAULT), "default")
+
+    def check(self) -> None:
+        """Refuse a sweep whose `lr: tuned` some arms have no entry for.
+
+        Raises:
+            BadInput: naming the arms, what the studies have, and what to do.
+        """
+        if self._missing:
+            raise BadInput(self._no_entry([*self._missing]))
 
     @property
     def _places(self) -> list[Path]:
         own = Path(__file__).resolve().parents[1] / "sweeps"
         places = [self._source.parent / STUDY, own / STUDY]
-        return [p for p in dict.fromkeys(place.resolve() for place in places) if p.is_file()]
+        found = dict.fromkeys(place.resolve() for place in places)
+        return [p for p in found if p.is_file() and p != self._source.resolve()]
 
     @cached_property
     def _entries(self) -> list[tuned.Entry]:
         return [entry for place in self._places for entry in tuned.read(place)]
 
-    def _no_entry(self, cell: Cell) -> str:
+    def _no_entry(self, arms: list[str]) -> str:
+        more = f" [and {len(arms) - _SHOWN} more]" if len(arms) > _SHOWN else ""
         studied = sorted(
             {f"{e.arm.get('method')} of {e.arm.get('backbone')} on {e.arm.get('task')}"
              for e in self._entries}
         )  # fmt: skip
         read = ", ".join(map(str, self._places)) or f"{self._source.parent / STUDY} (not there)"
         return (
-            f"{self._source}: train.lr: tuned: no study has a learning rate for {cell.arm} of "
-            f"{cell.backbone} on {cell.task}; {read} has: {', '.join(studied) or 'nothing'}. Leave "
-            f"train.lr out for the method's default, give a number, or run a study (`make tune`)"
+            f"{self._source}: train.lr: tuned: no study has a learning rate of "
+            f"{self._backbone} for {', '.join(arms[:_SHOWN])}{more}; {read} has: "
+            f"{', '.join(studied) or 'nothing'}. Leave train.lr out for the method's default, give "
+            f"a number, or run a study (`make tune`)"
         )
 
 

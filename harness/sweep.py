@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,22 +23,33 @@ from pydantic import (
 
 from harness.errors import BadInput
 from harness.validation import explain
-from harness.yaml_files import parse_yaml, read_yaml
+from harness.yaml_files import number_in, parse_yaml, read_yaml
 
 MAX_LENGTH = 1_048_576
 
 
-def _no_truth(value: Any) -> Any:
-    if isinstance(value, bool):  # pydantic would read `yes` as 1
-        raise ValueError("expected a number")
+def _number(value: Any) -> Any:
+    """Pydantic alone would take `true` for 1, and the texts `1_000` and `infinity` for numbers."""
+    if isinstance(value, str):
+        value = number_in(value)  # one in quotes
+    if value is None or isinstance(value, bool):
+        raise ValueError("expected a number such as 1000, 0.5 or 1e-3")
     return value
 
 
-Number = Annotated[float, BeforeValidator(_no_truth), Field(allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Length = Annotated[int, Field(ge=8, le=MAX_LENGTH, strict=True)]
 Density = Annotated[Number, Field(gt=0, le=1)]
 LearningRate = Annotated[Number, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
+
+
+def _distinct(value: list[Any]) -> list[Any]:
+    for item in value:
+        if value.count(item) > 1:
+            raise ValueError(f"{item} stands twice")
+    return value
 
 
 class _Strict(BaseModel):
@@ -63,7 +75,7 @@ class Train(_Strict):
     @field_validator("lr", mode="before")
     @classmethod
     def _rate(cls, value: Any) -> Any:
-        if isinstance(value, str) and value != "tuned":
+        if isinstance(value, str) and value != "tuned" and number_in(value) is None:
             raise ValueError("expected a number, or tuned")
         return value
 
@@ -71,7 +83,7 @@ class Train(_Strict):
 class Probe(_Strict):
     """Cost cells: a few warm steps on full-length batches of random tokens."""
 
-    lengths: Annotated[list[Length], Field(min_length=1)]
+    lengths: Annotated[list[Length], Field(min_length=1), AfterValidator(_distinct)]
     steps: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 5
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
 
@@ -127,12 +139,10 @@ class Sweep(_Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     backbone: str
-    tasks: list[str] = Field(default_factory=list)
-    lengths: list[Length] = Field(default_factory=list)
+    tasks: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
+    lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
-    seeds: Annotated[
-        list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]], Field(min_length=1)
-    ] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None
     lm_eval: LmEval = LmEval()
@@ -144,14 +154,6 @@ class Sweep(_Strict):
     @classmethod
     def _methods(cls, value: Any) -> Any:
         return [_method(entry) for entry in value] if isinstance(value, list) else value
-
-    @field_validator("tasks", "lengths", "seeds")
-    @classmethod
-    def _distinct(cls, value: list[Any]) -> list[Any]:
-        for item in value:
-            if value.count(item) > 1:
-                raise ValueError(f"{item} stands twice")
-        return value
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Sweep:
@@ -168,14 +170,21 @@ def _method(entry: Any) -> Any:
     if isinstance(entry, str):
         return {"type": entry}
     if not (isinstance(entry, dict) and len(entry) == 1):
-        raise ValueError("each method is a name, or one name with its settings in braces")
+        raise ValueError(
+            f"each method is a name, or one name with its settings in braces (found {entry!r:.60})"
+        )
     ((name, settings),) = entry.items()
+    if not isinstance(name, str):
+        raise ValueError(f"the name of a method is a text: put {name!r} in quotes")
     settings = {} if settings is None else settings
     if not isinstance(settings, dict):
         raise ValueError(f"the settings of '{name}' must be keys and values")
+    for key in settings:
+        if not isinstance(key, str):
+            raise ValueError(f"{name}: a key is a text: put {key!r} in quotes")
     own = set(Method.model_fields) - {"type", "options"}
     options = {k: v for k, v in settings.items() if k not in own}
-    return {"type": str(name), "options": options, **{k: settings[k] for k in settings if k in own}}
+    return {"type": name, "options": options, **{k: settings[k] for k in settings if k in own}}
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
@@ -195,7 +204,8 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
 
 def _override(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key.strip():
+    override = override if len(override) <= 80 else override[:79] + "…"
+    if not equals or not all(part.strip() for part in key.split(".")):
         raise BadInput(f"--set {override}: expected key=value, for example train.examples=64")
     *parents, last = key.strip().split(".")
     for part in parents:

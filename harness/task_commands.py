@@ -1,4 +1,4 @@
-"""`bench-long tasks`: list the plug-ins, show a card, write a new one."""
+"""`bench-long tasks`: list the plug-ins, show a card, check the data, write a new plug-in."""
 
 from __future__ import annotations
 
@@ -44,6 +44,58 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
         raise
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
         raise BadInput(f"tasks: '{name}' fails: {type(error).__name__}: {told(error)}") from None
+
+
+def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) -> int:
+    """Print what is wrong with a task's data, a line a finding; return 1 if anything is, else 0.
+
+    A summary goes to standard error.
+
+    All checks of `tasks.conformance` but that of time, at `length` or at the task's own lengths.
+    """
+    from harness.backbones import find_backbone
+    from harness.console import reading
+    from harness.tokens import word_counter
+    from tasks.conformance import violations
+    from tasks.findings import shared_with_train
+
+    try:
+        found = find_backbone(backbone, "--backbone")
+        task = load_task(name, tasks_dir, word_counter(found))
+        metadata = task.metadata
+        lengths = [length] if length else list(metadata.lengths)
+        if min(lengths) < metadata.min_length:
+            raise BadInput(
+                f"tasks check: --length: {length} tokens is too short for the task '{name}', which "
+                f"starts at {metadata.min_length}"
+            )
+        wrong: dict[str, list[int]] = {}
+        with reading(f"the task {name}"):
+            task.prepare()
+            for one in lengths:
+                for line in violations(task, one, timed=False):
+                    wrong.setdefault(line, []).append(one)
+            count, tested, trained = shared_with_train(metadata, task.splits(min(lengths), 0))
+    except TaskError as error:
+        raise BadInput(f"tasks check: {error}") from None
+    except (BadInput, OSError):
+        raise
+    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        raise BadInput(
+            f"tasks check: '{name}' fails: {type(error).__name__}: {told(error)}"
+        ) from None
+    for line, at in wrong.items():
+        where = "" if len(at) == len(lengths) else f" (at {', '.join(map(str, at))} tokens)"
+        click.echo(printable(f"{name}: {line}{where}"))
+    published = ", as published" if metadata.published_splits else ""
+    click.echo(
+        f"{name}: shared with train{published}: {count:,} of {tested:,} test texts "
+        f"(looked for in {trained:,} training texts)",
+        err=True,
+    )
+    at_lengths = f"at {', '.join(map(str, lengths))} tokens"
+    click.echo(f"{name}: {len(wrong) or 'no'} findings {at_lengths}", err=True)
+    return 1 if wrong else 0
 
 
 def export(

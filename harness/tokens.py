@@ -70,10 +70,11 @@ def _read(folder: Path) -> Any:
                 f"{folder}/tokenizer_config.json: auto_map: it is code that comes with the model, "
                 f"which is never run: save it as a fast tokenizer (tokenizer.json)"
             ) from None
-        name = (
-            "tokenizer.json" if (folder / "tokenizer.json").is_file() else "tokenizer_config.json"
-        )
-        raise ValueError(f"{folder / name}: {told(error)}") from None
+        name = next(name for name in _VOCABULARIES if (folder / name).is_file())
+        raise ValueError(
+            f"{folder / name}: it and tokenizer_config.json cannot be read as a tokenizer "
+            f"({type(error).__name__}: {told(error)})"
+        ) from None
 
 
 def check_ids(tokenizer: PreTrainedTokenizerBase, encoder: PreTrainedModel) -> None:
@@ -132,6 +133,11 @@ def _after_another(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
     texts = ["a", *(f"a {well_formed(word)}" for word in words)]
     before, *others = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     return [one.ids[len(before.ids) :] for one in others]
+
+
+def plain_tokenizer(backbone: Backbone) -> Any:
+    """Return the tokenizers package's own tokenizer; raises as `token_offsets`."""
+    return _tokenizer(backbone)
 
 
 def _tokenizer(backbone: Backbone) -> Any:

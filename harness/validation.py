@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput, nearest
+from harness.hints import elsewhere, similar
 
 SHOWN = 5
 """Wrong keys that get a line each; the rest are counted."""
-
-KEY_ALIASES = {
-    "r": "rank", "lora_r": "rank", "lora_alpha": "alpha", "target_modules": "target",
-    "learning_rate": "lr", "learning_rates": "lr", "batch": "batch_size",
-    "per_device_train_batch_size": "batch_size", "train_batch_size": "batch_size",
-    "num_train_epochs": "epochs", "num_epochs": "epochs", "epoch": "epochs",
-    "warmup_ratio": "warmup", "max_grad_norm": "clip", "grad_clip": "clip",
-    "seed": "seeds", "task": "tasks", "dataset": "tasks", "datasets": "tasks",
-    "length": "lengths", "max_length": "lengths", "seq_len": "lengths", "max_seq_length": "lengths",
-    "method": "methods", "model": "backbone", "model_name_or_path": "backbone",
-    "precision": "dtype", "torch_dtype": "dtype", "timeout": "cell_seconds",
-    "train_examples": "examples", "densities": "density", "placements": "placement",
-}  # fmt: skip
-"""What other tools call a key of a sweep."""
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> BadInput:
@@ -43,33 +30,41 @@ def _line(error: Any, model: type[BaseModel], where: str) -> str:
     given = error.get("input")
     plain = given is not None and not isinstance(given, dict | list)
     if error["type"] == "extra_forbidden":
-        return f"{where}: {'.'.join(path)}: unknown key.{_meant(path, model)}"
+        return f"{where}: {'.'.join(path)}: unknown key." + meant_key(
+            path[-1], _fields_at(model, path[:-1]), model, "".join(f"{p}." for p in path[:-1])
+        )
     if error["type"] == "missing":
         return f"{where}: {'.'.join(path)}: is missing"
     reason = error["msg"].removeprefix("Value error, ")
     reason = reason[0].lower() + reason[1:]
     if error["type"] == "model_type":
         reason = "expected keys and values: " + ", ".join(_fields_at(model, path))
-    if error["type"] == "string_type" and plain:
-        reason = "expected a text: put it in quotes"
+    if error["type"] == "string_type":
+        reason = "expected a text: put it in quotes" if plain else "expected a text"
     return f"{where}: {_key(error['loc'])}: {reason}" + (f" (found {_short(given)})" * plain)
 
 
-def _meant(path: list[str], model: type[BaseModel]) -> str:
-    """Suggest a key: the same one at another level, another tool's name, or a similar spelling."""
-    *above, last = path
-    meant = KEY_ALIASES.get(last.lower(), last.lower())
-    places = [place for place in _places(model) if place.split(".")[-1] == meant]
-    places.sort(key=lambda place: "<" in place)  # a key for all methods before that of one
-    here = ".".join([*above, meant])
-    if places:
-        return f" Did you mean '{here if here in places else places[0]}'?"
-    return nearest(last, _fields_at(model, above))
+def meant_key(key: str, known: Collection[str], model: type[BaseModel], above: str = "") -> str:
+    """Suggest one of the `known` keys below `above`, or a key at another level of the file.
+
+    The same key and another tool's name for it, here or elsewhere, come before similar spellings.
+    """
+    places: dict[str, str] = {}
+    for place in sorted(_places(model), key=lambda one: ("<" in one, one.count("."))):
+        places.setdefault(place.split(".")[-1], place)  # one for all methods before that of one
+    for find in (elsewhere, similar):
+        if meant := find(key, known):
+            return f" Did you mean '{above}{meant}'?"
+        if meant := find(key, places):
+            return f" Did you mean '{places[meant]}'?"
+    return nearest(key, known)
 
 
 def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
     """Every key with those above it: `seeds`, `train.lr`, `methods.<method>.rank`."""
     for name, field in model.model_fields.items():
+        if name in ("type", "options"):  # what `_method` makes of an entry, no keys of a file
+            continue
         yield above + name
         if inner := _model_in(field.annotation):
             listed = ".<method>" if get_origin(field.annotation) is list else ""

@@ -10,6 +10,16 @@ import yaml
 
 from harness.errors import BadInput
 
+_DIGITS = 40
+"""Most characters of a whole number."""
+
+_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+
+
+def number_in(text: str) -> float | None:
+    """The number that a text is by the rules of YAML 1.2, or None: `1_000` and `1:30` are none."""
+    return float(text) if re.fullmatch(_FLOAT, text) else None
+
 
 class _StrictLoader(yaml.SafeLoader):
     """The safe loader with the scalars of YAML 1.2, without what can make a small file explode.
@@ -32,6 +42,8 @@ class _StrictLoader(yaml.SafeLoader):
         tag = getattr(event, "tag", None)
         if tag is not None:
             raise _refused(event, f"the tag {tag} is refused: only plain YAML data is read")
+        if any("\ud800" <= sign <= "\udfff" for sign in getattr(event, "value", "")):
+            raise _refused(event, "a lone surrogate is no character: take it out of the text")
         if self._deep > 16:
             raise _refused(event, "nested too deeply")
         self._deep += 1
@@ -52,6 +64,8 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _whole(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
+    if len(text) > _DIGITS:  # Python refuses to print some of these
+        raise _refused(node, f"a number of {len(text)} digits is refused: at most {_DIGITS}")
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     return int(text[2:] if base != 10 else text, base)
 
@@ -62,7 +76,7 @@ for _tag, _form, _first in (
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
     (
         "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        _FLOAT + r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         list("-+.0123456789"),
     ),
 ):
@@ -108,7 +122,7 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-    except (ValueError, ArithmeticError) as error:  # 2020-99-99; a number of 5000 digits
+    except (ValueError, ArithmeticError) as error:
         line, problem = "", str(error).splitlines()[0]
     raise BadInput(f"{where}{line}: not readable as YAML: {problem}")
 

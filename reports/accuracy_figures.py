@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, median
+from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,25 +12,37 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from reports.axes import draw_series, empty_note, legend, over_length
-from reports.files import ACCURACY, REFERENCES, Result
-from reports.metrics import METRICS, metric_of
+from reports.files import REFERENCES, Result
+from reports.metrics import metric_of
 from reports.panels import panels
-from reports.references import draw_references, far_off, reference_line
+from reports.reach import noted, reach_notes
+from reports.references import (
+    CONSTANT_LABEL,
+    constant_points,
+    draw_constant,
+    draw_references,
+    far_off,
+    reference_line,
+    reference_lines,
+    spanned,
+)
 from reports.stats import Point, Series, one_rate_an_arm, reference_of, score_points
 from reports.style import COLUMN, GREY, ArmStyle, arm_styles, styled
 
-_FILL = 0.6  # the least share of the axis that data must have where the majority line is drawn
+_FILL = (
+    0.6  # the least share of the axis that data must have where the best constant answer is drawn
+)
 
 
 @styled
 def accuracy_by_length(results: Sequence[Result]) -> Figure:
-    """Test score against length, one line an arm, 95 % intervals, references and majority."""
+    """Test score against length, one line an arm, 95 % intervals, references."""
     results = one_rate_an_arm([r for r in results if r["kind"] == "train"])
     every = arm_styles(results)
     styles = {s: every[s] for s in every if not reference_of(s, results)}
     series = score_points(results)
     off = far_off(series, results)
-    canvas = over_length(1, results, every, COLUMN * 1.25, 2.75)
+    canvas = over_length(1, results, every, COLUMN * 1.25, 2.75, reach_notes(results))
     axes = canvas.panels[0]
     axes.set_ylabel(metric_of(results).named("Test"))
     draw_series(axes, series, styles, dots=True)
@@ -46,7 +58,7 @@ def accuracy_by_length(results: Sequence[Result]) -> Figure:
 def _limits(
     axes: Axes, series: Series, results: Sequence[Result], notes: Sequence[str]
 ) -> list[Line2D]:
-    """Limits that show the data; the majority line where it fits, else a note that says where.
+    """Limits that show the data; the best constant answer where it fits, else a note of where.
 
     `notes` name what lies beyond the axis, and say on which side.
     """
@@ -55,19 +67,18 @@ def _limits(
     low = min((p.low for p in points), default=0.0)
     high = max((p.high for p in points), default=1.0)
     margin = max(0.02, 0.06 * (high - low))
-    shares = [float(r["majority"]) for r in results if r["majority"] is not None]
-    shares = shares if metric is METRICS[ACCURACY] else []
+    constant = constant_points(results)
     below = [note for note in notes if note.endswith("below this axis")]
     above = [note for note in notes if note not in below]
     handles: list[Line2D] = []
-    if shares and points:
-        majority = median(shares)
-        if (high - low) >= _FILL * (high - majority):
-            low = min(low, majority)
-            handles.append(axes.axhline(majority, color=GREY, lw=0.8, ls=":", zorder=1.5))
-            handles[0].set_label("majority class")
+    if constant and points:
+        least, most = min(constant.values()), max(constant.values())
+        # Above the arms it is drawn whatever it costs: none of them has learned anything then.
+        if (high - low) >= _FILL * (high - least):
+            low, high = min(low, least), max(high, most)
+            handles.append(draw_constant(axes, constant))
         else:
-            below.insert(0, f"majority class: {majority:.2f}, below this axis")
+            below.insert(0, f"{CONSTANT_LABEL}: {spanned(constant)}, below this axis")
     for texts, place, side, away in ((below, 0.02, "bottom", 7.5), (above, 0.98, "top", -7.5)):
         for row, text in enumerate(texts):
             axes.annotate(
@@ -92,10 +103,11 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
     places = _side_by_side({arm: sizes[arm] for arm in styles})
     low, high = min(places.values(), default=1.0), max(places.values(), default=1.0)
     room = max(1.6, (high / low) ** 0.12)
-    off = far_off(series, trained)
+    off, notes = far_off(series, trained), reach_notes(trained)
     more: dict[str, Line2D] = {}
+    looks = reference_lines(trained)
     for axes, length in zip(grid.panels, lengths, strict=False):
-        axes.set_title(f"{length} tokens")
+        axes.set_title(noted(length, notes, " tokens"))
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -108,7 +120,7 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
             method = reference_of(arm, trained)
             for point in points if method and arm not in off else ():
                 if point.length == length:
-                    more[arm] = reference_line(axes, arm, str(method), point.value)
+                    more[arm] = reference_line(axes, arm, str(method), point.value, looks[arm])
     if lengths:
         grid.note_failures([[r for r in trained if r["length"] == n] for n in lengths])
     grid.name("Trainable parameters", metric_of(trained).named("Test", "\n"))

@@ -18,6 +18,7 @@ from reports.stats import Series, failures
 from reports.style import GREY, ArmStyle, new_figure
 from reports.text import shortened
 
+_ENTRY = 0.12  # inches for each row of a legend
 _ROW = 0.13  # inches for each row in the strip of failures
 
 
@@ -31,9 +32,16 @@ class Canvas:
 
 
 def over_length(
-    count: int, results: Sequence[Result], styles: dict[str, ArmStyle], width: float, height: float
+    count: int,
+    results: Sequence[Result],
+    styles: dict[str, ArmStyle],
+    width: float,
+    height: float,
+    notes: dict[int, str] | None = None,
 ) -> Canvas:
     """`count` panels over all the lengths of `results`, with failed cells marked below.
+
+    `notes` are written below the lengths that they belong to.
 
     Failures have a strip of their own, a row for each arm and way of failing: they never hide a
     point, and which arm failed where, and how, can be read without colour.
@@ -46,27 +54,37 @@ def over_length(
     grid = figure.subplots(len(ratios), count, sharex=True, squeeze=False, height_ratios=ratios)
     canvas = Canvas(figure, list(grid[0]), list(grid[1]) if failed else [])
     for axes in canvas.panels:
-        length_axis(axes, lengths, named=not failed)
+        length_axis(axes, lengths, named=not failed, notes=notes)
     for place, axes in enumerate(canvas.strips):
-        length_axis(axes, lengths, named=True)
+        length_axis(axes, lengths, named=True, notes=notes)
         _draw_failures(axes, failed, results, styles)
         axes.tick_params(labelleft=place == 0)
     return canvas
 
 
-def length_axis(axes: Axes, lengths: Sequence[int], named: bool = True) -> None:
-    """A logarithmic axis whose ticks are the lengths that were run."""
+def length_axis(
+    axes: Axes, lengths: Sequence[int], named: bool = True, notes: dict[int, str] | None = None
+) -> None:
+    """A logarithmic axis whose ticks are the lengths that were run, each with its note."""
+    told = notes or {}
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([float(n) for n in lengths]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, told)))
     if lengths:
         axes.set_xlim(min(lengths) / 2**0.45, max(lengths) * 2**0.45)
-    crowded = any(b / a < 2**0.6 for a, b in zip(lengths, list(lengths)[1:], strict=False))
+    wide = any(n in told for n in lengths) and len(lengths) > 4
+    room = 2 ** (1.2 if wide else 0.6)
+    crowded = any(b / a < room for a, b in zip(lengths, list(lengths)[1:], strict=False))
     if crowded or len(lengths) > 7:
         axes.tick_params(axis="x", labelrotation=45)
     if named:
         axes.set_xlabel("Length (tokens)")
+
+
+def _tick(length: float, notes: dict[int, str]) -> str:
+    note = notes.get(round(length))
+    return f"{length:.0f}" + (f"\n({note})" if note else "")
 
 
 def dodge(index: int, count: int, room: float = 1.0) -> float:
@@ -142,6 +160,8 @@ def legend(
     longest = max(len(str(h.get_label())) for h in entries)
     most = max(1, int(figure.get_figwidth() / (0.48 + 0.062 * longest)))
     rows = -(-len(entries) // most)
+    # A long legend takes its room from the page, not from the data.
+    figure.set_figheight(figure.get_figheight() + _ENTRY * max(0, rows - 4))
     figure.legend(
         handles=entries,
         loc="outside lower center",

@@ -15,21 +15,29 @@ _TEXTS = (
     "title", "description", "family", "metric", "source", "revision", "licence", "citation",
 )  # fmt: skip
 _NAMES = ("majority", "TF-IDF")
+_FINDINGS = 50
 
 
 @dataclass(frozen=True)
 class CardRow:
-    """A task at a length: share of test texts that are cut, and two baselines in its metric."""
+    """A task at a length: share of test texts that are cut, and two baselines in its metric.
+
+    `train_texts`: how many texts the second is trained on; None where the card does not say.
+    """
 
     length: int
     truncated: float | None
     majority: float | None
     tfidf: float | None
+    train_texts: int | None = None
 
 
 @dataclass(frozen=True)
 class Card:
-    """A task from its real data. Counts are by split; `labels` by split, then by label."""
+    """A task from its real data. Counts are by split; `labels` by split, then by label.
+
+    `backbone`: whose tokens lengths are in; empty where the card does not say.
+    """
 
     name: str
     texts: dict[str, str]
@@ -40,6 +48,11 @@ class Card:
     tokens: dict[str, float]
     rows: tuple[CardRow, ...]
     baselines: tuple[str, str]
+    shared: dict[str, int]
+    """`shared` of `tested` test texts are in the first `trained` of train, or nearly."""
+    findings: tuple[str, ...]
+    whole_texts: bool
+    backbone: str = ""
 
 
 def load_cards(run_dir: Path) -> tuple[list[Card], list[tuple[str, str]]]:
@@ -96,6 +109,10 @@ def _card(data: Any) -> Card:
         {k: float(v) for k, v in _counts(data.get("tokens"), "tokens", 20).items()},
         tuple(sorted((_row(row, most) for row in rows), key=lambda row: row.length)),
         (clean(names[0]), clean(names[1])),
+        _counts(data.get("shared"), "shared", 3),
+        _findings(data.get("findings")),
+        data.get("whole_texts") is True,
+        clean(data["backbone"]) if isinstance(data.get("backbone"), str) else "",
     )
 
 
@@ -104,6 +121,13 @@ def _example(values: Any) -> dict[str, str]:
     if not isinstance(values, dict) or {*map(type, values.values())} - {str}:
         raise Malformed("example is not an object of texts")
     return {key: clean(values[key]) for key in ("text", "second", "answer") if values.get(key)}
+
+
+def _findings(values: Any) -> tuple[str, ...]:
+    values = [] if values is None else values
+    if not isinstance(values, list) or {*map(type, values)} - {str} or len(values) > _FINDINGS:
+        raise Malformed(f"findings is not a list of {_FINDINGS} texts at most")
+    return tuple(clean(line) for line in values)
 
 
 def _counts(values: Any, what: str, most: int) -> dict[str, int]:
@@ -124,11 +148,13 @@ def _row(row: Any, most: float) -> CardRow:
     length = number(row.get("length")) if isinstance(row, dict) else None
     if length is None or not 1 <= length < 2**53:
         raise Malformed("rows holds something without a length")
+    texts = _within(row, "train_texts", 2**53)
     return CardRow(
         int(length),
         _within(row, "truncated", 1.0),
         _within(row, "majority", most),
         _within(row, "tfidf", most),
+        None if texts is None else int(texts),
     )
 
 

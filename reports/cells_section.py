@@ -34,8 +34,11 @@ _LATER: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("perplexity", "Perplexity", lambda value: perplexity(value and math.log(max(1.0, value)))),
     ("rouge_l", "ROUGE-L", share),
     ("exact_match", "Exact match", share),
+    ("majority", "Best constant", share),
+    ("reach", "Test texts of the length", lambda value: "" if value is None else percent(value)),
+    ("longest", "Longest test text", lambda value: "" if value is None else f"{value:.0f}"),
 )
-"""Scores that only some tasks have: columns where any cell has one."""
+"""What only some cells have: columns where any cell has one."""
 _NUMERIC = (frozenset(_HEAD[8:]) - {"Metric"}) | {name for _, name, _ in _LATER}
 
 
@@ -57,9 +60,10 @@ def all_cells(runs: Sequence[Run]) -> list[Section]:
                 "note",
             )
         )
+    where = "the run folder" if len(runs) == 1 else "each run folder"
     section.blocks.append(
         Table(
-            f"{count(len(rows), 'cell')}; results.csv in the run folder has every column",
+            f"{count(len(rows), 'cell')}; results.csv in {where} has every column",
             [*_HEAD, *(name for _, name, _ in later)],
             rows,
             _NUMERIC,
@@ -171,7 +175,7 @@ def how_it_was_run(runs: Sequence[Run]) -> list[Section]:
         folder = clean(run.path.resolve().name)
         name = run.name if folder == run.name else f"{run.name} (folder {folder})"
         known = [r for r in run.results if r["in_sweep"]]
-        facts = _facts(known)
+        facts = facts_of(known)
         for fact, values in facts.items():
             if len(values) > 1:
                 told = "; ".join(f"{value} ({count(n, 'cell')})" for value, n in values.items())
@@ -204,7 +208,7 @@ def how_it_was_run(runs: Sequence[Run]) -> list[Section]:
     return [section]
 
 
-def _facts(cells: Sequence[Result]) -> dict[str, Counter[str]]:
+def facts_of(cells: Sequence[Result]) -> dict[str, Counter[str]]:
     """Each fact's distinct values with how many cells have them."""
     facts: dict[str, Counter[str]] = {}
     # What was asked stands in for a cell that failed before it had a model: it settles nothing.

@@ -52,7 +52,7 @@ EXTRAS: tuple[_Source, ...] = (
     ("base_bytes", "cost", "base_bytes", int),
     *((f"{name}_s", "seconds", name, float) for name in ("load", "data", "train", "eval", "probe")),
     ("dropout", "model", "dropout", str),
-    ("majority", "data", "majority", float),
+    ("majority", "scores", "majority", float),
     ("truncated", "data", "truncated", float),
     ("tokens_median", "data", "tokens_median", float),
     ("task_revision", "data", "task_revision", str),
@@ -68,6 +68,10 @@ EXTRAS: tuple[_Source, ...] = (
     ("perplexity", "scores", "perplexity", float),
     ("rouge_l", "scores", "rouge_l", float),
     ("exact_match", "scores", "exact_match", float),
+    ("reach", "data", "reach", float),
+    ("longest", "data", "longest", int),
+    ("recipe", "", "recipe", int),
+    ("lr_source", "cell", "lr_source", str),
 )
 ADDED: tuple[tuple[str, type], ...] = (
     ("options", str),
@@ -76,5 +80,8 @@ ADDED: tuple[tuple[str, type], ...] = (
     ("attempt", int),
     ("in_sweep", bool),
     ("run", str),
+    ("whole_texts", bool),
+    ("backbone_revision", str),
 )
-"""Columns made here. `in_sweep`: the run's manifest still lists this cell."""
+"""Columns made here. `in_sweep`: the run's manifest still lists this cell. `whole_texts`: the task
+declares that its texts are whole and may be shorter than the length."""

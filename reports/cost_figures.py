@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from reports.axes import Canvas, amount_axis, draw_series, empty_note, legend, over_length
 from reports.files import Result
+from reports.reach import reach_notes
 from reports.stats import Series, cost_cells, cost_points
 from reports.style import COLUMN, GREY, PAGE, ArmStyle, arm_styles, styled
 from reports.text import GIB, MIB
@@ -77,4 +78,4 @@ def _canvas(
     results: Sequence[Result], styles: dict[str, ArmStyle], series: dict[str, Series]
 ) -> Canvas:
     width = PAGE if len(series) > 1 else COLUMN * 1.25
-    return over_length(len(series), results, styles, width, 2.45)
+    return over_length(len(series), results, styles, width, 2.45, reach_notes(results))

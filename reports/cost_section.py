@@ -9,6 +9,7 @@ from reports.blocks import Entry, Section, Table
 from reports.drawn import picture
 from reports.files import Result
 from reports.groups import Group
+from reports.reach import reach_sentence
 from reports.stats import Series, arms, cost_cells, cost_points
 from reports.text import memory, rate
 
@@ -24,6 +25,7 @@ def cost(groups: Sequence[Group]) -> list[Section]:
         source = captions.cost_summary(cells)[0]
         what = _peak_of(cells)
         apart = any(r["eval_tokens_per_s"] is not None for r in cells)
+        source = " ".join(part for part in (source, reach_sentence(cells)) if part)
         scales = "Training and evaluation have scales of their own. " if apart else ""
         for section, stem, column, told, draw, caption in (
             (peaks, "memory-length", "peak_bytes", "memory", cost_figures.memory_by_length,
@@ -36,6 +38,7 @@ def cost(groups: Sequence[Group]) -> list[Section]:
             alt = captions.alt_of(series["train"], told, cells, "Training, by length in tokens.")
             if series["eval"]:
                 alt += " " + captions.alt_of(series["eval"], told, [], "Evaluation.")
+            alt = " ".join(part for part in (alt, reach_sentence(cells)) if part)
             section.blocks += [
                 picture(stem, group, draw, caption, alt),
                 _cost_table(group, cells, series, told),

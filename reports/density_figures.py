@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from reports.files import CHAINED, Result, density_text
 from reports.metrics import metric_of
+from reports.reach import noted, reach_notes
 from reports.stats import Series, arms, one_rate_an_arm, score_points
 from reports.style import COLUMN, PAGE, ink_on, new_figure, styled
 from reports.text import count, listed, wrapped
@@ -122,7 +123,9 @@ def _heat_map(
             )  # fmt: skip
     axes.set_xlim(-0.5, len(lengths) - 0.5)
     axes.set_ylim(len(densities) - 0.5, -0.5)
-    axes.set_xticks(range(len(lengths)), [str(n) for n in lengths])
+    notes = reach_notes(cells)
+    ticks = [noted(n, notes).replace(" (", "\n(") for n in lengths]
+    axes.set_xticks(range(len(lengths)), ticks)
     here = {float(c["density"]) for c in cells}
     links = {
         float(c["density"]): int(c["links"])

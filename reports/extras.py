@@ -5,14 +5,23 @@ Nothing in it is trusted beyond its type and range.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from reports.values import LOSSES, Malformed, clean, number
+from reports.values import LONGEST, LOSSES, Malformed, clean, number
 
 _MOST_BINS, _MOST_EVALUATIONS = 64, 200
 EVALUATED = ("ok", "timeout", "error")
+
+
+_ASKED = (
+    "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
+    "weight_decay", "clip", "dropout", "target", "writes", "evaluation_examples",
+)  # fmt: skip
+_LM_EVAL = "lm_eval:"
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,25 @@ class Evaluation:
     version: str
 
 
+def asked(cell: dict[str, Any]) -> dict[str, str]:
+    """The settings of a cell as texts; those that are null or no single value are left out.
+
+    `lm_eval` holds the versions of the tasks of lm-eval.
+    """
+    found = {}
+    for name in _ASKED:
+        value = cell.get(name)
+        if isinstance(value, str | bool) or number(value) is not None:
+            found[name] = f"{value:.12g}" if isinstance(value, float) else clean(value)
+    revisions = cell.get("revisions")
+    pins = revisions.items() if isinstance(revisions, dict) else ()
+    told = [f"{name} {pin}" for name, pin in sorted(pins, key=str) if name.startswith(_LM_EVAL)]
+    text = ", ".join(told)
+    if len(text) > LONGEST:  # cutting it would make different ones equal
+        text = f"{len(told)} tasks, {sha256(text.encode(errors='replace')).hexdigest()[:12]}"
+    return found | ({"lm_eval": clean(text)} if told else {})
+
+
 def curve(points: Any) -> list[dict[str, float | None]]:
     """Validation while training; what is no number is None."""
     if not isinstance(points, list):
@@ -58,6 +86,16 @@ def correct(predictions: Any) -> dict[str, bool]:
     found = {str(i): label == said for i, label, said in zip(ids, labels, predicted, strict=False)}
     same = len(found) == len(ids) == len(labels) == len(predicted)
     return found if same else {}
+
+
+def best_constant(predictions: Any) -> float | None:
+    """The accuracy of the best constant answer: the share of the most frequent right label."""
+    labels = predictions.get("labels") if isinstance(predictions, dict) else None
+    if not isinstance(labels, list) or not labels:
+        return None
+    if not all(isinstance(label, int) and not isinstance(label, bool) for label in labels):
+        return None
+    return Counter(labels).most_common(1)[0][1] / len(labels)
 
 
 def marks(predictions: Any) -> dict[str, float]:

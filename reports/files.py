@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -43,8 +44,9 @@ _METHOD_ORDER = {"full": 0, "lora": 1, "ssmlora": 2, BASE: 8, BASELINE: 9}
 class Result:
     """One cell's outcome: its row (every column of the table) and what no column holds.
 
-    `correct` and `marks` are by test example: whether it was right, and its own score. `planned`
-    are the seeds that the sweep of its run asks for.
+    `correct` and `marks` are by test example: whether it was right, and its own score. `asked`
+    holds the settings of the cell that decide whether it is comparable with others, as texts.
+    `planned` are the seeds that the sweep of its run asks for.
     """
 
     row: dict[str, Any]
@@ -54,6 +56,7 @@ class Result:
     marks: dict[str, float] = field(default_factory=dict)
     by_position: tuple[extras.Bin, ...] = ()
     evaluations: tuple[extras.Evaluation, ...] = ()
+    asked: dict[str, str] = field(default_factory=dict)
     planned: frozenset[int] = frozenset()
 
     def __getitem__(self, column: str) -> Any:
@@ -133,6 +136,14 @@ def load_run(run_dir: Path) -> Run:
     planned = _planned(sweep, results)
     results = [replace(result, planned=planned) for result in results]
     return Run(run_dir, name, results, unreadable, manifest, ids, sweep)
+
+
+def unique_folders(folders: Sequence[Path]) -> list[Path]:
+    """The folders in their order; one that is named in several ways is there once."""
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        found.setdefault(Path(folder).resolve(), Path(folder))
+    return list(found.values())
 
 
 def _planned(sweep: str, results: list[Result]) -> frozenset[int]:
@@ -244,11 +255,17 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
         "attempt": attempt,
         "in_sweep": ids is None or row["id"] in ids,
         "run": run,
+        "whole_texts": sections["data"].get("whole_texts") is True,
+        "backbone_revision": _revision(sections["cell"], "backbone"),
     }
+    row["task_revision"] = row["task_revision"] or _revision(sections["cell"], "task")
     environment = {clean(k): clean(v) for k, v in sections["environment"].items() if v is not None}
     # Being right or wrong, text by text, makes up an accuracy and no other metric.
     predictions = data.get("predictions")
     right = extras.correct(predictions) if row["metric"] == ACCURACY else {}
+    if "majority" not in sections["scores"] and row["metric"] == ACCURACY:
+        # Files from before this field name the share among the training texts, which is no score.
+        row["majority"] = extras.best_constant(predictions)
     return Result(
         row,
         extras.curve(data.get("curve")),
@@ -257,7 +274,15 @@ def _parse(path: Path, attempt: int, ids: frozenset[str] | None, run: str) -> Re
         extras.marks(predictions),
         extras.bins(sections["scores"].get("by_position")) if loss else (),
         extras.evaluations(data.get("evaluations")),
+        extras.asked(sections["cell"]),
     )
+
+
+def _revision(cell: dict[str, Any], what: str) -> str | None:
+    """The version of the data or the weights that a cell asked for."""
+    revisions = cell.get("revisions")
+    value = revisions.get(what) if isinstance(revisions, dict) else None
+    return clean(value) if isinstance(value, str) and value else None
 
 
 def _is_loss(scores: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from reports.blocks import Section, Table, Text
@@ -16,6 +16,7 @@ from reports.evaluations import Found, evaluation_points
 from reports.files import CHAINED, LOSS, Result, Run, arm_order
 from reports.groups import Group, cost_groups, costs_of, evaluation_groups, training_groups
 from reports.metrics import METRICS, metric_of
+from reports.reach import noted, reach_notes
 from reports.seeds import (
     Finished,
     common_by_length,
@@ -63,8 +64,8 @@ def main_tables(runs: Sequence[Run], intervals: bool = True) -> list[MainTable]:
     """
     training, costs = training_groups(runs), cost_groups(runs)
     pairs: list[tuple[Group, Group | None]] = [(g, costs_of(g, costs)) for g in training]
-    used = [cost for _, cost in pairs if cost]
-    pairs += [(cost, cost) for cost in costs if cost not in used]
+    used = {cost.key for _, cost in pairs if cost}
+    pairs += [(replace(c, results=[]), c) for c in costs if c.key not in used]
     if not pairs:  # a run that lm-eval alone evaluated
         return [evaluation_table(group) for group in evaluation_groups(runs)]
     return [_table(group, cost, intervals) for group, cost in pairs]
@@ -133,12 +134,14 @@ def _table(group: Group, cost: Group | None, intervals: bool) -> MainTable:
             failed = _failed([r for r in costs if r["length"] == at])
             row.append(failed if cost_at is None else told(cost_at))
         rows.append(row)
-    head = ["Arm", *(name for _, name, _ in _SIZES), *(f"{n} tokens" for n in lengths)]
+    notes = reach_notes(trained)
+    head = ["Arm", *(name for _, name, _ in _SIZES), *(noted(n, notes, " tokens") for n in lengths)]
     head += [f"Perplexity at {last}"] if perplexities else []
     head += [] if at is None else [f"Train tokens/s at {at}", f"Train peak at {at}"]
     shown = [what] if scores else []
-    if at is not None:
+    if cost and at is not None:
         source = "probes" if costly[0]["kind"] == "probe" else "the training runs"
+        source += f" of {listed(cost.runs)}" if set(cost.runs) != set(group.runs) else ""
         shown.append(f"cost of training at {at} tokens (from {source})")
     caption = f"{_about(trained or costly)}: {listed(shown) or 'nothing was measured'}"
     return MainTable(group.title, caption, head, rows)

@@ -14,6 +14,7 @@ from reports import (
     cost_section,
     evaluation_section,
     glance,
+    joined_section,
     position_section,
     sections,
     tasks_section,
@@ -21,8 +22,16 @@ from reports import (
     words,
 )
 from reports.blocks import Picture
-from reports.files import FAILURES, Run, load_run, write_atomically
+from reports.files import (
+    FAILURES,
+    Result,
+    Run,
+    load_run,
+    unique_folders,
+    write_atomically,
+)
 from reports.groups import cost_groups, distinct, evaluation_groups, training_groups
+from reports.reach import reach_sentence
 from reports.text import listed
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -35,14 +44,16 @@ _FIGURES = re.compile(
 def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
     """Write `out`/index.html and its PNGs from one or more run folders; return the page's path.
 
-    Several folders stand side by side: each run has its own curves. Nothing in the files is
-    trusted: all text is escaped, and the page forbids scripts and requests.
+    Results of several folders are joined where that is right, and the page says where it is not
+    (`joining.py`). A folder that is given twice counts once. Nothing in the files is trusted: all
+    text is escaped, and the page forbids scripts and requests.
     """
-    runs = distinct([load_run(Path(folder)) for folder in run_dirs])
+    runs = distinct([load_run(folder) for folder in unique_folders(run_dirs)])
     training, costs = training_groups(runs), cost_groups(runs)
     evaluations = evaluation_groups(runs)
     parts = [
         *glance.section(runs),
+        *joined_section.joined(runs, training, costs),
         *sections.accuracy(training),
         *position_section.by_position(training),
         *evaluation_section.lm_eval(evaluations),
@@ -50,12 +61,14 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         *tuning_section.curves(training),
         *cost_section.cost(costs),
         *sections.links(runs),
-        *tasks_section.tasks(runs),
+        *tasks_section.tasks(runs, training),
         *cells_section.failed_cells(runs, out),
         *cells_section.all_cells(runs),
         *cells_section.how_it_was_run(runs),
     ]
-    summaries = [(group.title, words.summary(group.results)) for group in training]
+    summaries = [
+        (group.title, words.summary(group.results) + _reached(group.results)) for group in training
+    ]
     summaries += [
         (group.title, captions.cost_summary(group.results))
         for group in costs
@@ -72,7 +85,7 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
         .render(
             title=listed(list(dict.fromkeys(run.name for run in runs))) or "nothing",
             date=_dates(runs),
-            facts=words.coverage(runs),
+            facts=words.coverage(joined_section.counted(runs)),
             summaries=[(title, text) for title, text in summaries if text],
             sections=parts,
             failures=FAILURES,
@@ -88,6 +101,12 @@ def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
     page = out / "index.html"
     write_atomically(page, html.encode())
     return page
+
+
+def _reached(results: Sequence[Result]) -> list[str]:
+    """The lengths that few test texts reach, as a sentence of a summary."""
+    told = reach_sentence(results)
+    return [told] if told else []
 
 
 def _environment() -> jinja2.Environment:

@@ -15,10 +15,10 @@ from reports.extras import Bin
 from reports.files import BASE, Result
 from reports.metrics import metric_of
 from reports.panels import Grid
-from reports.references import reference_handle
+from reports.references import reference_handle, reference_lines
 from reports.seeds import comparable_cells
 from reports.stats import arms, one_rate_an_arm, reference_of
-from reports.style import COLUMN, GREY, REFERENCE_LINES, arm_styles, new_figure, styled
+from reports.style import COLUMN, GREY, arm_styles, new_figure, styled
 
 
 def position_curves(results: Sequence[Result]) -> tuple[int, dict[str, list[Bin]]]:
@@ -51,11 +51,12 @@ def loss_by_position(results: Sequence[Result]) -> Figure:
     figure = new_figure(COLUMN * 1.25, 2.75)
     axes = figure.subplots()
     bases = [arm for arm in curves if reference_of(arm, results) == BASE]
+    looks = reference_lines(results)
     for arm in [a for a in styles if a in curves]:
         x, y = [middle(one) for one in curves[arm]], [one.loss for one in curves[arm]]
         if arm in bases:
             axes.plot(
-                x, y, color=GREY, ls=REFERENCE_LINES[BASE], zorder=1.5, gid=f"arm:{arm}",
+                x, y, color=GREY, ls=looks[arm], zorder=1.5, gid=f"arm:{arm}",
                 marker="_" if len(x) == 1 else "",
             )  # fmt: skip
         else:
@@ -68,7 +69,7 @@ def loss_by_position(results: Sequence[Result]) -> Figure:
     else:
         empty_note(axes, "no loss by position was measured")
     own = [style for arm, style in styles.items() if arm in curves and arm not in bases]
-    legend(figure, own, [reference_handle(arm, BASE) for arm in bases])
+    legend(figure, own, [reference_handle(arm, BASE, looks[arm]) for arm in bases])
     return figure
 
 

@@ -11,6 +11,7 @@ from reports.files import BASE
 from reports.groups import Group
 from reports.metrics import metric_of
 from reports.position_figures import loss_by_position, position_curves
+from reports.reach import reach_sentence
 from reports.stats import failures, one_rate_an_arm
 from reports.text import share
 
@@ -29,6 +30,8 @@ def by_position(groups: Sequence[Group]) -> list[Section]:
             "are predicted from the tokens before them. Where a line still falls, more context "
             "still helps.",
         ]
+        if told := reach_sentence(cells):
+            parts.append(told)
         if len({r["seed"] for r in cells}) > 1:
             parts.append("Lines are means over seeds.")
             parts += seed_notes(cells, lambda r: r.ok and bool(r.by_position))

@@ -8,6 +8,7 @@ from typing import Any
 
 from reports.compare import Compared, Difference, compare
 from reports.files import BASE, CHAINED, REFERENCES, Result
+from reports.joining import same_texts
 from reports.metrics import metric_of
 from reports.seeds import (
     TWO_SEEDS,
@@ -100,9 +101,8 @@ def _references(
 ) -> list[str]:
     """Which arms are clearly better than what they are held against."""
     metric, sentences = metric_of(cells), []
-    known = {method: arm for arm in points if (method := reference_of(arm, cells))}
-    for method in REFERENCES:
-        base = known.get(method, "")
+    known = [(method, arm) for arm in points if (method := reference_of(arm, cells))]
+    for method, base in sorted(known, key=lambda pair: REFERENCES.index(pair[0])):
         point = point_at(points, base, length)
         if point is None:
             continue
@@ -113,18 +113,30 @@ def _references(
         if point.note:
             sentences.append(f"{reaches} ({point.note}: not compared).")
             continue
+        fair = [arm for arm in ranked if _same_texts(base, arm, length, cells)]
+        if not fair:
+            sentences.append(f"{reaches}: no arm was given as many texts.")
+            continue
         past = [
             arm
-            for arm in ranked
+            for arm in fair
             if compare(every[arm], length, every[base], length, metric).outcome == "better"
         ]
-        who = "every arm" if len(past) == len(ranked) > 1 else listed(past)
-        verb = "is" if who == "every arm" or len(past) == 1 else "are"
+        everyone = "every arm" if len(fair) == len(ranked) else "every arm with as many texts"
+        who = everyone if len(past) == len(fair) > 1 else listed(past)
+        verb = "is" if who == everyone or len(past) == 1 else "are"
         told = f"{who} {verb} clearly {metric.past} it."
         sentences.append(
             f"{reaches}; " + (told if past else f"no arm is clearly {metric.past} it.")
         )
     return sentences
+
+
+def _same_texts(base: str, arm: str, length: int, cells: Sequence[Result]) -> bool:
+    """Whether an arm and a reference were given as many texts; joined folders may differ in it."""
+    one, other = ([r for r in cells if r["arm"] == name and r["length"] == length]
+                  for name in (base, arm))  # fmt: skip
+    return all(same_texts(a, b) for a in one for b in other)
 
 
 def same_sites(cells: Sequence[Result]) -> list[str]:
@@ -157,7 +169,8 @@ def _pairs(cells: Sequence[Result]) -> list[tuple[str, str]]:
     """Arms of SSMLoRA, each with the first arm of LoRA that has the same sites."""
     sites: dict[str, dict[tuple[Any, ...], list[str]]] = {"lora": {}, CHAINED: {}}
     for result in cells:
-        key = tuple(result[name] for name in ("density", "placement", "sites", "rank"))
+        names = ("density", "placement", "sites", "rank")
+        key = (*(result[name] for name in names), result.row.get("settings"))
         if result["method"] in sites and result["sites"]:
             arms = sites[str(result["method"])].setdefault(key, [])
             if result["arm"] not in arms:

@@ -12,7 +12,8 @@ from reports.files import BASE, BASELINE, CHAINED, Result, Run
 from reports.groups import Group
 from reports.metrics import measure, metric_of
 from reports.ranking import gap_text
-from reports.references import far_off
+from reports.reach import reach_sentence
+from reports.references import constant_sentence, far_off, linear_note
 from reports.seeds import common_by_length, places, planned_seeds, seeds_text
 from reports.stats import Series, arms, failures, one_rate_an_arm, score_points, tries
 from reports.text import capital, count, listed, parameters
@@ -53,17 +54,18 @@ def _length_blocks(group: Group, points: Series) -> list[Block]:
             "Points are set side by side around their length so that bars can be told apart."
         )
     if any(r["method"] == BASELINE for r in group.results):
-        parts.append(
-            "The grey dashed line is a linear model on word counts (TF-IDF), with its interval as "
-            "a band."
-        )
+        parts.append(linear_note(group.results))
     if any(r["method"] == BASE for r in group.results):
         parts.append(_untrained(group, points, "over length, with its interval as a band"))
     if max((len(t) for t in tries(group.results).values()), default=0) > 1:
         parts.append("Of several learning rates the best on the validation split is shown.")
     if failures(group.results):
         parts.append("Crosses below the axes: cells that failed, with how.")
+    notes = [
+        note for note in (constant_sentence(group.results), reach_sentence(group.results)) if note
+    ]
     alt = captions.alt_of(points, "share", group.results, f"{what} by length in tokens.")
+    parts, alt = [*parts, *notes], " ".join([alt, *notes])
     blocks: list[Block] = [
         picture("accuracy-length", group, accuracy_figures.accuracy_by_length, " ".join(parts), alt)
     ]
@@ -138,6 +140,8 @@ def _density_picture(group: Group, panels: dict[str, list[Result]]) -> Picture:
         f"with a cross: failed, with how.{' Lighter is better.' if metric.lower else ''}"
     )
     caption = " ".join([caption, *captions.seed_notes(group.results)])
+    if note := reach_sentence(cells):
+        caption, alt = f"{caption} {note}", f"{alt} {note}"
     return picture("accuracy-density", group, density_figures.accuracy_by_density, caption, alt)
 
 
@@ -155,10 +159,12 @@ def _size_picture(group: Group, points: Series) -> Picture:
         else "",
         "Markers of arms of nearly the same size stand side by side.",
         "Crosses: cells that failed, with how." if failures(group.results) else "",
+        reach_sentence(group.results),
     ]
     told = ", ".join(f"{arm} {parameters(n)}" for arm, n in sizes.items())
     what = f"Trainable parameters: {told or 'not known'}. Test scores."
     alt = captions.alt_of(points, "share", group.results, what)
+    alt = " ".join(part for part in (alt, reach_sentence(group.results)) if part)
     caption = " ".join(part for part in parts if part)
     return picture(
         "accuracy-parameters", group, accuracy_figures.accuracy_by_parameters, caption, alt

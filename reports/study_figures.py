@@ -14,6 +14,7 @@ from reports.axes import legend
 from reports.files import Result
 from reports.metrics import metric_of
 from reports.panels import panels
+from reports.reach import noted, reach_notes
 from reports.seeds import comparable_cells
 from reports.stats import Try, best_try, one_rate_an_arm, tries
 from reports.style import ArmStyle, arm_styles, styled
@@ -94,8 +95,9 @@ def validation_curves(results: Sequence[Result]) -> Figure:
     lengths = sorted({int(r["length"]) for r in cells if curve_of(r)})
     grid = panels(len(lengths), height=1.6)
     drawn = set()
+    notes = reach_notes(cells)
     for axes, length in zip(grid.panels, lengths, strict=False):
-        axes.set_title(f"{length} tokens")
+        axes.set_title(noted(length, notes, " tokens"))
         for arm, style in styles.items():
             curve = mean_curve(cells, arm, length)
             if curve:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reports.blocks import Block, Entry, Section, Table, Text
+from reports.card_columns import Column, columns_of
 from reports.cards import Card, load_cards
 from reports.files import Run
+from reports.groups import Group
 from reports.metrics import METRICS
 from reports.text import listed, percent, share, signed
 
@@ -14,15 +17,17 @@ _LABELS = 12
 """Labels of a task that are listed; the rest are summed up."""
 
 
-def tasks(runs: Sequence[Run]) -> list[Section]:
-    """A card a task; those that cannot be used are named."""
+def tasks(runs: Sequence[Run], training: Sequence[Group] = ()) -> list[Section]:
+    """A card a task; those that cannot be used are named.
+
+    Baselines are those of the cells in `training`, where there are any (`card_columns.py`).
+    """
     section = Section("tasks", "Tasks: does this task need the length?")
     cards: list[tuple[str, Card]] = []
     for run in runs:
         found, broken = load_cards(run.path)
         for card in found:
-            if all(card != known for _, known in cards):
-                cards.append((run.name, card))
+            _add(cards, run.name, card, training)
         if broken:
             told = "; ".join(f"{name} ({reason})" for name, reason in broken)
             warning = f"{run.name}: task cards that could not be used: {told}."
@@ -38,11 +43,26 @@ def tasks(runs: Sequence[Run]) -> list[Section]:
     names = [card.name for _, card in cards]
     for run_name, card in cards:
         where = f" ({run_name})" if names.count(card.name) > 1 else ""
-        section.blocks += _blocks(card, where)
+        section.blocks += _blocks(card, where, columns_of(card, run_name, training))
     return [section] if section.blocks else []
 
 
-def _blocks(card: Card, where: str) -> list[Block]:
+def _add(cards: list[tuple[str, Card]], run: str, card: Card, training: Sequence[Group]) -> None:
+    """Add a card; one that differs in its lengths alone from that of a joined run adds these."""
+    for place, (name, known) in enumerate(cards):
+        if card == known:
+            return
+        rows = {row.length: row for row in (*card.rows, *known.rows)}
+        same = replace(card, rows=()) == replace(known, rows=())
+        joined = any(g.key.task == card.name and {run, name} <= {*g.runs} for g in training)
+        if same and joined and all(rows[row.length] == row for row in card.rows):
+            every = tuple(rows[length] for length in sorted(rows))
+            cards[place] = (name, replace(known, rows=every))
+            return
+    cards.append((run, card))
+
+
+def _blocks(card: Card, where: str, columns: tuple[list[Column], ...]) -> list[Block]:
     texts = card.texts
     title = f"{card.name}: {texts['title']}" if texts["title"] else card.name
     family = texts["family"].replace("_", " ")
@@ -63,13 +83,27 @@ def _blocks(card: Card, where: str) -> list[Block]:
     for parts in (kind, origin):
         told = "; ".join(part for part in parts if part)
         blocks += [Text(f"{told}.", "note")] if told else []
-    blocks.append(Text(_answer(card)))
-    blocks.append(_by_length(card, where))
+    blocks.append(Text(_answer(card, columns)))
+    blocks.append(_by_length(card, where, columns))
     if card.examples:
         blocks.append(_balance(card, where))
     if card.tokens:
         told = ", ".join(f"{mark} {value:,.0f}" for mark, value in card.tokens.items())
         blocks.append(Text(f"Tokens in a test text before it is cut: {told}.", "note"))
+    if {"shared", "tested", "trained"} <= card.shared.keys():
+        count = card.shared
+        told = f"{count['shared']:,} of {count['tested']:,} test texts"
+        blocks.append(
+            Text(
+                f"Shared with train: {told}, copies and near-duplicates (looked for in "
+                f"{count['trained']:,} training texts).",
+                "note",
+            )
+        )
+    if card.whole_texts:
+        told = "A length is a maximum for this task: shorter texts, read whole, are normal."
+        blocks.append(Text(told, "note"))
+    blocks += [Text(f"Finding in the data: {line}.", "warning") for line in card.findings]
     return blocks
 
 
@@ -85,19 +119,22 @@ def _metric(card: Card) -> str:
     )
 
 
-def _answer(card: Card) -> str:
+def _answer(card: Card, columns: tuple[list[Column], ...]) -> str:
     """How the stronger baseline moves from the shortest to the longest length."""
     first, last = card.rows[0], card.rows[-1]
     if len(card.rows) < 2:
         return f"It was looked at with {first.length} tokens only: nothing can be said of length."
     parts = []
-    for name, a, b in (
-        (card.baselines[1], first.tfidf, last.tfidf),
-        (card.baselines[0], first.majority, last.majority),
-    ):
-        if a is not None and b is not None:
-            moved = f"goes from {share(a)} to {share(b)} ({signed(b - a)})"
-            parts.append(f"{name} " + (moved if share(a) != share(b) else f"stays at {share(a)}"))
+    for own in reversed(columns):
+        column = max(own, key=lambda c: len(c.values), default=None)
+        if column is None or len(column.values) < 2:
+            continue
+        low, high = min(column.values), max(column.values)
+        a, b = column.values[low], column.values[high]
+        moved = f"goes from {share(a)} to {share(b)} ({signed(b - a)})"
+        told = f"{column.name} " + (moved if share(a) != share(b) else f"stays at {share(a)}")
+        whole = (low, high) == (first.length, last.length)
+        parts.append(told + ("" if whole else f" between {low} and {high}"))
     told = listed(parts) or "no baseline was measured"
     cut = ""
     if first.truncated is not None and last.truncated is not None:
@@ -108,20 +145,21 @@ def _answer(card: Card) -> str:
     return f"From {first.length} to {last.length} tokens {told}{cut}."
 
 
-def _by_length(card: Card, where: str) -> Table:
+def _by_length(card: Card, where: str, columns: tuple[list[Column], ...]) -> Table:
+    shown = [column for own in columns for column in own]
     rows: list[list[Entry]] = [
         [
             f"{row.length}",
             "" if row.truncated is None else percent(row.truncated),
-            share(row.majority),
-            share(row.tfidf),
+            *(share(column.values.get(row.length)) for column in shown),
         ]
         for row in card.rows
     ]
-    head = ["Length (tokens)", "Test texts cut", *card.baselines]
+    head = ["Length (tokens)", "Test texts cut", *(column.name for column in shown)]
     metric = METRICS.get(card.texts["metric"])
     unit = f" (in {metric.unit})" if metric and metric.unit else ""
-    caption = f"{card.name}{where}: what is cut, and the baselines{unit}, at each length"
+    whose = f" in tokens of {card.backbone}" if card.backbone else ""
+    caption = f"{card.name}{where}: what is cut, and the baselines{unit}, at each length{whose}"
     return Table(caption, head, rows, frozenset(head[1:]))
 
 

@@ -11,6 +11,7 @@ from reports.drawn import picture
 from reports.files import Result
 from reports.groups import Group
 from reports.metrics import measure, metric_of
+from reports.reach import reach_sentence
 from reports.stats import Try, arms, at_edge, best_try, failures, one_rate_an_arm, tries
 from reports.text import capital, count, share
 
@@ -90,6 +91,8 @@ def _curve_picture(group: Group) -> Picture:
     )
     if failures(cells):
         parts.append("Crosses name the arms that failed at that length, and how.")
+    if told := reach_sentence(cells):
+        parts.append(told)
     alt = f"Last validation {measure(cells)}: {'; '.join(_last(cells))}."
     return picture(
         "validation-curves", group, study_figures.validation_curves, " ".join(parts), alt

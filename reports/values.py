@@ -11,7 +11,7 @@ LONGEST = 500
 _SHARES = frozenset(
     ("density", "accuracy", "accuracy_low", "accuracy_high", "score", "score_low", "score_high",
      "macro_f1", "validation_accuracy", "validation_score", "majority", "truncated", "rouge_l",
-     "exact_match")
+     "exact_match", "reach")
 )  # fmt: skip
 _SCORES = frozenset(("score", "score_low", "score_high", "validation_score"))
 

@@ -6,10 +6,11 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Splits, TaskError
+from tasks.base import Splits
 from tasks.hub import _HubTask
 from tasks.pins import pin
-from tasks.release import find, named
+from tasks.places import nearby
+from tasks.release import holds_any, look, named
 from tasks.rows import filled
 
 
@@ -38,21 +39,23 @@ class _ArchiveTask(_HubTask):
             return super().splits(length, seed)
         return filled(self._read(folder, seed), f"{self.metadata.name}: {folder}", self._again())
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the archive's files, if they are read; else as of any task of the hub."""
         folder = self._unpacked()
         if not folder:
-            return super().pinned()
+            return super().version()
         return pin(self.metadata.name, self._read_from(folder), folder)
 
     def _unpacked(self) -> Path | None:
         """The folder, if the user has it."""
-        if not named(self.metadata.name):
-            return None
-        try:
-            return find(self.metadata.name, self.unpacked)
-        except TaskError:
-            return None
+        name = self.metadata.name
+        given, found = named(name), look(name, self.unpacked)
+        if given and not found and not holds_any(given):
+            raise self._missing(
+                f"{given}, from $LRA_DATA, has no {self.unpacked}, nor anything else of the "
+                f"arena{nearby(given, self.unpacked)}"
+            )
+        return found
 
     def _how(self) -> str:
         return f"{super()._how()}; or {self._again()}"

@@ -29,6 +29,7 @@ class Arxiv(_HubTask):
 
     repository, configuration = REPOSITORY, "no_ref"
     columns = ("text", "label")
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="arxiv",
         title="arXiv papers, eleven fields",

@@ -42,6 +42,7 @@ class Automaton(Task):
     word that is told again changes nothing.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="automaton",
         title="State of an automaton that waits for five words in their order",
@@ -57,6 +58,7 @@ class Automaton(Task):
         natural_length=1024,
         lengths=(64, 128, 256, 512, 1024, 2048, 4096),
         min_length=64,
+        slack=SPECIAL,
         balanced=True,
     )
 

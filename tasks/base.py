@@ -4,13 +4,47 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class TaskError(Exception):
     """A task that cannot be used: one line that says what is missing and how to get it."""
+
+
+class Download(NamedTuple):
+    """Files of a repository on the hub: all of them, or those that the patterns name."""
+
+    repository: str
+    revision: str | None = None
+    include: tuple[str, ...] = ()
+
+    def command(self) -> str:
+        """The command that gets them."""
+        command = f"hf download --repo-type dataset {self.repository}"
+        if self.revision:
+            command += f" --revision {self.revision}"
+        return command + "".join(f" --include '{pattern}'" for pattern in self.include)
+
+
+class MissingData(TaskError):
+    """Data that is not on this machine.
+
+    Attributes:
+        task: the task's name.
+        what: what is missing, in a few words.
+        remedy: how it is got, in words that follow a colon.
+        download: the files, if the hub has them.
+    """
+
+    def __init__(self, task: str, what: str, remedy: str, download: Download | None = None) -> None:
+        super().__init__(f"{task}: the data is not on this machine ({what}): {remedy}")
+        self.task, self.what, self.remedy, self.download = task, what, remedy, download
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For a process that hands it on."""
+        return type(self), (self.task, self.what, self.remedy, self.download)
 
 
 SIMILAR = 0.75
@@ -101,6 +135,16 @@ class TaskMetadata(BaseModel):
     balanced: bool = True
     """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
+    published_splits: bool = False
+    """Whether the publishers made train and test: then what these share is told, not mended."""
+    whole_texts: bool = False
+    """Whether texts shorter than the length, read whole, are the task's normal use: a benchmark of
+    short texts or of images of fixed sizes, where a length is a maximum. A sweep may then ask for
+    lengths that no text has; results say how long the longest text is."""
+    slack: Annotated[int, Field(ge=0)] = 0
+    """Tokens by which a generated text may fall short of a length that it fills, because the
+    generator counts words, or leaves room for special tokens that a tokenizer does not add. Such
+    texts count as reaching the length."""
 
     @property
     def metric(self) -> str:
@@ -151,6 +195,11 @@ class Task(ABC):
 
     metadata: ClassVar[TaskMetadata]
 
+    pinned_by: ClassVar[Literal["content", "version"]] = "content"
+    """`version`: whenever the data changes, `version()` changes, as a checksum, a commit or the
+    version of a generator does. It holds for classes of the module that declares it: a subclass
+    elsewhere may read other data."""
+
     count: Count | None = None
     """How the model that will read counts tokens (`load_task` sets it); None: as BERT does.
     A task that fills a length to the token asks, for a cut would take its last words."""
@@ -162,12 +211,22 @@ class Task(ABC):
             TaskError: something is missing or damaged.
         """
 
-    def pinned(self) -> str:
-        """What pins the data: the metadata's revision, unless only the data itself can tell.
-
-        Another answer is another cell: results of other data are not taken for these.
-        """
+    def version(self) -> str:
+        """What the task itself says of its data's version: the metadata's revision by default."""
         return self.metadata.revision
+
+    def pinned(self) -> str:
+        """The version of the data, part of every cell's id: other data is another cell.
+
+        It is `version()`, with a digest of the examples (`tasks/content.py` has its bounds) unless
+        the task declares that `version()` is enough.
+        """
+        declared = next(cls for cls in type(self).__mro__ if "pinned_by" in vars(cls))
+        if declared.pinned_by == "version" and declared.__module__ == type(self).__module__:  # type: ignore[attr-defined]
+            return self.version()
+        from tasks.content import content_digest
+
+        return f"{self.version()},content:{content_digest(self)}"
 
     @abstractmethod
     def splits(self, length: int, seed: int) -> Splits:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tasks.base import TaskMetadata
+from tasks.base import WRITING, TaskMetadata
 
 Target = int | tuple[int, ...] | str | tuple[str, ...] | None
 
@@ -40,6 +41,26 @@ def baseline(
         return [int(best) for best in likely.reshape(-1, rows).argmax(1)]
     labels = [t for t in train_targets if isinstance(t, int)]
     return list(tfidf_baseline(train_texts, labels, texts))
+
+
+def best_constant(metadata: TaskMetadata, targets: Sequence[Target]) -> float | None:
+    """The score of the best constant answer on these targets, in the task's own metric.
+
+    Accuracy: the share of the most frequent label, for a choice of the most frequent place of the
+    right answer. Micro-averaged F1: the best set of labels, given to every text. For a set of k
+    labels the denominator is fixed, so the k most frequent labels are the best of them. None
+    where text is read or written, and where there is no target.
+    """
+    if metadata.family in WRITING or not targets:
+        return None
+    if metadata.family != "multilabel":
+        return Counter(targets).most_common(1)[0][1] / len(targets)
+    counts = Counter(label for t in targets for label in (t if isinstance(t, tuple) else ()))
+    total, best, found = counts.total(), 0.0, 0
+    for size, (_, count) in enumerate(counts.most_common(), 1):
+        found += count
+        best = max(best, 2 * found / (size * len(targets) + total))
+    return best
 
 
 def tfidf_baseline(

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
-from tasks.baseline import Target, baseline
-from tasks.conformance import targets
+from tasks.baseline import Target, baseline, best_constant
 from tasks.excerpt import excerpt
+from tasks.findings import quick_findings, shared_with_train, targets
 from tasks.texts import A_TOKEN, bits, judge
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
@@ -23,10 +23,22 @@ COUNTED = 5_000
 TRAIN, TEST = 1_000, 500
 """Examples behind the baselines, and behind the lengths."""
 
+CONSTANT = "best constant"
+"""Name of the first baseline of the families with labels."""
+
 _BASELINES = {
-    "generation": ("majority", "TF-IDF, nearest"),
+    "generation": ("commonest answer", "TF-IDF, nearest"),
     "language_modelling": ("letters", "LZMA"),
 }
+
+_FINDINGS = 20
+"""Findings that a card holds."""
+
+_SAID = {
+    CONSTANT: "the best single answer for all of these test texts",
+    "commonest answer": "the most frequent answer of these training texts",
+}
+"""What a baseline is, where its name alone does not say."""
 
 SPECIAL = 2
 """Tokens that a model adds to a text (to two texts one more); a length in tokens counts them."""
@@ -41,14 +53,17 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     quantiles of the uncut length of the test examples there (two texts together, the longest
     answer of a choice), without special tokens. `rows` has for each length, the
     shortest first: `truncated`, the share
-    of test texts that are cut; `majority`, the score of the training texts' most frequent answer;
+    of test texts that are cut; `majority`, the score of the best constant answer on the test texts
+    (where text is written, of the training texts' most frequent answer);
     and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
     in the task's metric, on the first TEST test texts, cut to the length. `baselines` names them:
     where text is written, TF-IDF finds the training text whose answer is taken; where text is only
-    read, they are nats a token of letters on their own, and of LZMA.
+    read, they are nats a token of letters on their own, and of LZMA. `findings` are those of a
+    quick look at the texts of the shortest length, and `shared` counts test texts that train has as
+    well, or near-duplicates of them: `shared` of `tested`, looked for in `trained` training texts.
     """
     metadata = task.metadata
-    longest = task.splits(max(lengths), 0)
+    longest, shortest = task.splits(max(lengths), 0), task.splits(min(lengths), 0)
     ends = _Ends(tokenizer)
     sizes = sorted(ends.size(example) for example in longest.test[:TEST])
     marks = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1}
@@ -59,11 +74,16 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
         },
         "revision": task.pinned(),
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
-        "baselines": list(_BASELINES.get(metadata.family, ("majority", "TF-IDF"))),
+        "baselines": list(_BASELINES.get(metadata.family, (CONSTANT, "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
-        "example": excerpt(metadata, task.splits(min(lengths), 0).train[0]),
+        "example": excerpt(metadata, shortest.train[0]),
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
         "labels": {name: _count(part, metadata) for name, part in _parts(longest)},
+        "whole_texts": metadata.whole_texts,
+        "findings": quick_findings(metadata, shortest)[:_FINDINGS],
+        "shared": dict(
+            zip(("shared", "tested", "trained"), shared_with_train(metadata, shortest), strict=True)
+        ),
         "tokens": {mark: sizes[round(q * (len(sizes) - 1))] for mark, q in marks.items()},
         # From the longest on, so that what was read for it serves the others.
         "rows": [_row(task, ends, length) for length in sorted(lengths, reverse=True)][::-1],
@@ -100,7 +120,21 @@ def render_card(card: dict[str, Any]) -> str:
     lines.append(
         f"({card['metric']}: first {TRAIN:,} training and {TEST} test texts, cut to the length)"
     )
+    lines += [f"({first}: {_SAID[first]})"] if first in _SAID else []
+    lines += ["", *_known(card)]
     return "\n".join(lines)
+
+
+def _known(card: dict[str, Any]) -> list[str]:
+    """What is to be known of the texts: their lengths, what splits share, what looks wrong."""
+    count = card["shared"]
+    lines = [
+        f"shared with train: {count['shared']:,} of {count['tested']:,} test texts "
+        f"(copies and near-duplicates, looked for in {count['trained']:,} training texts)"
+    ]
+    if card["whole_texts"]:
+        lines.append("a length is a maximum: texts that are shorter, read whole, are normal")
+    return lines + [f"finding: {line}" for line in card["findings"]]
 
 
 class _Ends:
@@ -183,7 +217,10 @@ def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
 
     cut = sum(ends.size(example) > room for example in test) / len(test)
     first, second = _baselines(metadata, train, test, rows, ends)
-    return {"length": length, "truncated": cut, "majority": first, "tfidf": second}
+    return {
+        "length": length, "truncated": cut, "majority": first, "tfidf": second,
+        "train_texts": len(train), "test_texts": len(test),
+    }  # fmt: skip
 
 
 def _baselines(
@@ -199,15 +236,15 @@ def _baselines(
         alone, packed = (math.log(2) * total / tokens for total in bits(texts))
         return alone, packed
     answers, truth = ([_target(metadata, e) for e in part] for part in (train, test))
-    common = Counter(answers).most_common(1)[0][0]
     predicted = baseline(metadata, rows(train), answers, rows(test))
     if metadata.family == "generation":
+        common = Counter(answers).most_common(1)[0][0]
         said = common[0] if isinstance(common, tuple) else ""
         return (
             _written(metadata, [str(said)] * len(test), test),
             _written(metadata, [str(text) for text in predicted], test),
         )
-    return _score([common] * len(truth), truth), _score(predicted, truth)
+    return best_constant(metadata, truth) or 0.0, _score(predicted, truth)
 
 
 def _written(metadata: TaskMetadata, texts: Sequence[str], test: Sequence[Example]) -> float:

@@ -16,8 +16,8 @@ class Ecthr(_HubTask):
     """Task A of LexGLUE: facts of a case -> the articles that the court found violated, if any."""
 
     repository, revision, configuration = REPOSITORY, REVISION, "ecthr_a"
-    columns = ("text", "labels")
-    texts = ("text.*",)
+    columns = ("text.*", "labels.*")
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="ecthr",
         title="European Court of Human Rights (LexGLUE, task A)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.base import WRITING, Example, TaskMetadata, printable
-from tasks.conformance import targets
+from tasks.findings import targets
 
 SHOWN = 120
 """Characters of a text's beginning and of its end."""

@@ -41,6 +41,8 @@ class _Facts(Task):
     logarithmic scale. Texts that are judged tell once.
     """
 
+    pinned_by = "version"
+
     story: ClassVar[Callable[[Random], stories.Story]]
     practice: ClassVar[Callable[[Random], stories.Story] | None] = None
 
@@ -124,6 +126,7 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) ->
         natural_length=1024,
         lengths=(128, 256, 512, 1024, 2048, 4096),
         min_length=96,
+        slack=8,
         balanced=True,
     )
 

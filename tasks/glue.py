@@ -23,6 +23,8 @@ def _metadata(name: str, title: str, **fields: Any) -> TaskMetadata:
             "licence": "each task's own; see its publishers",
             "citation": "Wang et al., GLUE, ICLR 2019",
             "lengths": (64, 128),
+            "whole_texts": True,
+            "test": "validation",
             **fields,
         }
     )
@@ -32,6 +34,7 @@ class _Glue(_HubTask):
     """The test labels are not published: the validation split is the test, and train is cut."""
 
     repository, revision = REPOSITORY, REVISION
+    pinned_by = "version"
     parts = ("train", "", "validation")
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
@@ -106,6 +109,7 @@ class Mnli(_Glue):
     metadata: ClassVar[TaskMetadata] = _metadata(
         "mnli",
         "MNLI (matched)",
+        test="validation_matched",
         description="Whether a sentence implies another, contradicts it, or neither.",
         labels=("entailment", "neutral", "contradiction"),
         natural_length=37,

@@ -48,7 +48,7 @@ def _ends(part: str, count_of: Count) -> array[int]:
 
 def postings() -> Splits:
     """The newsgroups' postings without the runs of words that two splits share; cached."""
-    return cached("facts", f"{Newsgroups.metadata.revision} {_RULES}", _build)
+    return cached("facts", f"{Newsgroups.metadata.revision} {_RULES}", _build, watch=False)
 
 
 def _build() -> Splits:

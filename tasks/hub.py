@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import zlib
 from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
-from tasks.columns import check_text, with_null
+from tasks.base import Download, Example, MissingData, Splits, Task, TaskError, TaskMetadata
+from tasks.cache import cache_folder, progress, unwritable
+from tasks.columns import Columns
+from tasks.convert import VERSION, BadRow, Stored, convert
+from tasks.labels import Labels
 from tasks.pins import pin
+from tasks.places import named_folder, named_path, nearby
+from tasks.readers import BadFile, MissingColumn
 from tasks.rows import SCHEMA_ONLY, Rows, cut, filled, shuffled
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
 _FORMATS = {"parquet": "parquet", "jsonl": "json", "json": "json", "csv": "csv"}
-"""Ending of a file -> reader of the datasets library. Loading scripts are not among them."""
+"""Ending of a file -> how it is read. Loading scripts are not among them."""
 
 
 class _HubTask(Task):
@@ -42,10 +46,12 @@ class _HubTask(Task):
     parts: ClassVar[tuple[str, str, str]] = ("train", "validation", "test")
     """Names of the published splits; an empty one is cut from train."""
     columns: ClassVar[tuple[str, ...]]
-    """What a row must have; the first is or holds a text."""
-    texts: ClassVar[tuple[str, ...] | None] = None
-    """What of a row must be text, if not the columns but for the labels: `answers.*.text` is `text`
-    in each of the list `answers`."""
+    """What is read of a row, and no more: `answers.*.text` is `text` in each of the list `answers`.
+    All are text but for `label`, `labels` and fields named `bytes` (`tasks/columns.py`)."""
+    label_names: ClassVar[tuple[str, ...] | None] = None
+    """The labels as their publishers name them by number, if not as the metadata do."""
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Other names of labels -> the name."""
 
     @abstractmethod
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
@@ -74,7 +80,7 @@ class _HubTask(Task):
         )
         return filled(splits, f"{self.metadata.name}: {folder}", self._how())
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """The commit, if the hub's cache has the data under it; else a checksum of the files.
 
         What a folder of the user's holds may be any commit, or none.
@@ -90,58 +96,68 @@ class _HubTask(Task):
         return pin(self.metadata.name, files, folder)
 
     def label(self, value: Any) -> int:
-        """A label that is in range.
+        """A label that is in range, from its number or its name.
 
         Raises:
             ValueError: it is not; -1 stands for a label that the publishers kept to themselves.
         """
-        label = int(value)
-        if label != float(value) or label not in range(len(self.metadata.labels)):
-            raise ValueError(f"the label {value!r} is none of 0 to {len(self.metadata.labels) - 1}")
-        return label
+        return self._labels().number(value)
 
-    def _rows(self, data: Dataset, part: str, order: array[int], published: str = "") -> Rows:
-        texts = self.texts
-        if texts is None:
-            texts = tuple(name for name in self.columns if name not in ("label", "labels"))
+    def _labels(self) -> Labels:
+        return Labels(self.label_names or self.metadata.labels, self.synonyms)
 
+    def _rows(self, data: Stored, part: str, order: array[int], published: str = "") -> Rows:
         def make(number: int) -> Example:
             try:
-                row = data[number]
-                for column in texts:
-                    check_text(row, column)
-                return self.example(f"{part}-{number}", row)
+                return self.example(f"{part}-{number}", data[number])
             except (TypeError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
-                raise TaskError(
-                    f"{self.metadata.name}: row {number} of '{published or part}' in "
-                    f"{self.repository} is not what was expected ({_line(error)}): {self._how()}"
-                ) from None
+                raise self._bad_row(number, published or part, error) from None
 
-        for number in with_null(data, texts):
-            make(number)
         return Rows(make, order)
 
-    def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:
+    def _bad_row(self, number: int, part: str, error: BaseException) -> TaskError:
+        return TaskError(
+            f"{self.metadata.name}: row {number} of '{part}' in {self.repository} is not what was "
+            f"expected ({_line(error)}): {self._how()}"
+        )
+
+    def _cut(self, train: Stored) -> tuple[array[int], array[int]]:
         """Rows for validation and for train, by the checksum of the first column."""
-        codes, key = array("q"), self.columns[0]
-        for batch in train.with_format("arrow").select_columns([key]).iter(1000):
-            codes.extend(zlib.crc32(str(value).encode()) for value in batch[key].to_pylist())
-        return cut(codes)
+        first = train.column(self.columns[0])
+        return cut(array("q", (zlib.crc32(str(value).encode()) for value in first)))
 
     def _how(self) -> str:
         """How the data is got, as one command."""
-        command = f"hf download --repo-type dataset {self.repository}"
-        if self.revision:
-            command += f" --revision {self.revision}"
-        if self.configuration:
-            command += f" --include '{self.configuration}/*'"
-        return f"run `{command}`, or name a folder that holds {self.repository} in $BENCH_LONG_HUB"
+        return (
+            f"run `{self._download().command()}`, or name a folder that holds {self.repository} in "
+            "$BENCH_LONG_HUB"
+        )
+
+    def _download(self) -> Download:
+        include = (f"{self.configuration}/*",) if self.configuration else ()
+        return Download(self.repository, self.revision, include)
+
+    def _missing(self, what: str) -> MissingData:
+        return MissingData(self.metadata.name, what, self._how(), self._download())
 
     def _given(self) -> Path | None:
-        """The folder of the user's, if it is there."""
-        given = os.environ.get("BENCH_LONG_HUB")
-        folder = Path(given or "") / self.repository
-        return folder if given and folder.is_dir() else None
+        """The folder of the user's, if the repository is in it.
+
+        Others may be in it, and this one in the hub's cache. A folder that holds no task's
+        repository is not what the variable is for: it is mistyped, or too deep, or too high.
+        """
+        folder = named_folder(self.metadata.name, "BENCH_LONG_HUB", self.repository)
+        if not folder:
+            return None
+        place = folder / self.repository
+        if place.is_dir():
+            return place
+        if any((folder / repository).is_dir() for repository in repositories()):
+            return None
+        raise self._missing(
+            f"{folder}, from $BENCH_LONG_HUB, holds no folder {self.repository}, nor another "
+            f"task's{nearby(folder, self.repository)}"
+        )
 
     def _folder(self) -> Path:
         if given := self._given():
@@ -150,64 +166,42 @@ class _HubTask(Task):
         from huggingface_hub.errors import LocalEntryNotFoundError
 
         try:
-            return Path(
-                snapshot_download(
-                    self.repository,
-                    repo_type="dataset",
-                    revision=self.revision,
-                    local_files_only=True,
-                )
+            found = snapshot_download(
+                self.repository, repo_type="dataset", revision=self.revision, local_files_only=True
             )
         except (LocalEntryNotFoundError, OSError, ValueError):
-            raise TaskError(
-                f"{self.metadata.name}: the data is not on this machine: {self._how()}"
-            ) from None
+            raise self._missing(f"{self.repository} {self.configuration}".strip()) from None
+        if passed := named_path("BENCH_LONG_HUB"):
+            _say_passed(self.metadata.name, passed, self.repository)
+        return Path(found)
 
-    def _load(self, folder: Path, split: str) -> Dataset:
+    def _load(self, folder: Path, split: str) -> Stored:
         """One split, in Arrow; converted once, into the cache."""
+        name = self.metadata.name
         reader, files = self._files(folder, split)
-        from datasets import disable_progress_bars, load_dataset
-        from datasets.utils import logging
-
-        disable_progress_bars()
-        before = logging.get_verbosity()
-        # What it logs of a damaged file is the file's content; the error below says enough.
-        logging.set_verbosity(logging.CRITICAL)
-        known = pin(self.metadata.name, files, folder)
-        cache = os.environ.get("BENCH_LONG_CACHE") or Path.home() / ".cache" / "bench-long"
+        columns = Columns(self.columns, self._labels())
+        named = [*columns.labels.names, *sorted(self.synonyms.items())]
+        key = f"{VERSION} {reader} {self.columns} {named} {pin(name, files, folder)}"
+        home = cache_folder(name)
+        kept = home / "hub" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.arrow"
+        with suppress(OSError, ValueError):  # Arrow's errors among them: it is made again
+            return Stored(kept)
+        size = sum(path.stat().st_size for path in files) / 1e6
+        progress.info(
+            "%s: '%s' of %s is converted and kept (%d files, %.0f MB, this time only)",
+            name, split, self.repository, len(files), size,
+        )  # fmt: skip
         try:
-            data = load_dataset(
-                reader,
-                data_files=[str(path) for path in files],
-                split="train",
-                # The library knows a file by its place and time, which may be another's.
-                cache_dir=str(Path(cache) / "hub" / known.partition(":")[2]),
-            )
-        except Exception as error:  # each reader has errors of its own
-            raise TaskError(
-                f"{self.metadata.name}: {files[0]} is damaged or no {reader} file "
-                f"({_line(error.__cause__ or error)}): {self._how()}"
-            ) from None
-        finally:
-            logging.set_verbosity(before)
-        self._check(data, files[0])
-        return data
-
-    def _check(self, data: Dataset, file: Path) -> None:
-        """Columns, and the order of the labels where the file knows their names."""
-        missing = [column for column in self.columns if column not in data.column_names]
-        if missing:
-            raise TaskError(
-                f"{self.metadata.name}: {file} has no column '{missing[0]}', only "
-                f"{', '.join(data.column_names)}: another revision? {self._how()}"
-            )
-        for feature in data.features.values():
-            names = getattr(feature, "names", None) or ()
-            same = set(names) == set(self.metadata.labels)
-            if same and tuple(names) != self.metadata.labels:
-                raise TaskError(
-                    f"{self.metadata.name}: {file} numbers its labels otherwise: {', '.join(names)}"
-                )
+            convert(reader, files, columns, kept)
+            return Stored(kept)
+        except BadRow as error:
+            raise self._bad_row(error.number, split, error) from None
+        except BadFile as error:
+            file, why = error.args
+            asked = ": another revision? " if isinstance(error, MissingColumn) else ": "
+            raise TaskError(f"{name}: {file} {_short(why)}{asked}{self._how()}") from None
+        except OSError as error:
+            raise unwritable(name, home, error.strerror) from None
 
     def _files(self, folder: Path, split: str) -> tuple[str, list[Path]]:
         """The reader for a split's files, and the files."""
@@ -219,30 +213,59 @@ class _HubTask(Task):
                         return reader, found
         scripts = sorted(folder.glob("*.py"))
         why = f" ({scripts[0].name}, a loading script, is not run)" if scripts else ""
-        raise TaskError(
-            f"{self.metadata.name}: {folder} has no {Path(bases[0]) / split}-*.parquet, nor "
-            f".jsonl, .json or .csv{why}: {self._how()}"
+        raise self._missing(
+            f"{folder} has no {Path(bases[0]) / split}-*.parquet, nor .jsonl, .json or .csv{why}"
         )
+
+
+@cache
+def _say_passed(name: str, folder: Path, repository: str) -> None:
+    """Say once that the user's folder is not what is read: a name within may be mistyped."""
+    progress.info(
+        "%s: read from the hub's cache: %s, from $BENCH_LONG_HUB, holds no %s",
+        name, folder, repository,
+    )  # fmt: skip
+
+
+def repositories() -> set[str]:
+    """The repositories of all tasks that are loaded."""
+    found, left = set(), _HubTask.__subclasses__()
+    while left:
+        task = left.pop()
+        left += task.__subclasses__()
+        if repository := getattr(task, "repository", ""):
+            found.add(repository)
+    return found
 
 
 def hub_metadata(**fields: Any) -> TaskMetadata:
     """Metadata of a hub task: `repository` and `commit` say where its data comes from.
 
-    `source` says where else, in words that go on after them.
+    `source` says where else, in words that go on after them; `test` names the published split that
+    is the test here, where that is not the test split.
     """
     repository, commit = fields.pop("repository"), fields.pop("commit")
+    test = fields.pop("test", "")
+    source = fields.get("source", "")
+    if test:
+        source += f"; tested on its published {test} split (test labels are not published)"
     return TaskMetadata(
         **{
             **fields,
             "description": f"{fields['description']} {SCHEMA_ONLY}",
-            "source": f"the hub's {repository}{fields.get('source', '')}",
+            "source": f"the hub's {repository}{source}",
             "revision": commit or "not pinned",
             "needs_network": True,
+            "published_splits": True,
         }
     )
 
 
 def _line(error: BaseException) -> str:
     """The first line of an error, short: what a file holds is not to be trusted in a log."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return "".join(char if char.isprintable() else "?" for char in lines[0][:120])
+    return _short(str(error) or type(error).__name__)
+
+
+def _short(text: str) -> str:
+    line = (text.strip().splitlines() or [""])[0]
+    return "".join(char if char.isprintable() else "?" for char in line[:200])

@@ -11,6 +11,9 @@ from tasks.hub import _HubTask, hub_metadata
 REPOSITORY = "stanfordnlp/imdb"
 REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 
+SYNONYMS = {"neg": "negative", "pos": "positive"}
+"""The hub's names of the labels."""
+
 
 class Imdb(_HubTask):
     """25,000 reviews to train on, of which 2,000 validate, and 25,000 to test."""
@@ -18,6 +21,8 @@ class Imdb(_HubTask):
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
     parts = ("train", "", "test")
     columns = ("text", "label")
+    synonyms = SYNONYMS
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="imdb",
         title="IMDb film reviews",

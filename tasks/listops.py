@@ -68,6 +68,7 @@ class ListOps(Task):
     equally frequent: 0 and 9 are ahead, for MIN and MAX are half of the operators.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="listops",
         title="ListOps (Long Range Arena), generated",
@@ -80,6 +81,7 @@ class ListOps(Task):
         natural_length=951,
         lengths=(64, 128, 256, 512, 1024, 2000),
         min_length=32,
+        whole_texts=True,
         balanced=False,
     )
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.archive import _ArchiveTask
 from tasks.base import Example, Splits, TaskError, TaskMetadata
+from tasks.convert import Stored
 from tasks.hub import hub_metadata
 from tasks.pixels import pixel_texts
-from tasks.release import find
+from tasks.release import look
 from tasks.rows import Rows, shuffled
 
 if TYPE_CHECKING:
     from array import array
 
     import numpy as np
-    from datasets import Dataset
     from numpy.typing import NDArray
 
 REPOSITORY = "uoft-cs/cifar10"
@@ -46,10 +45,10 @@ class LraImage(_ArchiveTask):
 
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
     parts = ("train", "", "test")
-    columns = ("img", "label")
-    texts = ()
+    columns = ("img.bytes", "label")
     archive = "cifar-10-binary.tar.gz (from www.cs.toronto.edu/~kriz/cifar.html)"
     unpacked, held = "cifar-10-batches-bin", "{data_batch_1 to 5,test_batch}.bin"
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_image",
         title="Image (Long Range Arena): CIFAR-10 in grey",
@@ -63,23 +62,22 @@ class LraImage(_ArchiveTask):
         natural_length=SIDE * SIDE + 2,
         lengths=(SIDE * SIDE + 2,),
         min_length=SIDE * SIDE + 2,
+        whole_texts=True,
         balanced=True,
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """An image of the hub: decoded by the datasets library, or its file's bytes."""
+        """An image of the hub, from its file's bytes."""
         import numpy as np
         from PIL import Image
 
-        image = row["img"]
-        if isinstance(image, dict):
-            image = Image.open(io.BytesIO(image["bytes"]), formats=["PNG"])
+        image = Image.open(io.BytesIO(row["img"]["bytes"]), formats=["PNG"])
         pixels = np.asarray(image.convert("RGB"))
         if pixels.shape != (SIDE, SIDE, 3):
             raise ValueError(f"an image of {pixels.shape[1]} x {pixels.shape[0]} pixels")
         return Example(name, grey_text(pixels.reshape(-1, 3)), self.label(row["label"]))
 
-    def _cut(self, train: Dataset) -> tuple[array[int], array[int]]:
+    def _cut(self, train: Stored) -> tuple[array[int], array[int]]:
         return _tenth(len(train))
 
     def _read(self, folder: Path, seed: int) -> Splits:
@@ -115,11 +113,10 @@ class LraImage(_ArchiveTask):
 
     def _unpacked(self) -> Path | None:
         folder = super()._unpacked()
-        if folder or not os.environ.get("LRA_DATA"):
+        if folder:
             return folder
-        try:
-            pickled = find("lra_image", "cifar-10-batches-py")
-        except TaskError:
+        pickled = look("lra_image", "cifar-10-batches-py")
+        if not pickled:
             return None
         raise TaskError(
             f"lra_image: {pickled} is the Python version, which is pickled and not read: "

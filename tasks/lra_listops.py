@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.pins import pin
-from tasks.release import REVISION, Lines, find
+from tasks.release import REVISION, Lines, find_files
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
 
 PARTS = ("train", "val", "test")
@@ -23,6 +23,7 @@ WORDS = {"[MIN": "min", "[MAX": "max", "[MED": "med", "[SM": "sum", "]": "]"} | 
 class LraListOps(Task):
     """96,000 / 2,000 / 2,000 expressions, as released; a symbol is a word, parentheses go."""
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="lra_listops",
         title="ListOps (Long Range Arena, released examples)",
@@ -38,6 +39,8 @@ class LraListOps(Task):
         natural_length=951,
         lengths=(2000,),
         min_length=2000,
+        whole_texts=True,
+        published_splits=True,
         balanced=False,
         needs_network=True,
     )
@@ -48,26 +51,26 @@ class LraListOps(Task):
             for place in (0, -1):
                 part[place]
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the three files."""
-        files = [_path(part) for part in PARTS]
+        files = _paths()
         return pin("lra_listops", files, files[0].parent)
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same expressions at every length; the seed orders train."""
-        train, validation, test = map(_lines, PARTS)
+        train, validation, test = map(_lines, _paths())
         return Splits(
             _rows(train, "train", seed), _rows(validation, "validation", 0), _rows(test, "test", 0)
         )
 
 
-def _path(part: str) -> Path:
-    name = f"basic_{part}.tsv"
-    return find("lra_listops", f"listops-1000/{name}", f"listops/{name}", name)
+def _paths() -> list[Path]:
+    names = [f"basic_{part}.tsv" for part in PARTS]
+    return find_files("lra_listops", ("listops-1000", "listops", ""), names)
 
 
-def _lines(part: str) -> Lines:
-    lines = Lines(_path(part), skip=1)
+def _lines(path: Path) -> Lines:
+    lines = Lines(path, skip=1)
     head = Lines(lines.path)
     if not len(head) or head[0].split("\t") != ["Source", "Target"]:
         raise TaskError(f"lra_listops: {lines.path} does not begin with the columns Source, Target")

@@ -31,6 +31,7 @@ def _metadata(name: str, title: str, side: int) -> TaskMetadata:
         natural_length=tokens,
         lengths=(tokens,),
         min_length=tokens,
+        whole_texts=True,
         balanced=True,
         needs_network=True,
     )
@@ -39,6 +40,7 @@ def _metadata(name: str, title: str, side: int) -> TaskMetadata:
 class _LraPathfinder(Task):
     """Images of one side, listed by text files that are named .npy; 80 / 10 / 10 by chance."""
 
+    pinned_by = "version"
     side: ClassVar[int]
 
     def prepare(self) -> None:
@@ -47,7 +49,7 @@ class _LraPathfinder(Task):
             for place in (0, -1):
                 part[place]
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the lists, and one of the sizes of the images that they name.
 
         The images themselves, hundreds of thousands, are not read for it: other pixels in a file of

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 from tasks.pins import pin
-from tasks.release import REVISION, Lines, byte_words, find
+from tasks.release import REVISION, Lines, byte_words, find_files
 from tasks.rows import SCHEMA_ONLY, Rows, shuffled
 
 PARTS = ("train", "eval", "test")
@@ -22,6 +22,7 @@ class LraRetrieval(Task):
     The splits are the released ones: a paper stands in many pairs, on both sides of them.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="lra_retrieval",
         title="Retrieval (Long Range Arena): pairs of papers as bytes",
@@ -34,6 +35,8 @@ class LraRetrieval(Task):
         citation="Tay et al., Long Range Arena, ICLR 2021; Radev et al., AAN, 2013",
         natural_length=8003,
         lengths=(2048, 4096, 8003),
+        whole_texts=True,
+        published_splits=True,
         balanced=True,
         needs_network=True,
     )
@@ -46,22 +49,22 @@ class LraRetrieval(Task):
             for place in (0, -1):
                 part[place]
 
-    def pinned(self) -> str:
+    def version(self) -> str:
         """A checksum of the three files."""
-        files = [_path(part) for part in PARTS]
+        files = _paths()
         return pin("lra_retrieval", files, files[0].parent)
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same pairs at every length; the seed orders train."""
-        train, validation, test = (Lines(_path(part)) for part in PARTS)
+        train, validation, test = map(Lines, _paths())
         return Splits(
             _rows(train, "train", seed), _rows(validation, "validation", 0), _rows(test, "test", 0)
         )
 
 
-def _path(part: str) -> Path:
-    name = f"new_aan_pairs.{part}.tsv"
-    return find("lra_retrieval", f"tsv_data/{name}", f"aan/{name}", name)
+def _paths() -> list[Path]:
+    names = [f"new_aan_pairs.{part}.tsv" for part in PARTS]
+    return find_files("lra_retrieval", ("tsv_data", "aan", ""), names)
 
 
 def _rows(lines: Lines, part: str, seed: int) -> Rows:

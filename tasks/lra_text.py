@@ -34,8 +34,10 @@ class LraText(_ArchiveTask):
     repository, revision, configuration = imdb.REPOSITORY, imdb.REVISION, "plain_text"
     parts = ("train", "", "test")
     columns = ("text", "label")
+    synonyms = imdb.SYNONYMS
     archive = "aclImdb_v1.tar.gz (from ai.stanford.edu/~amaas/data/sentiment)"
     unpacked, held = "aclImdb", "{train,test}/{neg,pos}/*.txt"
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_text",
         title="Text (Long Range Arena): IMDb as bytes",
@@ -48,6 +50,7 @@ class LraText(_ArchiveTask):
         citation="Tay et al., Long Range Arena, ICLR 2021; Maas et al., ACL 2011",
         natural_length=980,
         lengths=(1024, 2048, 4098),
+        whole_texts=True,
         balanced=True,
     )
 

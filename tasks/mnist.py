@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import near_duplicates
 from tasks.pixels import largest_side, pixel_texts
@@ -46,6 +46,7 @@ def _metadata(name: str, title: str, order: str) -> TaskMetadata:
         natural_length=786,
         lengths=(51, 198, 786),
         min_length=51,
+        whole_texts=True,
         balanced=True,
     )
 
@@ -59,6 +60,7 @@ class _Mnist(Task):
     compare with published ones.
     """
 
+    pinned_by = "version"
     permuted: ClassVar[bool]
 
     def prepare(self) -> None:
@@ -82,7 +84,7 @@ class _Mnist(Task):
         name = self.metadata.name
         side = largest_side(name, length, SIDES)
         key = f"{self.metadata.revision} {side}"
-        train, validation, test = cached(name, key, lambda: self._build(side))
+        train, validation, test = cached(name, key, lambda: self._build(side), watch=False)
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
@@ -161,4 +163,4 @@ def _file(name: str) -> Path:
         path = Path(place) / "data" / "data" / "mnist_5k.csv.gz"
         if path.is_file():
             return path
-    raise TaskError(f"{name}: needs the data of {_PACKAGE}: run `make setup`")
+    raise MissingData(name, f"the data files of {_PACKAGE}", "run `make setup`")

@@ -32,6 +32,7 @@ class Mqar(Task):
     To say all colours of every text is worth an F1 of .55, to look up one key .50 and two .80.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         **{
             **Recall.metadata.model_dump(),

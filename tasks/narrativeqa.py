@@ -19,8 +19,8 @@ class NarrativeQa(_HubTask):
     """
 
     repository = REPOSITORY
-    columns = ("document", "question", "answers")
-    texts = ("document.summary.text", "question.text", "answers.*.text")
+    columns = ("document.summary.text", "question.text", "answers.*.text")
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="narrativeqa",
         title="NarrativeQA, from summaries",

@@ -34,6 +34,7 @@ class Needle(Task):
     tokens told once, a model stays at chance for long (`docs/learned.md`).
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="needle",
         title="Needle: one of eight statements in a random text answers the question",
@@ -52,6 +53,7 @@ class Needle(Task):
         natural_length=1024,
         lengths=(64, 128, 256, 512, 1024, 2048, 4096),
         min_length=64,
+        slack=SPECIAL,
         balanced=True,
     )
 

@@ -25,6 +25,7 @@ _ANSWER = 4
 class NeedleWritten(Task):
     """The texts of the task `needle`; its question comes behind the text, its label is written."""
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         **{
             **Needle.metadata.model_dump(include={"source", "licence", "citation", "lengths"}),
@@ -41,6 +42,7 @@ class NeedleWritten(Task):
             "natural_length": Needle.metadata.natural_length,
             "min_length": 96,
             "lengths": Needle.metadata.lengths[1:],
+            "slack": 12,
         }
     )
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.cache import cached
 from tasks.duplicates import groups, near_duplicates
 
@@ -48,6 +48,7 @@ class Newsgroups(Task):
     take independent texts for independent.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="newsgroups",
         title="20 Newsgroups, postings of 2 KB and more, four topics",
@@ -81,7 +82,7 @@ class Newsgroups(Task):
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same texts at every length; the seed orders the training texts."""
-        train, validation, test = cached("newsgroups", self.metadata.revision, _build)
+        train, validation, test = cached("newsgroups", self.metadata.revision, _build, watch=False)
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
@@ -158,4 +159,4 @@ def _file(part: str) -> Path:
         path = Path(place) / "text" / "datasets" / f"20newsgroups-{part}.tab"
         if path.is_file():
             return path
-    raise TaskError(f"newsgroups: needs the data of {_PACKAGE}: run `make setup`")
+    raise MissingData("newsgroups", f"the data files of {_PACKAGE}", "run `make setup`")

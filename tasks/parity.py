@@ -36,6 +36,7 @@ class Parity(Task):
     An example's id ends in `@` and the number of ones among its five digits.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="parity",
         title="Parity of five digits among many words",
@@ -48,6 +49,7 @@ class Parity(Task):
         natural_length=1024,
         lengths=(64, 128, 256, 512, 1024, 2048, 4096),
         min_length=64,
+        slack=SPECIAL,
         balanced=True,
     )
 

@@ -53,6 +53,7 @@ class PathfinderGenerated(Task):
     What was drawn is kept in the cache, 500 images a file.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="pathfinder_generated",
         title="Pathfinder, generated here (not the Long Range Arena's images)",
@@ -71,6 +72,7 @@ class PathfinderGenerated(Task):
         natural_length=1026,
         lengths=(1026, 4098, 16386),
         min_length=1026,
+        whole_texts=True,
         balanced=True,
     )
 

@@ -16,6 +16,7 @@ class Pg19(_HubTask):
 
     repository = REPOSITORY
     columns = ("text",)
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="pg19",
         title="PG-19, books",

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.cache import kept
+from tasks.cache import kept, progress
+from tasks.opened import SETTLED
 
-SETTLED = 2.0
-"""Seconds since a file was last changed, from which on its times tell of the next change."""
+LARGE = 1_000_000_000
+"""Bytes that take so long to read that it is said."""
 
 
 def pin(task: str, files: Sequence[Path], folder: Path) -> str:
@@ -23,6 +24,11 @@ def pin(task: str, files: Sequence[Path], folder: Path) -> str:
     """
 
     def read() -> bytes:
+        size = sum(path.stat().st_size for path in files)
+        if size > LARGE:
+            progress.info(
+                "%s: %d files, %.1f GB, are read for a checksum", task, len(files), size / 1e9
+            )
         whole = hashlib.sha256()
         for path in files:
             whole.update(os.fsencode(path.relative_to(folder)) + b"\0" + _digest(path))

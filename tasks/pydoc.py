@@ -7,14 +7,14 @@ import random
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskMetadata
 from tasks.cache import cached
+from tasks.content import tested
 from tasks.duplicates import near_duplicates
-from tasks.pysource import PACKAGES, PySource, package_folder, strip
+from tasks.pysource import PACKAGES, PySource, package_folder, parsing, strip
 
 SHORTEST = 1500
 """Characters that must be left of a class or function after stripping."""
@@ -28,8 +28,14 @@ WORDS = (5, 30)
 _RULES = "1"
 """Raised when the rules below change what is kept."""
 
+_TESTED = "274a7089e71fcf67"
+"""Digest of the examples of the versions in constraints.txt."""
+
 _LEFT_OUT = {"transformers"}
 """Whose docstrings are copied from model to model."""
+
+_DOCSTRING = re.compile(r"^[ \t]+[rRuU]?(?:\"\"\"|'''|\"|')", re.MULTILINE)
+"""An indented line that begins with a string."""
 
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s|$)")
 
@@ -42,6 +48,7 @@ class PyDoc(Task):
     one side of the split, and no two texts are near-duplicates.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="pydoc",
         title="First sentence of a docstring, from the code",
@@ -65,30 +72,39 @@ class PyDoc(Task):
         """Check that the packages are there and fill the cache (the first time, a minute)."""
         missing = [PACKAGES[name] for name in PACKAGES if package_folder(name) is None]
         if missing:
-            raise TaskError(
-                f"pydoc: needs the packages {', '.join(missing)}: run `make setup`, or "
-                f"`pip install {' '.join(missing)}`"
+            raise MissingData(
+                "pydoc",
+                f"the packages {', '.join(missing)}",
+                f"run `make setup`, or `pip install {' '.join(missing)}`",
             )
         self.splits(SHORTEST, 0)
 
+    def version(self) -> str:
+        """The packages' versions; with a digest of the examples if they are not the tested ones."""
+        return tested(self.metadata.revision, self._splits(), _TESTED)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same code at every length; the seed orders the training examples."""
-        train, validation, test = cached("pydoc", self.metadata.revision, _build)
+        train, validation, test = self._splits()
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
 
+    def _splits(self) -> Splits:
+        return cached("pydoc", self.metadata.revision, _build, watch=False)
+
 
 def _build() -> Splits:
     parts: dict[str, list[Example]] = {"test": [], "validation": [], "train": []}
-    for package in sorted(PACKAGES.keys() - _LEFT_OUT):
-        root = package_folder(package)
-        assert root is not None  # prepare has looked
-        for path in sorted(root.rglob("*.py")):
-            name = path.relative_to(root.parent).as_posix()
-            folder = zlib.crc32(name.rpartition("/")[0].encode()) % 10
-            part = "test" if folder < 3 else "validation" if folder == 3 else "train"
-            parts[part] += _example(name, path)
+    with parsing():
+        for package in sorted(PACKAGES.keys() - _LEFT_OUT):
+            root = package_folder(package)
+            assert root is not None  # prepare has looked
+            for path in sorted(root.rglob("*.py")):
+                name = path.relative_to(root.parent).as_posix()
+                folder = zlib.crc32(name.rpartition("/")[0].encode()) % 10
+                part = "test" if folder < 3 else "validation" if folder == 3 else "train"
+                parts[part] += _example(name, path)
     everything = [example for part in parts.values() for example in part]
     # Test first, then validation, then train: of a pair the second goes.
     pairs = list(near_duplicates(example.text for example in everything))
@@ -107,7 +123,7 @@ def _example(name: str, path: Path) -> list[Example]:
     """The longest class or function of a module that will do, if there is one."""
     try:
         source = path.read_text(encoding="utf-8")
-        best = max(candidates(source), key=lambda found: len(found[1]), default=None)
+        best = longest(source)
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     if best is None:
@@ -117,26 +133,38 @@ def _example(name: str, path: Path) -> list[Example]:
     return [Example(f"{name}:{what}", text, second=question, answers=(sentence,))]
 
 
-def candidates(source: str) -> Iterator[tuple[str, str, str]]:
-    """Yield name, stripped text and first sentence of what stands at the top of a module.
+def longest(source: str) -> tuple[str, str, str] | None:
+    """Name, stripped text and first sentence of what is longest at the top of a module.
+
+    Of two of one length the first. None if nothing is long enough and has a sentence.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: the module cannot be parsed.
     """
+    if len(source) < SHORTEST or not _DOCSTRING.search(source):
+        return None  # parsing is what takes the time
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tree = ast.parse(source)
     lines = source.split("\n")
-    for node in tree.body:
+    found: list[tuple[int, str, str, str]] = []
+    for place, node in enumerate(tree.body):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         sentence = first_sentence(ast.get_docstring(node) or "")
-        size = sum(map(len, lines[node.lineno - 1 : node.end_lineno]))
-        if sentence and size >= SHORTEST:
-            text = strip("\n".join(lines[node.lineno - 1 : node.end_lineno]))[:LONGEST]
-            if len(text) >= SHORTEST:
-                yield node.name, text, sentence
+        own = lines[node.lineno - 1 : node.end_lineno]
+        if sentence and sum(map(len, own)) >= SHORTEST:
+            found.append((place, node.name, "\n".join(own), sentence))
+    best: tuple[int, int, str, str, str] | None = None
+    # The longest first: stripping, which parses again, only shortens.
+    for place, name, own_text, sentence in sorted(found, key=lambda one: -len(one[2])):
+        if best and min(len(own_text), LONGEST) < -best[0]:
+            break
+        text = strip(own_text)[:LONGEST]
+        if len(text) >= SHORTEST and (not best or (-len(text), place) < best[:2]):
+            best = (-len(text), place, name, text, sentence)
+    return best[2:] if best else None
 
 
 def first_sentence(docstring: str) -> str:

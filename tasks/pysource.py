@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 import random
 import re
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskMetadata
 from tasks.cache import cached
+from tasks.content import tested
 from tasks.duplicates import near_duplicates
 
 PACKAGES = {
@@ -43,6 +46,9 @@ _COPIED = 1_000
 
 _RULES = "1"
 """Raised when the rules below change what is kept."""
+
+_TESTED = "09fbf0d47b89d44f"
+"""Digest of the examples of the versions in constraints.txt."""
 
 # The look at the first letter makes it 2.5 times as fast: there is a quarter of a gigabyte to read.
 _NAMES = re.compile(
@@ -81,6 +87,7 @@ class PySource(Task):
     and where a pair is on two sides of the split it is the training side that loses its module.
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="pysource",
         title="Python modules of eight installed packages",
@@ -102,25 +109,50 @@ class PySource(Task):
         """Check that all eight packages are there and fill the cache (the first time, a minute)."""
         missing = [PACKAGES[name] for name in PACKAGES if package_folder(name) is None]
         if missing:
-            raise TaskError(
-                f"pysource: needs the packages {', '.join(missing)}: run `make setup`, or "
-                f"`pip install {' '.join(missing)}`"
+            raise MissingData(
+                "pysource",
+                f"the packages {', '.join(missing)}",
+                f"run `make setup`, or `pip install {' '.join(missing)}`",
             )
         self.splits(SHORTEST, 0)
 
+    def version(self) -> str:
+        """The packages' versions; with a digest of the examples if they are not the tested ones.
+
+        A version does not decide the content: a package may be changed where it is installed, or
+        built in another way, and another Python may fail to parse other modules.
+        """
+        return tested(self.metadata.revision, self._splits(), _TESTED)
+
     def splits(self, length: int, seed: int) -> Splits:
         """The same modules at every length; the seed orders the training modules."""
-        train, validation, test = cached("pysource", self.metadata.revision, _build)
+        train, validation, test = self._splits()
         shuffled = list(train)
         random.Random(seed).shuffle(shuffled)
         return Splits(shuffled, validation, test)
 
+    def _splits(self) -> Splits:
+        return cached("pysource", self.metadata.revision, _build, watch=False)
+
+
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Leave cyclic garbage alone: trees of code hold none, and looking for it takes a third."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
 
 def _build() -> Splits:
     parts: dict[str, list[Example]] = {"test": [], "validation": [], "train": []}
-    for label, package in enumerate(PACKAGES):
-        for part, examples in _cut(_modules(package, label)).items():
-            parts[part] += examples
+    with parsing():
+        for label, package in enumerate(PACKAGES):
+            for part, examples in _cut(_modules(package, label)).items():
+                parts[part] += examples
     everything = [example for part in parts.values() for example in part]
     dropped: set[int] = set()
     # Test first, then validation, then train: of a pair the second goes.
@@ -138,7 +170,7 @@ def _modules(package: str, label: int) -> dict[str, list[Example]]:
     """The modules of a package that are long enough, by folder."""
     root = package_folder(package)
     if root is None:
-        raise TaskError(f"pysource: needs the package {PACKAGES[package]}: run `make setup`")
+        raise MissingData("pysource", f"the package {PACKAGES[package]}", "run `make setup`")
     folders: dict[str, list[Example]] = {}
     for path in sorted(root.rglob("*.py")):
         text = _read(path)

@@ -12,6 +12,7 @@ from tasks.pysource import PySource
 class PySourceLm(Task):
     """The modules of the task `pysource`, stripped as there, without their labels."""
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         **{
             **PySource.metadata.model_dump(include={"source", "licence", "citation", "lengths"}),
@@ -30,6 +31,10 @@ class PySourceLm(Task):
     def prepare(self) -> None:
         """As the task `pysource`: the first time a minute."""
         PySource().prepare()
+
+    def version(self) -> str:
+        """That of the task `pysource`."""
+        return f"{PySource().version()},lm"
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same modules at every length; the seed orders the training modules."""

@@ -17,8 +17,8 @@ class Race(_HubTask):
     """Middle and high school together; a passage's questions are all in one split."""
 
     repository, revision, configuration = REPOSITORY, REVISION, "all"
-    columns = ("article", "question", "options", "answer")
-    texts = ("article", "question", "options.*", "answer")
+    columns = ("article", "question", "options.*", "answer")
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="race",
         title="RACE, questions on passages",
@@ -32,6 +32,7 @@ class Race(_HubTask):
         natural_length=350,
         lengths=(256, 512, 1024),
         min_length=256,
+        whole_texts=True,
         balanced=True,
     )
 

@@ -33,6 +33,7 @@ class Recall(Task):
     tokens without full stops, a model stays at chance for long (`docs/learned.md`).
     """
 
+    pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="recall",
         title="Associative recall: the value of one of very many keys",
@@ -51,6 +52,7 @@ class Recall(Task):
         natural_length=1024,
         lengths=(64, 128, 256, 512, 1024, 2048, 4096),
         min_length=64,
+        slack=5,
         balanced=True,
     )
 

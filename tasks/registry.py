@@ -98,8 +98,12 @@ def load_task(name: str, extra_dir: Path | None = None, count: Count | None = No
         return task
     if name in found.broken:
         raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
-    close = difflib.get_close_matches(name, list(found), n=1, cutoff=SIMILAR)
-    hint = f"Did you mean '{close[0]}'?" if close else f"There is: {', '.join(sorted(found))}."
+    close = _close(name, list(found))
+    hint = (
+        f"Did you mean {' or '.join(repr(one) for one in close)}?"
+        if close
+        else f"There is: {', '.join(sorted(found))}."
+    )
     if extra_dir:
         hint += f" (own plug-ins were looked for in {extra_dir})"
     else:
@@ -107,6 +111,17 @@ def load_task(name: str, extra_dir: Path | None = None, count: Count | None = No
     if found.broken:
         hint += f" Broken plug-ins: {', '.join(sorted(found.broken))}."
     raise TaskError(f"there is no task '{name}'. {hint}")
+
+
+def _close(name: str, known: list[str]) -> list[str]:
+    """Names that hold this one as whole words (`sst2`, `pathfinder`), else the one spelt alike."""
+    given = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if given in known:
+        return [given]
+    parts = [one for one in sorted(known) if given and f"_{given}_" in f"_{one}_"]
+    if 0 < len(parts) <= 9:
+        return parts
+    return difflib.get_close_matches(given, known, n=1, cutoff=SIMILAR)
 
 
 def _load(path: Path) -> ModuleType:

@@ -11,14 +11,30 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.base import TaskError
+from tasks.base import MissingData, TaskError
 from tasks.pins import once
+from tasks.places import named_folder, nearby
 
 REVISION = "a checksum of its files"
 """In the metadata, which are there before the data; `pinned` has the checksum."""
 
 _TOPS = ("", "lra_release", "lra_release/lra_release")
 """Where the release's folders begin, by how it was unpacked."""
+
+HELD = (
+    "listops-1000",
+    "listops",
+    "basic_test.tsv",
+    "tsv_data",
+    "aan",
+    "new_aan_pairs.test.tsv",
+    "pathfinder32",
+    "pathfinder128",
+    "aclImdb",
+    "cifar-10-batches-bin",
+    "cifar-10-batches-py",
+)
+"""What $LRA_DATA may hold; a folder with none of it is not what the variable is for."""
 
 _HOW = (
     "name in $LRA_DATA the folder into which lra_release.gz was unpacked (its address stands in "
@@ -32,26 +48,63 @@ def named(task: str) -> Path | None:
     Raises:
         TaskError: it names no folder. It is mistyped, and data from elsewhere is not taken for it.
     """
-    given = os.environ.get("LRA_DATA")
-    if given and not Path(given).is_dir():
-        raise TaskError(f"{task}: {given} (from $LRA_DATA) is no folder: name one, or unset it")
-    return Path(given) if given else None
+    return named_folder(task, "LRA_DATA", "the unpacked release")
 
 
-def find(task: str, *places: str) -> Path:
-    """Return the first of `places` that is there, each relative to the release.
+def holds_any(given: Path) -> bool:
+    """Whether a folder holds something of the release, or an archive beside it."""
+    return any((given / top / name).exists() for top in _TOPS for name in HELD)
+
+
+def look(task: str, *places: str) -> Path | None:
+    """Return the one of `places` that is there, each relative to the release, or None.
 
     Raises:
-        TaskError: there is none, or no $LRA_DATA.
+        TaskError: two are there, which may hold other data; or $LRA_DATA names no folder.
     """
     given = named(task)
     if not given:
-        raise TaskError(f"{task}: the data is not on this machine: {_HOW}")
+        return None
+    found: dict[Path, Path] = {}
     for top in _TOPS:
         for place in places:
             if (path := given / top / place).exists():
-                return path
-    raise TaskError(f"{task}: {given} (from $LRA_DATA) has no {places[0]}: {_HOW}")
+                found.setdefault(path.resolve(), path)
+    if len(found) > 1:
+        first, second, *_ = found.values()
+        raise TaskError(
+            f"{task}: {given} (from $LRA_DATA) holds the data twice, {first} and {second}: remove "
+            "one of them, or let $LRA_DATA name a folder that holds one alone"
+        )
+    return next(iter(found.values()), None)
+
+
+def find(task: str, *places: str) -> Path:
+    """Return the one of `places` that is there, each relative to the release.
+
+    Raises:
+        TaskError: there is none, or there are two, or no $LRA_DATA.
+    """
+    if path := look(task, *places):
+        return path
+    given = named(task)
+    if not given:
+        raise MissingData(task, places[0], _HOW)
+    near = nearby(given, places[0].partition("/")[0])
+    raise MissingData(task, f"{given}, from $LRA_DATA, has no {places[0]}{near}", _HOW)
+
+
+def find_files(task: str, folders: Sequence[str], names: Sequence[str]) -> list[Path]:
+    """Return files of these names, all in the same one of `folders`.
+
+    Raises:
+        TaskError: one is missing, or is there twice, or they are apart.
+    """
+    files = [find(task, *(f"{folder}/{name}".lstrip("/") for folder in folders)) for name in names]
+    for file in files:
+        if file.parent != files[0].parent:
+            raise TaskError(f"{task}: {files[0]} and {file} are not in one folder: {_HOW}")
+    return files
 
 
 class Lines(Sequence[str]):

@@ -24,6 +24,8 @@ def _metadata(name: str, title: str, **fields: Any) -> TaskMetadata:
             "licence": "each task's own; see its publishers",
             "citation": "Wang et al., SuperGLUE, NeurIPS 2019",
             "lengths": (64, 128),
+            "whole_texts": True,
+            "test": "validation",
             **fields,
         }
     )
@@ -33,7 +35,9 @@ class _SuperGlue(_HubTask):
     """The test labels are not published: the validation split is the test, and train is cut."""
 
     repository, revision = REPOSITORY, REVISION
+    pinned_by = "version"
     parts = ("train", "", "validation")
+    synonyms: ClassVar[Mapping[str, str]] = {"no": "false", "yes": "true"}
 
 
 class BoolQ(_SuperGlue):
@@ -58,6 +62,7 @@ class Copa(_SuperGlue):
     """The more plausible cause or effect, of two."""
 
     configuration, columns = "copa", ("premise", "question", "choice1", "choice2", "label")
+    label_names, synonyms = ("choice1", "choice2"), {}
     metadata: ClassVar[TaskMetadata] = _metadata(
         "copa",
         "COPA",
@@ -71,8 +76,8 @@ class Copa(_SuperGlue):
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
         """The question is "cause" or "effect"."""
-        if row["question"] not in ("cause", "effect") or row["label"] not in (0, 1):
-            raise ValueError("neither a cause nor an effect of two choices")
+        if row["question"] not in ("cause", "effect"):
+            raise ValueError("neither a cause nor an effect")
         asked = "What was the cause?" if row["question"] == "cause" else "What happened then?"
         choices = (row["choice1"], row["choice2"])
         return Example(name, row["premise"], row["label"], second=asked, choices=choices)

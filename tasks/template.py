@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.base import TaskError
 from tasks.registry import discover
 
-COMMANDS = ("export", "new")
+COMMANDS = ("check", "export", "new")
 """What `bench-long tasks` takes in the place of a task's name."""
 
 _PLUGIN = '''"""Say here what one example is, and why its answer needs a long text."""
@@ -20,6 +20,7 @@ import random
 from typing import ClassVar
 
 from tasks import Example, Splits, Task, TaskMetadata
+from tasks.words import FILLER
 
 
 class {cls}(Task):
@@ -27,21 +28,24 @@ class {cls}(Task):
 
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="{name}",
-        title="{name}: rises and falls among numbers",
+        title="{name}: rises and falls among words",
         description="Say here what is asked, in a sentence.",
         labels=("falling", "rising"),
         source="generated",
+        # Shown with results. A digest of the examples is added to it, so other data is never taken
+        # for these.
         revision="1",
         licence="name the licence of the data",
         citation="none",
         natural_length=100,
         lengths=(64, 128, 256),
         min_length=64,
+        slack=2,  # tokens by which a text may fall short of the length: 0 for texts of your own
         balanced=True,
     )
 
     def splits(self, length: int, seed: int) -> Splits:
-        """Texts of a third as many words as tokens; the seed draws the training texts only."""
+        """Texts of `length` tokens; the seed draws the training texts only."""
         return Splits(
             self._draw("train", 600, length, seed),
             self._draw("validation", 200, length, 0),
@@ -54,7 +58,7 @@ class {cls}(Task):
         for number in range(size):
             label = number % 2
             words = [("fall", "rise")[label]] * 2 + [("rise", "fall")[label]]
-            words += [str(draw.randrange(1000)) for _ in range(length // 3 - 3)]
+            words += draw.choices(FILLER, k=length - len(words) - 2)  # two special tokens
             draw.shuffle(words)
             examples.append(Example(f"{{part}}-{{number}}", " ".join(words), label))
         draw.shuffle(examples)

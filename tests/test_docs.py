@@ -30,6 +30,7 @@ def blocks(document: Path, language: str) -> list[str]:
 def commands(document: Path) -> list[str]:
     """Every `make …` and `bench-long …`, inline or in a shell block."""
     lines = [line for text in blocks(document, "sh") for line in text.splitlines()]
+    lines += [line for line in document.read_text().splitlines() if line.startswith("    bench-")]
     found = [*_INLINE.findall(document.read_text()), *lines]
     bare = [command.strip().removeprefix(".venv/bin/").split(" #")[0] for command in found]
     return [command for command in bare if command.startswith(("make ", "bench-long "))]
@@ -82,9 +83,10 @@ SWEEP_BLOCKS = [
 
 @pytest.mark.parametrize(("document", "number"), SWEEP_BLOCKS, ids=lambda x: getattr(x, "name", x))
 def test_every_sweep_in_a_document_can_be_planned_as_it_is(
-    document: Path, number: int, tmp_path: Path
+    document: Path, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copied into a folder of the user's, nothing added."""
+    """Copied into a folder of the user's, run from there, nothing added."""
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "copied.yaml"
     path.write_text(blocks(document, "yaml")[number])
     assert make_plan(load_sweep(path), path).cells
@@ -136,3 +138,12 @@ def test_python_examples_run(document: Path) -> None:
         call = [sys.executable, "-c", code]
         done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=240)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_embedded_decoder_is_called_by_its_whole_name() -> None:
+    """SmolLM2-135M is another model, the base of the instruction-tuned one."""
+    folders = ("harness", "ssmlora", "tasks", "reports", "benchmarks")
+    code = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    for path in [*DOCUMENTS, *code, *(ROOT / "sweeps").glob("*.yaml")]:
+        if path.name != "CHANGELOG.md":  # which tells what was there before
+            assert not re.search(r"SmolLM2-135M(?!-Instruct)", path.read_text()), path

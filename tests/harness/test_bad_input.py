@@ -22,7 +22,10 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 CHANGES = {
     "unknown key": ("seeds: [0]\nlenghts: [64]", "lenghts: unknown key. Did you mean 'lengths'?"),
-    "unknown key below": ("seeds: [0]\nlimits: {cell_second: 3}", "Did you mean 'cell_seconds'?"),
+    "unknown key below": (
+        "seeds: [0]\nlimits: {cell_second: 3}",
+        "Did you mean 'limits.cell_seconds'?",
+    ),
     "negative length": ("seeds: [0]\nprobe: {lengths: [-5]}", "greater than or equal to 8"),
     "absurd length": ("probe: {lengths: [99999999999]}", "less than or equal to 1048576"),
     "length as text": ("probe: {lengths: [many]}", "valid integer"),
@@ -43,6 +46,16 @@ CHANGES = {
     "a key with a line end": ('"a\\nb\\e[31m": 1', "a\\nb\\x1b[31m: unknown key"),
     "a list for keys": ("limits: [1]", "limits: expected keys and values: cell_seconds, cell_gib"),
     "truth as a number": ("limits: {cell_seconds: true}", "cell_seconds: expected a number"),
+    "a seed of 5000 hexadecimal digits": (f"seeds: [0x{'f' * 5000}]", "of 5002 digits is refused"),
+    "an option of 9000 octal digits": (f"seeds: [0o{'7' * 9000}]", "of 9002 digits is refused"),
+    "a number with an underscore": ("limits: {cell_seconds: 1_000}", "found '1_000'"),
+    "minutes and seconds": ("limits: {cell_seconds: 1:30}", "cell_seconds: expected a number"),
+    "yes as a number": ("limits: {cell_seconds: yes}", "cell_seconds: expected a number"),
+    "infinity in words": ("limits: {cell_seconds: infinity}", "cell_seconds: expected a number"),
+    "more than a float holds": ("limits: {cell_seconds: 1e400}", "finite number"),
+    "length as a float": ("probe: {lengths: [1e2]}", "valid integer (found 100.0)"),
+    "a length twice": ("probe: {lengths: [64, 0064]}", "probe.lengths: 64 stands twice"),
+    "a lone surrogate": ('device: "\\ud800"', "lone surrogate"),
     "endless": ("limits: {cell_gib: .inf}", "limits.cell_gib: input should be a finite number"),
     "more than any machine": ("limits: {cell_gib: 1.0e+300}", "less than or equal to 1048576"),
     "key twice": ("name: again", "the key 'name' stands twice"),
@@ -73,11 +86,20 @@ REPLACED = {
     "density over one": ("density: 0.5", "density: 1.5", "less than or equal to 1"),
     "placement": ("density: 0.5", "placement: alternat", "Did you mean 'alternate'?"),
     "target": ("density: 0.5", "target: attentoin", "Did you mean 'attention'?"),
-    "density true": ("density: 0.5", "density: true", "density.0: expected a number (found True)"),
+    "density true": ("density: 0.5", "density: true", "density.0: expected a number such as"),
+    "density with an underscore": ("density: 0.5", "density: 5_0e-2", "found '5_0e-2'"),
+    "a method named by a number": ("lora: {density: 0.5}", "1e3: {}", "put 1000.0 in quotes"),
+    "a method named by nothing": ("lora: {density: 0.5}", "~: {}", "put None in quotes"),
+    "a method named no": ("lora: {density: 0.5}", "no", "unknown method 'no'"),
+    "an option named by a number": ("density: 0.5", "1: 2", "put 1 in quotes"),
+    "yes for true": ("density: 0.5", "use_rslora: yes", "true or false (found 'yes')"),
+    "a length twice": ("lengths: [32]", "lengths: [0032, 32]", "lengths: 32 stands twice"),
+    "a name that is a number": ("name: tiny", "name: 1e3", "name: expected a text: put it in q"),
+    "a name that is nothing": ("name: tiny", "name: ~", "name: expected a text"),
     "no density": ("density: 0.5", "density: []", "at least 1 item"),
     "case": ("lora: {density: 0.5}", "SSMLoRA: {}", "Did you mean 'ssmlora'?"),
     "option of another kind": (
-        "density: 0.5", "use_rslora: maybe", "use_rslora: expected a valid boolean (found 'maybe')",
+        "density: 0.5", "use_rslora: maybe", "use_rslora: expected true or false (found 'maybe')",
     ),
     "option out of range": ("density: 0.5", "lora_dropout: 7", "between 0 and 1, but got 7"),
     "option in words": (
@@ -207,21 +229,23 @@ def test_a_study_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: 0.1, tries: []}]\n")
     path = tmp_path / "sweep.yaml"
     path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned").replace("0.5", "0.25"))
-    assert "no study has a learning rate for LoRA 1/4" in refused(capsys, "plan", path)
+    assert "no study has a learning rate of minilm for LoRA 1/4" in refused(capsys, "plan", path)
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: .nan, tries: []}]\n")
     assert "entries.0.lr: input should be a finite number" in refused(capsys, "plan", path)
 
 
 def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "expected key=value" in refused(capsys, "plan", tiny, "--set", "train.examples")
-    assert "Did you mean 'examples'" in refused(capsys, "plan", tiny, "--set", "train.exmples=4")
+    assert "Did you mean 'train.examples'" in refused(
+        capsys, "plan", tiny, "--set", "train.exmples=4"
+    )
     assert "Did you mean 'oom'?" in refused(capsys, "run", tiny, "--retry", "om")
     assert "no task 'newsgruops'. Did you mean 'newsgroups'?" in refused(
         capsys, "tasks", "newsgruops"
     )
     assert "not in the range x>=0" in refused(capsys, "tasks", "export", "needle", "--seed", "-1")
     for words in (["new", "mine", "--to", tiny.parent], ["needle", "--length", "128"]):
-        assert "--to and --length are of export" in refused(capsys, "tasks", *words)
+        assert "--to is of export, --length of export and check" in refused(capsys, "tasks", *words)
     assert refused(capsys, "run")
     assert refused(capsys, "nonsense")
 
@@ -237,6 +261,65 @@ def test_every_wrong_key_gets_a_line(tiny: Path, capsys: pytest.CaptureFixture[s
     many = [w for k in range(9) for w in ("--set", f"unknown{k}=1")]
     assert main(["plan", str(tiny), *many]) == 2
     assert "[and 4 more]" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+MEANT = {
+    "dora": "lora: {use_dora: true}",
+    "rsLoRA": "lora: {use_rslora: true}",
+    "pissa": "lora: {init_lora_weights: pissa}",
+    "ssm-lora": "Did you mean 'ssmlora'?",
+    "finetune": "Did you mean 'full'?",
+    "qlora": "no quantised weights",
+    "prefix": "adapt no layers",
+    "tf-idf": "need no entry",
+    "{lora: {r: 4}}": "rank",
+    "{lora: {lora_alpha: 4}}": "alpha",
+    "{lora: {target_modules: [q]}}": "target",
+    "{lora: {learning_rate: 1e-3}}": "Did you mean 'lr'?",
+    "{lora: {epochs: 3}}": "Did you mean 'train.epochs'?",
+    "{lora: {batch: 3}}": "Did you mean 'train.batch_size'?",
+    "{lora: {dropout: 0.1}}": "Did you mean 'lora_dropout'?",
+}
+
+
+@pytest.mark.parametrize("entry", MEANT)
+def test_what_was_meant_by_a_method(
+    entry: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert MEANT[entry] in refused(capsys, "plan", tiny, "--set", f"methods=[{entry}]")
+
+
+KEYS = {
+    "examples": "train.examples", "exampels": "train.examples",
+    "train.rank": "methods.<method>.rank",
+    "r": "methods.<method>.rank", "batch": "train.batch_size", "learning-rate": "train.lr",
+    "train.learning_rate": "train.lr", "warmup_steps": "train.warmup", "model": "backbone",
+    "train.seed": "seeds", "limits.timeout": "limits.cell_seconds", "lora": "methods",
+    "cell_second": "limits.cell_seconds", "Train": "train", "train.lenghts": "lengths",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_was_meant_by_a_key(key: str, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, "plan", tiny, "--set", f"{key}=3")
+    assert f"{key}: unknown key. Did you mean '{KEYS[key]}'?" in message
+
+
+@pytest.mark.parametrize("meant", ["use_dora: true", "use_rslora: true", "init_lora_weights: pissa",
+                                   "init_lora_weights: olora"])  # fmt: skip
+def test_a_method_that_is_suggested_can_be_planned(meant: str, tiny: Path) -> None:
+    assert main(["plan", str(tiny), "--set", f"methods=[{{lora: {{{meant}}}}}]"]) == 0
+
+
+def test_tasks_and_methods_that_are_wrong_are_said_at_once(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = "methods=[{lora: {densty: 1}}, {ssmlora: {foo: 2}}, dora]"
+    assert main(["plan", str(tiny), "--set", "tasks=[mydocs]", "--set", methods]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 4
+    for word, line in zip(("mydocs", "lora.densty", "ssmlora.foo", "dora"), lines, strict=True):
+        assert word in line
 
 
 def test_a_far_name_is_not_suggested(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,3 +85,28 @@ def test_the_source_of_a_rate_is_no_part_of_the_id(tmp_path: Path) -> None:
     (by_hand,) = trained(tmp_path, ("1.0e-3", repr(HALF_LORA)))
     assert by_study.lr_source != by_hand.lr_source
     assert by_study.id == by_hand.id
+
+
+def test_every_arm_without_an_entry_is_named(tmp_path: Path) -> None:
+    methods = "lora: {density: [0.25, 0.125]}\n  - ssmlora: {rank: 4}\n  - full"
+    with pytest.raises(BadInput) as refused:
+        trained(tmp_path, ("lora: {density: 0.5}", methods), ("1.0e-3", "tuned"))
+    (line,) = refused.value.args
+    for word in ("LoRA 1/4", "LoRA 1/8", "SSMLoRA 1 r4", "on newsgroups"):
+        assert word in line
+    assert "Full" not in line
+
+
+def test_a_sweep_named_as_a_study_is_does_not_read_itself(tmp_path: Path) -> None:
+    path = tmp_path / "tuned.yaml"
+    path.write_text(TINY.replace(", lr: 1.0e-3", ""))
+    (cell,) = (c for c in make_plan(load_sweep(path), path).cells if c.method != BASELINE)
+    assert (cell.lr, cell.lr_source) == (HALF_LORA, "tuned")
+
+
+def test_other_alpha_or_target_is_another_arm_than_the_studied_one(tmp_path: Path) -> None:
+    (cell,) = trained(tmp_path, ("density: 0.5", "density: 0.5, alpha: 4"), (", lr: 1.0e-3", ""))
+    assert cell.lr_source == "default"
+    other = cell.model_copy(update={"target": "all-linear"})
+    assert "target" not in cell.arm_key
+    assert other.arm_key == {**cell.arm_key, "target": "all-linear"}

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from harness.scores import full_scores, score
+from tasks.baseline import best_constant
 from tests.harness.conftest import bench_long, cells
 from tests.harness.test_batches import metadata
 
@@ -46,6 +47,59 @@ def test_accuracy_has_wilsons_interval_and_macro_f1() -> None:
     assert scores["macro_f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
 
 
+@given(st.lists(LABELS, min_size=1, max_size=12))
+def test_the_best_constant_set_of_labels_is_the_best_of_all_sets(
+    there: list[tuple[int, ...]],
+) -> None:
+    every = [tuple(k for k in range(3) if n >> k & 1) for n in range(8)]
+    best = max(score([said] * len(there), there, "micro_f1") for said in every)
+    assert best_constant(metadata("multilabel"), there) == pytest.approx(best)
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=12))
+def test_the_best_constant_label_is_the_best_of_all_labels(there: list[int]) -> None:
+    best = max(score([said] * len(there), there, "accuracy") for said in range(3))
+    for family in ("classification", "pair", "choice"):
+        assert best_constant(metadata(family), there) == pytest.approx(best)
+
+
+def test_no_constant_answer_is_scored_where_text_is_read_or_written_or_nothing_is_tested() -> None:
+    assert best_constant(metadata("generation"), [("a",), ("a",)]) is None
+    assert best_constant(metadata("language_modelling"), [None, None]) is None
+    assert best_constant(metadata(), []) is None
+
+
+SKEWED = """
+from tasks import Example, Splits, Task, TaskMetadata
+
+class Skewed(Task):
+    # train: label 0 is the most frequent (.6); test: label 1 (.63), as in WSC
+    metadata = TaskMetadata(name="skewed", title="t", description="d", labels=("a", "b"),
+        source="s", revision="1", licence="l", citation="c", natural_length=8, lengths=(8,),
+        balanced=True)
+
+    def splits(self, length, seed):
+        def part(name, size, zeros):
+            return [Example(f"{name}{k}", f"{name} text number {k} of all these", int(k >= zeros))
+                    for k in range(size)]
+        return Splits(part("train", 20, 12), part("validation", 8, 4), part("test", 100, 37))
+"""
+
+
+def test_the_majority_of_a_result_is_that_of_its_test_texts(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "skewed.py").write_text(SKEWED)
+    changes = ["tasks=[skewed]", "lengths=[8]", "train.test_examples=100"]
+    words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
+    done = bench_long("run", tiny, *words, *[w for c in changes for w in ("--set", c)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = list(cells(tmp_path / "out").values())
+    assert {r["cell"]["method"] for r in found} == {"lora", "tfidf"}
+    for result in found:
+        assert result["scores"]["majority"] == pytest.approx(0.63)
+        assert "majority" not in result["data"]
+
+
 PLUGINS = """
 import random
 from tasks import Example, Splits, Task, TaskMetadata
@@ -53,7 +107,7 @@ from tasks import Example, Splits, Task, TaskMetadata
 def metadata(name, family, labels):
     return TaskMetadata(name=name, title=name, description=name, family=family, labels=labels,
         source="generated", revision="1", licence="none", citation="none", natural_length=20,
-        lengths=(32,), balanced=True)
+        lengths=(32,), whole_texts=True, balanced=True)
 
 WORDS = ("red", "green", "blue")
 

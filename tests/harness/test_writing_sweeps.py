@@ -15,7 +15,7 @@ from tasks import Example, Splits, Task, TaskMetadata
 def metadata(name, family):
     return TaskMetadata(name=name, title=name, description=name, family=family,
         source="generated", revision="1", licence="none", citation="none", natural_length=20,
-        answer_tokens=4, lengths=(32,))
+        answer_tokens=4, lengths=(32,), whole_texts=True)
 
 class _Made(Task):
     def splits(self, length, seed):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.yaml_files import dump_yaml, parse_yaml
+from harness.yaml_files import dump_yaml, number_in, parse_yaml
 
 SCALARS: dict[str, Any] = {
     "0032": 32,
@@ -38,6 +38,15 @@ SCALARS: dict[str, Any] = {
     "'0032'": "0032",
     '"1e-2"': "1e-2",
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-2", 0.01), ("0064", 64), ("+.5E1", 5), ("1_000", None), ("1:30", None), ("inf", None),
+     ("0x10", None), ("", None), ("١", None), (" 1", None)],
+)  # fmt: skip
+def test_a_text_is_a_number_by_the_same_rules(text: str, number: float | None) -> None:
+    assert number_in(text) == number
 
 
 @pytest.mark.parametrize("text", SCALARS)

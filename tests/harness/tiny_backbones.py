@@ -41,7 +41,7 @@ class Odd(Task):
     metadata = TaskMetadata(
         name="odd", title="odd", description="odd", family={family!r}, labels={labels!r},
         source="generated", revision="1", licence="none", citation="none", natural_length=10,
-        lengths=(16,), answer_tokens=4,
+        lengths=(16,), answer_tokens=4, whole_texts=True,
     )
 
     def splits(self, length, seed):

@@ -118,7 +118,6 @@ def text_cell(
         "ids": [f"t{i}" for i in range(len(texts))], "labels": ["the mill"] * len(texts),
         "predicted": ["a mill"] * len(texts), "scores": texts,
     }  # fmt: skip
-    cell["data"] |= {"majority": None}
     return cell
 
 

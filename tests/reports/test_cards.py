@@ -19,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 def with_cards(folder: Path, *cards: Any) -> Path:
-    """A run folder with one cell and these cards; a text is written as it is."""
-    write_run(folder, [make_cell()])
+    """A run folder with a cell of another task and these cards; a text is written as it is."""
+    write_run(folder, [make_cell(task="another")])
     (folder / "cards").mkdir()
     for n, one in enumerate(cards):
         text = one if isinstance(one, str) else json.dumps(one)

@@ -112,7 +112,7 @@ def test_the_baseline_stands_on_its_lengths_and_the_majority_is_told(
     axes = drawn["length"].axes[0]
     line = line_of(axes, "TF-IDF")
     assert np.asarray(line.get_xdata()).tolist() == [64, 128, 256, 512]
-    assert any("majority class: 0.31" in t.get_text() for t in axes.texts)
+    assert any("constant answer (test): 0.31" in t.get_text() for t in axes.texts)
     low, high = axes.get_ylim()
     points = [p for series in score_points(results["train"]).values() for p in series]
     assert low < min(p.low for p in points)
@@ -123,7 +123,7 @@ def test_a_majority_close_to_the_data_is_a_line(load: Load) -> None:
     cells = [make_cell(length=n, accuracy=0.4) for n in (64, 128)]
     axes = accuracy_by_length(load(cells)).axes[0]
     flat = [line for line in axes.lines if list(line.get_ydata()) == [0.31, 0.31]]
-    assert [line.get_label() for line in flat] == ["majority class"]
+    assert [line.get_label() for line in flat] == ["constant answer (test)"]
     assert axes.get_ylim()[0] < 0.31
 
 

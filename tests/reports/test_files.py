@@ -38,7 +38,7 @@ def test_every_column_comes_from_its_place(tmp_path: Path) -> None:
     cell = make_cell("ssmlora", 0.5, 256)
     (result,) = load_run(write_run(tmp_path, [cell])).results
     for name, part, key, kind in HOUSE + EXTRAS:
-        expected = (cell[part] if part else cell).get(key)  # some scores only some tasks have
+        expected = (cell[part] if part else cell).get(key)  # some columns only some cells have
         assert result[name] == expected, name
         assert expected is None or type(result[name]) is kind, name
     assert result["arm"] == "SSMLoRA 1/2"

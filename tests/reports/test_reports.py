@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_runs_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
     folders = []
     for n, value in enumerate((0.7, 0.9)):
-        cells = [make_cell(length=length, accuracy=value) for length in (64, 128)]
+        cells = [make_cell(length=length, accuracy=value, recipe=n) for length in (64, 128)]
         folders.append(write_run(tmp_path / f"f{n}", cells, name="same"))
     out = tmp_path / "out"
     root = read(build_report(folders, out))

@@ -270,7 +270,9 @@ def test_a_connection_is_seen(catches: bool) -> None:
     assert (socket.socket.connect, socket.getaddrinfo) == before
 
 
-def test_a_slow_second_use_is_seen() -> None:
+def test_a_slow_second_use_is_seen_unless_the_machine_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import time
 
     class Slow(_Right):
@@ -280,8 +282,38 @@ def test_a_slow_second_use_is_seen() -> None:
                 pass
             return super().splits(length, seed)
 
+    monkeypatch.setattr("tasks.conformance._pace", lambda: 1.0)
     (found,) = violations(Slow(), 32)
-    assert found.startswith("a second use takes 1.1 s: ")
+    assert found.startswith("a second use takes 1.")
+    assert violations(Slow(), 32, timed=False) == []
+    monkeypatch.setattr("tasks.conformance._pace", lambda: 5.0)
+    assert violations(Slow(), 32) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        (("first", ""), "the class 1 has an empty name"),
+        (("first", " "), "the class 1 has an empty name"),
+        (("comp", "comp "), "the classes 'comp', 'comp ' differ only in case or white space"),
+        (("Comp", "comp"), "the classes 'Comp', 'comp' differ only in case or white space"),
+    ],
+)
+def test_names_of_classes_that_look_like_a_mistake_are_seen(
+    labels: tuple[str, ...], complaint: str
+) -> None:
+    class Named(_Right):
+        metadata = _Right.metadata.model_copy(update={"labels": labels})
+
+    (found,) = violations(Named(), 32)
+    assert found.startswith(complaint)
+
+
+def test_what_published_splits_share_is_no_violation() -> None:
+    class Published(_Right):
+        metadata = _Right.metadata.model_copy(update={"published_splits": True})
+
+    assert violations(_broken(_copy, Published), 32) == []
 
 
 def test_what_is_no_splits_is_seen() -> None:

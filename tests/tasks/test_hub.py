@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import Splits, TaskError, load_task
+from tasks import Splits, TaskError, discover, load_task
 from tasks.base import Example
 from tasks.conformance import violations
+from tasks.hub import _HubTask
 from tasks.rows import Rows, shuffled
 from tests.tasks.hub_folder import HUB, ROWS, Row, text_row, write, write_rows
 
@@ -182,3 +183,19 @@ def test_data_without_a_commit_is_pinned_by_its_files(hub: Path) -> None:
     assert load_task("narrativeqa").pinned() != before
     write(hub, "race")
     assert load_task("race").pinned().startswith("files:")
+
+
+def test_a_published_split_that_is_not_the_test_split_but_the_test_here_is_named() -> None:
+    """In the source, which the README's table, the card and the report show."""
+    tested = {
+        name: task.parts[2]
+        for name, task in discover().items()
+        if issubclass(task, _HubTask) and task.parts[2] != "test"
+    }
+    assert len(tested) == 13  # eight of GLUE, five of SuperGLUE
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name, task in discover().items():
+        told = f"tested on its published {tested.get(name)} split"
+        assert (told in task.metadata.source) == (name in tested)
+        (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
+        assert (told in row) == (name in tested)

@@ -143,7 +143,7 @@ def test_one_row_leaves_none_to_train_on(name: str, hub: Path) -> None:
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_a_file_without_rows_is_named(part: str, hub: Path) -> None:
     base = _rows_of(hub, "race", {part: []})
-    with pytest.raises(TaskError, match=f"^race: {base}/{part}-0.parquet is damaged or no parquet"):
+    with pytest.raises(TaskError, match=f"^race: {base}/{part}-0.parquet has no rows: run"):
         load_task("race").prepare()
 
 

@@ -211,7 +211,9 @@ def test_other_things_are_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_nothing_in_usr_src_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LINUX_SOURCE", raising=False)
     monkeypatch.setattr(linux, "_source", lambda: None)
-    with pytest.raises(TaskError, match="no kernel source in /usr/src: install the Debian package"):
+    with pytest.raises(
+        TaskError, match=r"no kernel source in /usr/src\): install the Debian package"
+    ):
         load_task("linux").prepare()
 
 

@@ -109,7 +109,9 @@ def test_reviews_are_bytes(hub: Path) -> None:
     assert len(example.text.split()) == 4096
 
 
-def test_pixels_of_the_binary_version_and_of_the_hub_are_the_same(release: Path, hub: Path) -> None:
+def test_pixels_of_the_binary_version_and_of_the_hub_are_the_same(
+    release: Path, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
     photos(release)
     base = release / "cifar-10-batches-bin"
@@ -123,7 +125,7 @@ def test_pixels_of_the_binary_version_and_of_the_hub_are_the_same(release: Path,
     task = load_task("lra_image")
     binary = [sorted((e.label, e.text) for e in part) for part in task.splits(1026, 0)]
     assert [len(part) for part in binary] == [675, 75, 150]
-    base.rename(release / "elsewhere")
+    monkeypatch.delenv("LRA_DATA")
     folder = hub / "uoft-cs" / "cifar10" / "plain_text"
     # As the hub has them (the library decodes the images), and as bytes.
     names = load_task("lra_image").metadata.labels

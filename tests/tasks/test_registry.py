@@ -103,6 +103,11 @@ def test_a_base_class_with_an_underscore_is_no_task(folder: Path) -> None:
     [
         ("newsgroup", "Did you mean 'newsgroups'?"),
         ("list_ops", "Did you mean 'listops'?"),
+        ("Needle", "Did you mean 'needle'?"),
+        ("SST2", "Did you mean 'glue_sst2'?"),
+        ("pathfinder", "Did you mean 'lra_pathfinder' or 'pathfinder_generated'?"),
+        ("mydocs", "There is: arxiv"),
+        ("mydocs", "A plug-in of your own needs --tasks-dir DIR."),
         ("zzz", "There is: arxiv, automaton, "),
         ("", "There is: arxiv, automaton, "),
     ],

@@ -57,6 +57,7 @@ def test_what_is_written_is_clean(tmp_path: Path) -> None:
         "class",
         "new",
         "export",
+        "check",
         "é",
         "a\n",
         "_x",

@@ -8,7 +8,7 @@ import pytest
 
 from tasks import Example, load_task
 from tasks.needle import Needle
-from tasks.pydoc import SHORTEST, candidates, first_sentence
+from tasks.pydoc import SHORTEST, first_sentence, longest
 from tasks.words import COLOURS, NOUNS
 from tests.tasks.tokens import tokenizer
 
@@ -67,7 +67,9 @@ def bare():
 
 
 def test_what_is_asked_of_a_module() -> None:
-    ((name, text, sentence),) = candidates(_MODULE)
+    found = longest(_MODULE)
+    assert found
+    name, text, sentence = found
     assert (name, sentence) == ("Big", "Count what is there, once.")
     assert len(text) >= SHORTEST
     assert text.startswith("class Big(Base):\n    def run(self):\n        value_0 =")
@@ -75,7 +77,25 @@ def test_what_is_asked_of_a_module() -> None:
     assert "comment" not in text
     assert "paragraph" not in text
     with pytest.raises(SyntaxError):
-        list(candidates("def ("))
+        longest(f"{_MODULE}\ndef (")
+
+
+def test_the_longest_after_stripping_is_asked_of_and_of_two_the_first() -> None:
+    """A comment makes one the longest in the file, and no longer where it is gone."""
+
+    def function(name: str, lines: int, comment: str = "") -> str:
+        body = "".join(f"    value_{n:03} = 1{n:03}\n" for n in range(lines))
+        return f'def {name}():\n    """Count what is there, once."""\n{comment}{body}\n\n'
+
+    long = "    # " + "a comment " * 1_000 + "\n"
+    parts = [function("commented", 100, long), function("first", 120), function("other", 120)]
+    assert [(longest("".join(some)) or "?")[0] for some in (parts, parts[::-1], parts[:1])] == [
+        "first",
+        "other",
+        "commented",
+    ]
+    assert longest(function("short", 10, long)) is None
+    assert longest(parts[1].replace('"""', "#")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""A digest of what a task yields: the version of data that nothing else pins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasks.base import Example, Splits
+
+if TYPE_CHECKING:
+    from tasks.base import Task
+
+EXAMPLES, CHARACTERS = 100_000, 100_000_000
+"""The first so many examples of a split are read for a digest, and so many characters of them."""
+
+FIRST = 1_000
+"""Examples of a split that are read at the other lengths, and of train at another seed."""
+
+
+def content_digest(task: Task) -> str:
+    """Return 16 hexadecimal digits of a SHA-256 of a task's examples and of its labels' names.
+
+    At the longest of the metadata's lengths and seed 0 all examples count, up to EXAMPLES and
+    CHARACTERS of each split; at the other lengths, and of train at seed 1, the first FIRST. So a
+    change is missed if only examples beyond these bounds have it, or only lengths that are not in
+    the metadata, or only seeds above 1. The number of examples always counts.
+
+    Raises:
+        Exception: what `splits` raises, if it raises at every length.
+    """
+    metadata = task.metadata
+    whole = hashlib.sha256()
+    _add(whole, [metadata.family, metadata.labels, metadata.judged_by, metadata.answer_tokens])
+    read = False
+    failure: Exception | None = None
+    for length in sorted(metadata.lengths, reverse=True):
+        try:
+            if not read:
+                parts = [split_digest(part) for part in task.splits(length, 0)]
+                parts.append(split_digest(task.splits(length, 1).train, FIRST))
+            else:
+                parts = [split_digest(part, FIRST) for part in task.splits(length, 0)]
+        except Exception as error:  # a length without data: another may have some
+            failure = error
+            parts = [type(error).__name__]
+        else:
+            read = True
+        _add(whole, [length, *parts])
+    if failure and not read:
+        raise failure
+    return whole.hexdigest()[:16]
+
+
+def splits_digest(splits: Splits) -> str:
+    """Return 16 hexadecimal digits of a SHA-256 of three splits, up to the bounds above."""
+    parts = [split_digest(part) for part in splits]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+
+def tested(revision: str, splits: Splits, known: str) -> str:
+    """Return the revision, with the digest of the splits unless it is the known one."""
+    found = splits_digest(splits)
+    return revision if found == known else f"{revision},content:{found}"
+
+
+def split_digest(part: Sequence[Example], most: int | None = None) -> str:
+    """Return the SHA-256, in hexadecimal, of the first `most` (EXAMPLES) of a split."""
+    digest = hashlib.sha256()
+    _add(digest, len(part))
+    most, left = EXAMPLES if most is None else most, CHARACTERS
+    for start in range(0, min(len(part), most), 500):
+        for example in part[start : min(start + 500, most)]:
+            left -= _add(digest, example)
+        if left < 0:
+            break
+    return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, value: Any) -> int:
+    """Add a value to a digest; return how many bytes it has."""
+    data = json.dumps(value, default=_plain).encode() + b"\n"
+    digest.update(data)
+    return len(data)
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as a number; of what no example should hold the type alone."""
+    return value.item() if hasattr(value, "item") else type(value).__name__

@@ -1,0 +1,160 @@
+"""Mistakes in a task's data that a quick look finds: what a plan and a card show of any task.
+
+`tasks.conformance` has all the checks; these need no second reading and a bounded part of the data.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+
+from tasks.base import WRITING, Example, Splits, TaskMetadata, printable
+from tasks.contract import fault
+from tasks.duplicates import COMMON, near_duplicates
+
+LETTERS = 5_000_000
+"""Characters of a split that are looked at."""
+
+LAZY = 1_000
+"""Examples of a split that are looked at where they are made or decoded when they are read."""
+
+PUBLISHED = 20_000
+"""Examples of a published split that are compared with those of another."""
+
+PER_LABEL = 100
+"""Examples a label after which one without an example is reported, if not all were looked at."""
+
+_NAMED = 5
+"""Names that a finding lists."""
+
+
+def head(part: Sequence[Example], letters: int = LETTERS, lazy: int = LAZY) -> list[Example]:
+    """The first examples of a split: so many characters, `lazy` of those made when read."""
+    most = len(part) if isinstance(part, list | tuple) else lazy
+    taken: list[Example] = []
+    for example in itertools.islice(part, most):
+        if letters <= 0:
+            break
+        taken.append(example)
+        if not isinstance(example, Example):  # to be told by the contract
+            continue
+        letters -= sum(len(text) for text in example[1:4] if isinstance(text, str))
+    return taken
+
+
+def quick_findings(metadata: TaskMetadata, splits: Splits) -> list[str]:
+    """Return what a quick look at the first examples finds, a line each; nothing: an empty list.
+
+    Class names that are empty or that differ in case or white space only; texts that are empty;
+    labels without an example; the same text in two splits. Examples that break the contract are
+    left out (`tasks.contract` refuses them).
+    """
+    found = list(label_findings(metadata))
+    heads: dict[str, list[Example]] = {}
+    for name, part in zip(Splits._fields, splits, strict=True):
+        heads[name] = [e for e in head(part) if not fault(metadata, e)]
+        found += _empty(metadata, name, heads[name], len(part))
+        found += _missing(metadata, name, heads[name], len(part))
+    for one, two in itertools.combinations(heads, 2):
+        if same := copies(metadata, heads[one], heads[two]):
+            found.append(
+                f"{same:,} of the {len(heads[two]):,} {two} texts looked at are in {one} as well"
+            )
+    return found
+
+
+def label_findings(metadata: TaskMetadata) -> Iterator[str]:
+    """Names of classes that look like a mistake in the data: empty ones, and two for one class."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for number, name in enumerate(metadata.labels):
+        if not name.strip():
+            yield f"the class {number} has an empty name ({name!r}): are labels missing?"
+        alike[" ".join(name.split()).casefold()].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            listed = ", ".join(repr(name) for name in names[:_NAMED])
+            yield f"the classes {listed} differ only in case or white space"
+
+
+def targets(metadata: TaskMetadata, example: Example) -> tuple[int, ...]:
+    """The labels of an example, one but for several labels; of a choice the right one's place.
+
+    None where text is read or written.
+    """
+    if metadata.family in WRITING:
+        return ()
+    return example.labels if metadata.family == "multilabel" else (example.label,)
+
+
+def content(metadata: TaskMetadata, example: Example) -> Hashable:
+    """What makes two examples the same: the text, of a pair both texts in either order."""
+    return frozenset((example.text, example.second)) if metadata.family == "pair" else example.text
+
+
+def copies(metadata: TaskMetadata, one: Sequence[Example], two: Sequence[Example]) -> int:
+    """How many examples of `two` have the text of one of `one`; empty texts do not count."""
+    known = {content(metadata, example) for example in one if example.text.strip()}
+    return sum(content(metadata, example) in known for example in two)
+
+
+def near(
+    metadata: TaskMetadata, examples: Sequence[Example], common: int = COMMON
+) -> list[tuple[int, int]]:
+    """Index pairs of near-duplicate examples; of a pair both of its texts, in either order."""
+    texts = [example.text for example in examples]
+    if metadata.family != "pair":
+        return near_duplicates(texts, common)
+    size = len(texts)
+    tied = set(near_duplicates([*texts, *(example.second for example in examples)], common))
+    straight = {(i, j) for i, j in tied if j < size and (i + size, j + size) in tied}
+    # The first text of one is the second of the other, and the other way round.
+    crossed = {(i, j - size) for i, j in tied if i < j - size and (j - size, i + size) in tied}
+    return sorted(straight | crossed)
+
+
+def shared_with_train(metadata: TaskMetadata, splits: Splits) -> tuple[int, int, int]:
+    """Return (n, tested, trained): n of `tested` test texts are in the first `trained` of train.
+
+    A copy or a near-duplicate (`tasks.duplicates`) counts, each test text once. Where a part of the
+    data is read, what a form is (words that very many texts have) is measured on that part.
+    """
+    # Validation is read as well, for whether something is a form is a matter of all texts.
+    lazy = PUBLISHED if metadata.published_splits else LAZY
+    train, held, test = (head(part, 2 * LETTERS, lazy) for part in splits)
+    known = {content(metadata, example) for example in train}
+    # A text with very many copies is a form to near_duplicates, so look for copies as well.
+    tied = {k for k, example in enumerate(test) if content(metadata, example) in known}
+    examples = [*train, *test, *held]
+    share = len(examples) / max(1, sum(map(len, splits)))
+    end = len(train) + len(test)
+    for one, two in near(metadata, examples, max(2, round(COMMON * share))):
+        if one < len(train) <= two < end:
+            tied.add(two - len(train))
+    return len(tied), len(test), len(train)
+
+
+def _empty(
+    metadata: TaskMetadata, name: str, examples: Sequence[Example], total: int
+) -> Iterator[str]:
+    of = f"{len(examples):,}" + ("" if len(examples) >= total else " looked at")
+    if bare := sum(not example.text.strip() for example in examples):
+        yield f"{bare:,} of the {of} {name} texts are empty"
+    if metadata.family == "pair" and (
+        bare := sum(not example.second.strip() for example in examples)
+    ):
+        yield f"{bare:,} of the {of} second texts of {name} are empty"
+
+
+def _missing(
+    metadata: TaskMetadata, name: str, examples: Sequence[Example], total: int
+) -> Iterator[str]:
+    enough = len(examples) >= min(total, PER_LABEL * len(metadata.labels))
+    if metadata.family in ("choice", *WRITING) or not examples or not enough:
+        return
+    there = {label for example in examples for label in targets(metadata, example)}
+    lost = [label for k, label in enumerate(metadata.labels) if k not in there]
+    if lost:
+        listed = ", ".join(repr(printable(label)) for label in lost[:_NAMED])
+        more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        yield f"{name} has no example of the class {listed}{more}"
