@@ -7,6 +7,8 @@ SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && e
 RUN_ARGS ?=
 # Settings of pip that would put packages elsewhere than into the virtual environment.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
+# It would give the environment another installation's library.
+unexport PYTHONHOME
 PIP_INSTALL := $(BIN)/python -I -m pip install -q --no-user
 TORCH := torch==2.13.0
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
