@@ -64,18 +64,21 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     """List the cells of SWEEP after checking all of it. Writes nothing."""
     from harness.console import make_console
     from harness.display import print_plan
+    from harness.done import states, summary
     from harness.runner import default_folder
-    from harness.store import RunFolder
 
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
-    states = None
+    console = make_console()
     if folder.is_dir():
-        results = RunFolder(folder).results(cell.id for cell in planned.cells)
-        states = {cell_id: str(result["status"]) for cell_id, result in results.items()}
-    elif out:
+        found = states(folder, planned.cells)
+        print_plan(planned.cells, console, found)
+        for line in summary(found, folder, planned.sweep.name):
+            console.print(line, soft_wrap=True)
+        return
+    if out:
         click.echo(f"{printable(str(out))}: not there yet, so every cell is to run", err=True)
-    print_plan(planned.cells, make_console(), states)
+    print_plan(planned.cells, console)
 
 
 @cli.command()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.cells import Cell
 from harness.console import coloured
-from harness.runner import Outcome, Progress
+from harness.runner import STATUSES, Outcome, Progress
 
 
 class RunDisplay:
@@ -63,7 +63,7 @@ class RunDisplay:
 
 
 def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | None = None) -> None:
-    """List the cells of a plan; with `states`, by id, what a result folder has of each."""
+    """List the cells of a plan; with `states`, by id, what a result folder has of each of them."""
     table = Table(box=None, pad_edge=False)
     for name in ("id", "kind", "cell", "lr", "lr from", *(["state"] if states is not None else [])):
         table.add_column(name)
@@ -71,14 +71,15 @@ def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | Non
         rate = cell.lr is not None and cell.kind != "probe"
         row = [cell.id, cell.kind, cell.title]
         row += [f"{cell.lr:g}", cell.lr_source or ""] if rate else ["", ""]
-        table.add_row(*row, *([states.get(cell.id, "to run")] if states is not None else []))
+        table.add_row(*row, *([states[cell.id]] if states is not None else []))
     console.print(table)
     kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
-    if states is not None:
-        done = sum(states.get(cell.id) == "ok" for cell in cells)
-        failed = sum(cell.id in states for cell in cells) - done
-        console.print(f"{done} done, {failed} failed, {len(cells) - done - failed} to run")
+    if untuned := dict.fromkeys(
+        f"{c.arm} on {c.task}" for c in cells if c.lr_source == "default" and c.kind == "train"
+    ):
+        told = ", ".join([*untuned][:8]) + (" …" if len(untuned) > 8 else "")
+        console.print(f"default learning rates, not tuned: {told}", soft_wrap=True)
 
 
 def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
@@ -104,8 +105,9 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
             f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
         )
         console.print(coloured((f"{outcome.failed} failed:", "red"), f" {names}"), soft_wrap=True)
-        kinds = ",".join(sorted({str(r["status"]) for r in outcome.results.values()} - {"ok"}))
-        console.print(coloured(f"to run them again, add: --retry {kinds}"), soft_wrap=True)
+        seen = {r["status"] for r in outcome.results.values()}
+        if again := ",".join(status for status in STATUSES if status in seen):
+            console.print(f"to run them again, add: --retry {again}")
 
 
 def _line(result: dict[str, Any]) -> list[str | tuple[str, str]]:

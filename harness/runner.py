@@ -65,7 +65,7 @@ def run_plan(
     started = time.monotonic()
     ids = [cell.id for cell in plan.cells]
     results = folder.results(ids)
-    pending = [c for c in plan.cells if c.id not in results or _outcomes(results[c.id]) & {*retry}]
+    pending = [c for c in plan.cells if c.id not in results or outcomes(results[c.id]) & {*retry}]
     folder.write_sweep(plan.sweep)
     manifest = {**folder.read_manifest(), "name": plan.sweep.name, "ids": ids, "finished": False}
     folder.write_manifest(manifest)
@@ -140,7 +140,7 @@ def _run(
         progress.running = 0
 
 
-def _outcomes(result: dict[str, Any]) -> set[str]:
+def outcomes(result: dict[str, Any]) -> set[str]:
     """The status of a cell and those of the lm-eval tasks that it ran."""
     entries = result.get("evaluations")
     listed = entries if isinstance(entries, list) else []

@@ -179,3 +179,18 @@ def test_a_broken_task_fails_its_cells_only(tmp_path: Path, tiny: Path) -> None:
     page = (tmp_path / "out" / "report" / "index.html").read_text()
     assert "torn &lt;b&gt;data" in page
     assert "<b>data" not in page
+
+
+def test_a_finished_folder_says_what_failed_and_how_to_try_again(
+    tmp_path: Path, tiny: Path
+) -> None:
+    change = ("--set", "limits.cell_seconds=0.01")
+    first = bench_long("run", tiny, "--out", tmp_path / "out", *change)
+    assert first.returncode == 1, first.stderr
+    again = bench_long("run", tiny, "--out", tmp_path / "out", *change)
+    assert again.returncode == 1, again.stderr
+    assert "all 2 cells were done before: nothing to run" in again.stdout
+    assert "--retry timeout" in again.stdout
+    planned = bench_long("plan", tiny, "--out", tmp_path / "out", *change)
+    assert ", 0 to run" in planned.stdout
+    assert "failed: timeout" in planned.stdout

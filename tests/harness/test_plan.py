@@ -199,9 +199,51 @@ def test_a_plan_says_which_cells_a_folder_has(
     assert main(["plan", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     states = {line.split()[0]: line for line in lines if line[:12].isalnum()}
-    for cell, state in zip(planned, ("ok", "oom", "to run", "to run"), strict=True):
+    for cell, state in zip(planned, ("done", "failed: oom", "to run", "to run"), strict=True):
         assert states[cell.id].rstrip().endswith(state)
-    assert lines[-1] == "1 done, 1 failed, 2 to run"
+    assert f"{out}: 1 done, 1 failed, 2 to run" in lines
+    assert lines[-1].endswith("--retry oom")
+
+
+def test_a_plan_beside_another_sweeps_results(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "[old] a"
+    (out / "cells").mkdir(parents=True)
+    (out / "manifest.json").write_text(json.dumps({"name": "other", "ids": ["x"]}))
+    first, second = make_plan(load_sweep(tiny), tiny).cells
+    evaluations = [{"status": "ok"}, {"status": "timeout"}]
+    for cell, status in ((first, "ok"), (second, "[/red]\\x1b")):
+        found = {"id": cell.id, "status": status, "evaluations": evaluations}
+        (out / "cells" / f"{cell.id}.json").write_text(json.dumps(found))
+    before = sorted(p.name for p in out.rglob("*"))
+    assert main(["plan", str(tiny), "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "done, lm-eval: timeout" in told
+    assert "failed: [/red]" in told
+    assert f"{out}: 1 done, 1 failed, 0 to run" in told
+    assert "--retry timeout" in told
+    assert "holds the sweep 'other'" in told
+    assert before == sorted(p.name for p in out.rglob("*"))
+
+
+def test_a_plan_in_a_folder_of_other_files(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(tiny), "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "0 done, 0 failed, 2 to run" in told
+    assert "is no result folder" in told
+    assert main(["plan", str(tiny), "--out", str(tiny)]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_a_plan_names_the_arms_whose_rates_are_defaults(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods = "methods=[{lora: {density: [0.5, 0.25]}}]"
+    assert main(["plan", str(tiny), "--set", "train.lr=null", "--set", methods]) == 0
+    assert "not tuned: LoRA 1/4 on newsgroups" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_plan_writes_a_line_a_cell_where_there_is_no_terminal(

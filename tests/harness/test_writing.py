@@ -22,7 +22,7 @@ from harness.methods import adapt
 from harness.models import load_language_model
 from harness.positions import Positions
 from harness.resample import resampled
-from harness.runner import _outcomes
+from harness.runner import outcomes
 from harness.scores import each, full_scores
 from tasks import Example
 from tests.harness.conftest import SWEEPS, TINY, bench_long
@@ -227,7 +227,7 @@ def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
 
 def test_a_task_of_lm_eval_that_ran_out_of_time_can_be_retried() -> None:
     entries = [{"status": "ok"}, {"status": "timeout"}]
-    assert _outcomes({"status": "ok", "evaluations": entries}) == {"ok", "timeout"}
-    assert _outcomes({"status": "oom", "evaluations": None}) == {"oom"}
+    assert outcomes({"status": "ok", "evaluations": entries}) == {"ok", "timeout"}
+    assert outcomes({"status": "oom", "evaluations": None}) == {"oom"}
     one = CELL.model_copy(update={"evaluation_seconds": 5.0})
     assert one.id == CELL.id  # more time is no other cell
