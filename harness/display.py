@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,9 @@ class RunDisplay:
             self._console.print(f"all {progress.total} cells were done before: nothing to run")
 
 
-def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | None = None) -> None:
+def print_plan(
+    cells: list[Cell], console: Console, states: Mapping[str, object] | None = None
+) -> None:
     """List the cells of a plan; with `states`, by id, what a result folder has of each of them."""
     table = Table(box=None, pad_edge=False)
     for name in ("id", "kind", "cell", "lr", "lr from", *(["state"] if states is not None else [])):
@@ -71,7 +74,7 @@ def print_plan(cells: list[Cell], console: Console, states: dict[str, str] | Non
         rate = cell.lr is not None and cell.kind != "probe"
         row = [cell.id, cell.kind, cell.title]
         row += [f"{cell.lr:g}", cell.lr_source or ""] if rate else ["", ""]
-        table.add_row(*row, *([states[cell.id]] if states is not None else []))
+        table.add_row(*row, *([str(states[cell.id])] if states is not None else []))
     console.print(table)
     kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")

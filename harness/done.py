@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cells import Cell
@@ -10,32 +11,45 @@ from harness.errors import printable
 from harness.runner import STATUSES, outcomes
 from harness.store import RunFolder
 
-TO_RUN = "to run"
 
+@dataclass(frozen=True)
+class State:
+    """What a folder has of a cell.
 
-def states(folder: Path, cells: list[Cell]) -> dict[str, str]:
-    """The state of each cell by its id: `done`, `failed: <status>`, or `to run`.
-
-    A cell that is done, but for tasks of lm-eval that failed on its model, says which way.
+    Attributes:
+        status: of its last result; None where it has none.
+        failed: statuses that `--retry` takes, of the cell and of the tasks of lm-eval on its model.
     """
+
+    status: str | None = None
+    failed: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        """The state as a table shows it."""
+        if self.status is None:
+            return "to run"
+        if self.status != "ok":
+            return f"failed: {printable(self.status)[:20]}"
+        return "done" + (f", lm-eval: {', '.join(sorted(self.failed))}" if self.failed else "")
+
+
+def states(folder: Path, cells: list[Cell]) -> dict[str, State]:
+    """The state of each cell by its id."""
     results = RunFolder(folder).results(cell.id for cell in cells)
-    found = {}
-    for cell in cells:
-        result = results.get(cell.id)
-        found[cell.id] = TO_RUN
-        if result is not None and result["status"] != "ok":
-            found[cell.id] = f"failed: {printable(result['status'])[:20]}"
-        elif result is not None:
-            lost = sorted(outcomes(result) & {*STATUSES})
-            found[cell.id] = "done" + (f", lm-eval: {', '.join(lost)}" if lost else "")
-    return found
+    return {
+        cell.id: State(str(found["status"]), frozenset(outcomes(found) & {*STATUSES}))
+        if (found := results.get(cell.id)) is not None
+        else State()
+        for cell in cells
+    }
 
 
-def summary(states: dict[str, str], folder: Path, name: str) -> list[str]:
+def summary(states: Mapping[str, State], folder: Path, name: str) -> list[str]:
     """Lines that sum up a plan's states in a folder, for the sweep called `name`."""
-    counts = Counter(state.split(":")[0].split(",")[0] for state in states.values())
-    lines = [f"{folder}: {counts['done']} done, {counts['failed']} failed, {counts[TO_RUN]} to run"]
-    failed = {word for state in states.values() for word in state.replace(",", " ").split()[1:]}
+    done = sum(state.status == "ok" for state in states.values())
+    left = sum(state.status is None for state in states.values())
+    lines = [f"{folder}: {done} done, {len(states) - done - left} failed, {left} to run"]
+    failed = {status for state in states.values() for status in state.failed}
     if again := [status for status in STATUSES if status in failed]:
         lines.append(f"to run failed ones again: bench-long run with --retry {','.join(again)}")
     other = RunFolder(folder).read_manifest().get("name")

@@ -90,7 +90,8 @@ def test_cost_is_measured(table: pd.DataFrame) -> None:
 
 
 def test_a_cell_says_how_it_was_run(smoke: Path) -> None:
-    result = next(r for r in cells(smoke).values() if r["cell"]["method"] == "ssmlora")
+    trained = [r for r in cells(smoke).values() if r["kind"] == "train"]
+    result = next(r for r in trained if r["cell"]["method"] == "ssmlora")
     assert result["environment"]["torch"]
     assert result["environment"]["threads"] == 1
     assert result["model"]["dropout"] == "attention 0, hidden 0"
