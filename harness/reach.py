@@ -1,7 +1,7 @@
 """Do the test texts have as many tokens as the length that results are reported at?
 
 A text that is shorter than the length is read whole, so a score "at 4,096 tokens" may say nothing
-of 4,096 tokens. A cell measures this on the token ids that it reads; before a sweep starts it is
+about that length. A cell measures this on the token ids that it reads. Before a sweep starts, it is
 measured on a bounded number of tokens.
 """
 
@@ -170,16 +170,15 @@ def check_reach(
         name = metadata.name
         if not seen.share:
             raise BadInput(
-                f"{where}: lengths: {length}: none of the {len(chosen):,} {part} texts of the task "
-                f"'{name}' that are evaluated has so many tokens, the longest has {seen.longest}: "
-                f"take lengths up to {seen.longest} (or, "
-                f"for a plug-in whose texts are meant to be read whole, set whole_texts=True in "
-                f"its metadata)"
+                f"{where}: lengths: {length}: none of the {len(chosen):,} evaluated {part} texts "
+                f"of the task '{name}' has {length} tokens; the longest has {seen.longest}. Use "
+                f"lengths up to {seen.longest}, or set whole_texts=True in the metadata of a "
+                f"plug-in whose texts are read whole"
             )
         if seen.share < 0.5:
             warnings.append(
                 f"{where}: lengths: {length}: only {seen.share:.1%} of the {part} texts of the "
-                f"task '{name}' have so many tokens ({seen.texts:,} counted); the others are "
-                f"shorter and read whole"
+                f"task '{name}' have {length} tokens ({seen.texts:,} counted); the others are "
+                f"shorter and are read whole"
             )
     return warnings

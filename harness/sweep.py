@@ -48,7 +48,7 @@ Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
 def _distinct(value: list[Any]) -> list[Any]:
     for item in value:
         if value.count(item) > 1:
-            raise ValueError(f"{item} stands twice")
+            raise ValueError(f"duplicate value: {item}")
     return value
 
 

@@ -57,7 +57,7 @@ class _StrictLoader(yaml.SafeLoader):
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _refused(key_node, "a key must be one word")
             if key_node.value in seen:
-                raise _refused(key_node, f"the key '{key_node.value}' stands twice")
+                raise _refused(key_node, f"duplicate key '{key_node.value}'")
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
