@@ -200,4 +200,4 @@ def test_an_impossible_length_of_a_real_task_is_refused(capsys: pytest.CaptureFi
     words = ["plan", str(SWEEPS / "smoke.yaml"), "--set", "tasks=[newsgroups]"]
     assert main([*words, "--set", "lengths=[64, 20000]"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "lengths: 20000: none of the 40 test texts of the task 'newsgroups'" in line
+    assert "lengths: 20000: none of the 40 evaluated test texts of the task 'newsgroups'" in line
