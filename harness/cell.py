@@ -18,6 +18,7 @@ from harness.backbones import Backbone
 from harness.batches import Encoded, encode
 from harness.cell_result import new_result
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
+from harness.data_pins import check_unchanged
 from harness.errors import log_traceback, told
 from harness.evaluate import Diverged, Evaluation, evaluate
 from harness.evaluations import ROOM, run_evaluations
@@ -165,7 +166,9 @@ def _data(
     tokenizer = load_tokenizer(backbone)
     task = load_task(cell.task, tasks_dir, word_counter(backbone))
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
-    parts = zip(task.splits(cell.length, cell.seed), sizes, strict=True)
+    splits = task.splits(cell.length, cell.seed)
+    check_unchanged(cell, task.metadata, splits)
+    parts = zip(splits, sizes, strict=True)
     encoded = [
         encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
     ]

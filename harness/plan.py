@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.backbones import Backbone, check_writes
 from harness.cells import BASE, BASELINE, LM_EVAL, Cell
+from harness.data_pins import DataPins
 from harness.errors import BadInput
 from harness.evaluations import PREFIX, check
 from harness.machine import choose_device, choose_dtype
@@ -63,21 +64,25 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         "dtype": choose_dtype(sweep.dtype, device),
         "dropout": sweep.train.dropout,
     }
-    cells = []
+    cells: list[Cell] = []
     rates = Rates(sweep, source)
     for name, (task, pinned) in tasks.items():
         family = task.metadata.family
         revisions = {"task": pinned, "backbone": backbone.revision}
         place = {**common, "task": name, "writes": family in WRITING, "revisions": revisions}
-        for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {}):
-            cells.append(rates.given_to(cell))
+        own_cells = [
+            rates.given_to(cell)
+            for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {})
+        ]
         for length, seed in product(sweep.lengths, sweep.seeds):
             settings = _settings(sweep, task, length)
             own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
             if family != "language_modelling":  # words tell no linear model what comes next
-                cells.append(Cell(**own, method=BASELINE))
+                own_cells.append(Cell(**own, method=BASELINE))
             if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
-                cells.append(Cell(**own, method=BASE))
+                own_cells.append(Cell(**own, method=BASE))
+        pins = DataPins(task)
+        cells += [pins.added_to(cell) for cell in own_cells]
     rates.check()
     place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
     writing = bool(cells) and all(cell.writes for cell in cells)

@@ -215,14 +215,20 @@ class Task(ABC):
         """What the task itself says of its data's version: the metadata's revision by default."""
         return self.metadata.revision
 
+    def version_pins_content(self) -> bool:
+        """Whether `version()` changes with the data, as the task's own module declares."""
+        declared = next(cls for cls in type(self).__mro__ if "pinned_by" in vars(cls))
+        own = declared.__module__ == type(self).__module__
+        return own and declared.pinned_by == "version"  # type: ignore[attr-defined]
+
     def pinned(self) -> str:
         """The version of the data, part of every cell's id: other data is another cell.
 
         It is `version()`, with a digest of the examples (`tasks/content.py` has its bounds) unless
-        the task declares that `version()` is enough.
+        the task declares that `version()` is enough. Beside it, a cell of such a task has a digest
+        of exactly the examples that it reads.
         """
-        declared = next(cls for cls in type(self).__mro__ if "pinned_by" in vars(cls))
-        if declared.pinned_by == "version" and declared.__module__ == type(self).__module__:  # type: ignore[attr-defined]
+        if self.version_pins_content():
             return self.version()
         from tasks.content import content_digest
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.base import Example, Splits
 
 if TYPE_CHECKING:
-    from tasks.base import Task
+    from tasks.base import Task, TaskMetadata
 
 EXAMPLES, CHARACTERS = 100_000, 100_000_000
 """The first so many examples of a split are read for a digest, and so many characters of them."""
@@ -25,7 +25,8 @@ def content_digest(task: Task) -> str:
     At the longest of the metadata's lengths and seed 0 all examples count, up to EXAMPLES and
     CHARACTERS of each split; at the other lengths, and of train at seed 1, the first FIRST. So a
     change is missed if only examples beyond these bounds have it, or only lengths that are not in
-    the metadata, or only seeds above 1. The number of examples always counts.
+    the metadata, or only seeds above 1. The number of examples always counts. The digest of what a
+    cell reads (`read_digest`) has no such bounds.
 
     Raises:
         Exception: what `splits` raises, if it raises at every length.
@@ -50,6 +51,25 @@ def content_digest(task: Task) -> str:
         _add(whole, [length, *parts])
     if failure and not read:
         raise failure
+    return whole.hexdigest()[:16]
+
+
+def read_digest(metadata: TaskMetadata, splits: Splits, sizes: Sequence[int | None]) -> str:
+    """Return 16 hexadecimal digits of a SHA-256 of the examples that one cell reads.
+
+    Args:
+        metadata: of the task; the names of its labels count.
+        splits: at the cell's length and seed.
+        sizes: how many examples of each split the cell reads, in order; None: all of them.
+    """
+    whole = hashlib.sha256()
+    _add(whole, [metadata.family, metadata.labels, metadata.judged_by, metadata.answer_tokens])
+    for part, size in zip(splits, sizes, strict=True):
+        read = len(part) if size is None else min(size, len(part))
+        for start in range(0, read, 500):
+            for example in part[start : min(start + 500, read)]:
+                _add(whole, example)
+        _add(whole, read)
     return whole.hexdigest()[:16]
 
 
