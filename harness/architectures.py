@@ -67,8 +67,9 @@ def check_reads_text(config: Any) -> None:
     remedy = "take an encoder or a decoder of text"
     if getattr(config, "is_encoder_decoder", False):
         raise ValueError(f"{name} is an encoder-decoder, which no arm here adapts: {remedy}")
-    # A part may be left out: ESM's configuration has a place for a folding head.
-    parts = ", ".join(n for n in sorted(config.sub_configs) if getattr(config, n, None) is not None)
+    # A part may be left out (ESM's folding head) or be a group of settings (MPT's `attn_config`).
+    models = (n for n in sorted(config.sub_configs) if getattr(config, n, None) is not None)
+    parts = ", ".join(n for n in models if getattr(getattr(config, n), "model_type", ""))
     if parts:
         raise ValueError(f"{name} is made of several models ({parts}): {remedy}")
     read = model_class(AutoModel, config).main_input_name

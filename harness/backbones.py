@@ -49,7 +49,7 @@ EMBEDDED = {
 DEQUANTISED = "4-bit weights, dequantised"
 """Stands in the revision of a backbone that was read from GGUF: reports show it."""
 
-_CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel"}
+_CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel", "OpenAIGPTLMHeadModel"}
 """Causal language models whose names do not say it. XLNet's and XLM's see what comes next."""
 
 _ENCODERS = {

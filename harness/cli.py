@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 try:
     import click
@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 
     from harness.plan import Plan
     from harness.store import RunFolder
+
+
+class _Folder(click.Path):
+    """A folder's path. An empty one, as of an unset variable, would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            click.BadParameter: it is empty.
+        """
+        if value == "":
+            self.fail("the path is empty: name a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 _SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
 _SET = click.option(
@@ -55,7 +70,7 @@ def cli() -> None:
 @_SWEEP
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_Folder(path_type=Path, file_okay=False),
     help="Result folder: show which cells have a result in it (default: runs/<name>).",
 )
 @_SET
@@ -66,7 +81,9 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     from harness.display import print_plan
     from harness.done import states, summary
     from harness.runner import default_folder
+    from harness.scratch import run_folder
 
+    click.get_current_context().with_resource(run_folder())
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
     console = make_console()
@@ -83,7 +100,7 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
 
 @cli.command()
 @_SWEEP
-@click.option("--out", type=click.Path(path_type=Path), help="Result folder (default runs/<name>).")
+@click.option("--out", type=_Folder(path_type=Path), help="Result folder (default runs/<name>).")
 @_SET
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one a core)."

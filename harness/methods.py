@@ -160,6 +160,8 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     peft_model = wrap(model, kind.config(**settings))
     if not cell.options.get("stateless_modules"):
         _check_adapted(peft_model, targets, cell)
+    for name in targets:
+        kind.check_built(peft_model.base_model.model.get_submodule(name), settings)
     if cell.method != "ssmlora":
         return Adapted(peft_model, len(sites), None)
     linked = cell.options.get("link_state", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,12 @@ _NO_RANK = {"adalora": "its ranks are init_r and target_r"}
 
 _BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows from train"}}
 """Options that the harness fills in itself."""
+
+_EITHER = {
+    "oft": (("r", "oft_block_size"),),
+    "boft": (("boft_block_num", "boft_block_size"),),
+}
+"""Pairs of settings of which PEFT takes one: where the sweep gives the first, the other is 0."""
 
 _NEEDS_DATA = {"init_lora_weights": ("eva", "corda", "lora_ga")}
 """Values that need a pass over data before training, without which the method is another one."""
@@ -128,8 +135,29 @@ class PeftMethod:
             if field is not None and value is not None:
                 settings[field] = value
         settings |= cell.options
+        for one, other in _EITHER.get(self.name, ()):
+            if settings.get(one) and other not in cell.options:
+                settings[other] = 0
         self._check_schedule(settings, training_steps(cell))
         return settings
+
+    def check_built(self, layer: Any, settings: Mapping[str, Any]) -> None:
+        """Check that PEFT built a layer with the numbers that the cell asks for.
+
+        PEFT replaces a number that does not divide a layer's width by one that does.
+
+        Raises:
+            ValueError: a number of the layer is another one.
+        """
+        for field in ("r", "oft_block_size", "boft_block_size", "boft_block_num"):
+            built: Any = getattr(layer, field, None)
+            asked = settings.get(field)
+            if asked and hasattr(built, "get") and built.get("default", asked) != asked:
+                key = "rank" if field == self.rank_field else field
+                raise ValueError(
+                    f"{key}: {asked} does not fit layers of width {layer.in_features}, and PEFT "
+                    f"would use {built['default']}: give that, or another divisor of the width"
+                )
 
     def _check_schedule(self, settings: dict[str, Any], steps: int) -> None:
         """Check that AdaLoRA, and AdaMSS if it is asked to, get to move their budgets.
@@ -137,6 +165,12 @@ class PeftMethod:
         Raises:
             ValueError: no training step is one of those that do.
         """
+        if self.name == "adalora":
+            start, end = (settings.get(k, self._default(k)) for k in ("init_r", "target_r"))
+            if end >= start:
+                raise ValueError(
+                    f"target_r: {end} must be less than init_r: {start}, or no rank is ever moved"
+                )
         if self.name == "adalora" and steps - settings.get("tfinal", 0) < 2:
             raise ValueError(
                 f"AdaLoRA needs two training steps before its last tfinal steps, and there are "
@@ -213,6 +247,11 @@ def check_keys(kind: PeftMethod, method: Method, where: str) -> None:
     for key, value in method.options.items():
         if key in _BY_HARNESS.get(kind.name, {}):
             raise BadInput(f"{where}.{key}: not set by hand: {_BY_HARNESS[kind.name][key]}")
+        if (kind.name, key) == ("boft", "boft_n_butterfly_factor") and value != 1:
+            raise BadInput(
+                f"{where}.{key}: needs a CUDA extension of PEFT, without which PEFT uses 1: leave "
+                f"{key} out"
+            )
         if key in _NO_EFFECT:
             raise BadInput(f"{where}.{key}: has no effect here, {_NO_EFFECT[key]}: leave {key} out")
         if str(value).lower() in _NEEDS_DATA.get(key, ()):

@@ -59,6 +59,11 @@ def check_positions(encoder: PreTrainedModel, length: int) -> None:
 
     from torch import nn
 
+    kind = encoder.config.model_type
+    # MPT keeps no table: it makes its biases for this many positions in every forward pass.
+    made = getattr(encoder.config, "max_seq_len", None)
+    if made is not None and made < length:
+        raise ValueError(f"{kind} knows {made} positions, and {length} tokens are asked for")
     modules, buffers = encoder.named_modules(), encoder.named_buffers()
     for name, table in chain(modules, buffers):
         if name.split(".")[-1] not in _TABLES:
@@ -70,7 +75,4 @@ def check_positions(encoder: PreTrainedModel, length: int) -> None:
         else:
             known = table.shape[0]
         if known < length:
-            raise ValueError(
-                f"{encoder.config.model_type} knows {known} positions, and {length} tokens are "
-                f"asked for"
-            )
+            raise ValueError(f"{kind} knows {known} positions, and {length} tokens are asked for")

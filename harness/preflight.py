@@ -183,8 +183,8 @@ def _check_sites(model: Any) -> None:
         candidate_sites(model)
     except ValueError:
         raise ValueError(
-            f"{type(_encoder(model)).__name__} has no query and value projections, which adapters "
-            f"are put on: take `full` alone, or another backbone"
+            f"no query and value projections were recognised in {type(_encoder(model)).__name__}, "
+            f"so adapters have no sites there: take `full` alone, or another backbone"
         ) from None
 
 

@@ -28,4 +28,10 @@ def rehearse(model: Any, cell: Cell) -> None:
         if parameter.requires_grad and "classifier" not in name
     ]
     if not any(p.grad is not None and bool(p.grad.any()) for p in adapter):
-        raise ValueError(f"{cell.method} trains nothing on this backbone with these settings")
+        given = (
+            ", ".join(f"{key}: {value}" for key, value in cell.options.items()) or "its defaults"
+        )
+        raise ValueError(
+            f"no parameter of {cell.method} gets a gradient on this backbone with {given}: change "
+            f"these settings"
+        )

@@ -61,7 +61,9 @@ class RunFolder:
                 f"give this one its own with --out"
             ) from None
         except OSError as error:
-            raise BadInput(f"{self.path}: cannot be written: {error.strerror}") from None
+            raise BadInput(
+                f"{self.path}: cannot be written: {error.strerror}: name another folder with --out"
+            ) from None
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -22,6 +22,7 @@ from transformers import (
     LongformerConfig,
     MambaConfig,
     MPNetConfig,
+    MptConfig,
     OPTConfig,
     ReformerConfig,
     RobertaConfig,
@@ -61,6 +62,8 @@ RUNNING = {
     "bloom": (
         BloomConfig(vocab_size=300, hidden_size=16, n_layer=2, n_head=2, pad_token_id=1), "eager",
     ),
+    # Its `attn_config` is a group of settings, not another model.
+    "mpt": (MptConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=2, max_seq_len=96), "eager"),
 }  # fmt: skip
 
 
@@ -163,7 +166,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "mamba": (
         MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, state_size=4),
-        "MambaModel has no query and value projections",
+        "no query and value projections were recognised in MambaModel",
     ),
     "reformer": (
         ReformerConfig(
