@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from matplotlib.axes import Axes
@@ -51,8 +52,19 @@ def accuracy_by_length(results: Sequence[Result]) -> Figure:
     more += _limits(axes, shown, results, list(off.values()))
     if not series:
         empty_note(axes, "no test was measured")
-    legend(canvas.figure, [styles[arm] for arm in styles if arm in series], more)
+    legend(
+        canvas.figure, [marked(styles[arm], series[arm]) for arm in styles if arm in series], more
+    )
     return canvas.figure
+
+
+def marked(style: ArmStyle, points: Sequence[Point]) -> ArmStyle:
+    """The style with what is missing in its legend entry: `Full, 1 of 3 seeds`."""
+    notes = list(dict.fromkeys(point.note for point in points if point.note))
+    if not notes:
+        return style
+    everywhere = len(notes) == 1 and all(point.note for point in points)
+    return replace(style, label=f"{style.label}, {notes[0] if everywhere else 'incomplete'}")
 
 
 def _limits(
@@ -126,7 +138,8 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
     grid.name("Trainable parameters", metric_of(trained).named("Test", "\n"))
     if not lengths:
         empty_note(grid.panels[0], "no test was measured")
-    legend(grid.figure, list(styles.values()), list(more.values()), lines=False)
+    entries = [marked(style, series.get(arm, [])) for arm, style in styles.items()]
+    legend(grid.figure, entries, list(more.values()), lines=False)
     return grid.figure
 
 

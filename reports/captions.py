@@ -113,7 +113,11 @@ def seed_notes(results: Sequence[Result], finished: Finished = scored) -> list[s
         return []
     sentences = []
     for length, seeds in common_by_length(found).items():
-        here = {arm: at.get(length) for arm, at in found.items() if not _untrained(at)}
+        here = {
+            arm: at.get(length)
+            for arm, at in found.items()
+            if not _untrained(at) and not _without_values(at)
+        }
         valued = [p for p in here.values() if p and p.finished]
         lacking = [f"{arm} ({_have(p, planned)})" for arm, p in here.items() if lacks_seeds(p)]
         diverged = [
@@ -135,6 +139,11 @@ def seed_notes(results: Sequence[Result], finished: Finished = scored) -> list[s
                 "interval and are not compared."
             )
     return sentences
+
+
+def _without_values(lengths: Mapping[int, Place]) -> bool:
+    """Whether it is a reference that has no such value at any length, as TF-IDF has no curve."""
+    return all(place.reference and not place.finished for place in lengths.values())
 
 
 def common_seeds_text(results: Sequence[Result], finished: Finished = scored) -> list[str]:

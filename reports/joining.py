@@ -101,8 +101,8 @@ def labelled(
     without a common length have different ones. Learning rates differ where folders tried
     different ones for an arm: then each rate is an arm. `settings`: those that matter here.
     `baselines`: the linear baselines of the whole report for this task, which are labelled alike
-    wherever they stand. Rows get `plain_arm`, the label before, and `settings`, those of the sweep
-    that are in the label.
+    wherever they stand. Rows get `plain_arm`, the label before, `settings`, those of the sweep that
+    are in the label, and `brackets`, all that the label adds, target and rate included.
     """
     arms = [r for r in results if r["method"] != BASELINE]
     linear = [r for r in results if r["method"] == BASELINE]
@@ -127,6 +127,7 @@ def labelled(
             parts.append(f"lr {r['lr']:g}")
         label = f"{r['arm']} ({', '.join(parts)})" if parts else r["arm"]
         more = {"arm": label, "plain_arm": r["arm"], "settings": shared}
+        more["brackets"] = ", ".join(parts)
         found.append(replace(r, row={**r.row, **more}))
     return found
 

@@ -166,11 +166,11 @@ def same_sites(cells: Sequence[Result]) -> list[str]:
 
 
 def _pairs(cells: Sequence[Result]) -> list[tuple[str, str]]:
-    """Arms of SSMLoRA, each with the first arm of LoRA that has the same sites."""
+    """Arms of SSMLoRA, each with the arm of LoRA that has the same sites and settings."""
     sites: dict[str, dict[tuple[Any, ...], list[str]]] = {"lora": {}, CHAINED: {}}
     for result in cells:
         names = ("density", "placement", "sites", "rank")
-        key = (*(result[name] for name in names), result.row.get("settings"))
+        key = (*(result[name] for name in names), result.row.get("brackets"))
         if result["method"] in sites and result["sites"]:
             arms = sites[str(result["method"])].setdefault(key, [])
             if result["arm"] not in arms:

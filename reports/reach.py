@@ -44,7 +44,7 @@ def reach_sentence(results: Sequence[Result]) -> str:
         longest = max((int(r["longest"]) for r in cells[length] if r["longest"]), default=None)
         if note.endswith(" reach"):
             told = note.removesuffix(" reach")
-            told += "" if longest is None else f"; the longest has {longest}"
+            told += "" if longest in (None, length) else f"; the longest has {longest}"
             short.append(f"{length} tokens ({told})")
         else:
             whole.append(f"{longest} at {length}")

@@ -349,3 +349,12 @@ def test_linear_baselines_of_one_figure_look_different(tmp_path: Path) -> None:
     ]
     assert len(lines) == 2
     assert len({str(line._unscaled_dash_pattern) for line in lines}) == 2
+
+
+def test_arms_on_the_same_sites_are_paired_by_their_rate(tmp_path: Path) -> None:
+    parts = [[cell(64, m, lr=lr, accuracy=0.7) for m in ("lora", "ssmlora")] for lr in (1e-3, 1e-4)]
+    (group,) = training_groups(runs_of(tmp_path, *parts))
+    told = " ".join(summary(group.results))
+    for lr in ("0.001", "0.0001"):
+        assert f"SSMLoRA 1 (lr {lr}) minus LoRA 1 (lr {lr})" in told
+    assert told.count(" minus ") == 2

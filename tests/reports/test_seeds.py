@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from reports.accuracy_figures import accuracy_by_length, accuracy_by_parameters
 from reports.blocks import Picture
-from reports.captions import cost_summary
+from reports.captions import cost_summary, seed_notes
 from reports.compare import compare, growth
 from reports.density_figures import accuracy_by_density
 from reports.evaluation_section import lm_eval
@@ -342,3 +343,22 @@ def test_a_manifest_of_a_run_under_way_is_read(tmp_path: Path) -> None:
     (run / "manifest.json").write_text(json.dumps(about | {"ids": about["ids"][:1]}))
     results = load_run(run).results
     assert {r.planned for r in results} == {frozenset({0, 1, 2})}
+
+
+def test_a_reference_has_no_curve_that_could_be_missing(load: Load) -> None:
+    cells = [*arm("LoRA 1", {0: 140, 1: 143}), *arm("SSMLoRA 1", {0: 140, 1: 150})]
+    cells += [make_cell("tfidf", None, 128, seed=seed) for seed in (0, 1)]
+    results = load(cells)
+    assert seed_notes(results, lambda cell: cell["method"] != "tfidf") == []
+    (note,) = seed_notes(load(cells[1:]), lambda cell: cell["method"] != "tfidf")
+    assert "TF-IDF" not in note
+
+
+def test_a_legend_marks_an_incomplete_arm(load: Load) -> None:
+    for draw in (accuracy_by_length, accuracy_by_parameters):
+        (legend,) = draw(load(HALF)).legends
+        assert "SSMLoRA 1, 1 of 3 seeds" in [text.get_text() for text in legend.get_texts()]
+        assert "LoRA 1" in [text.get_text() for text in legend.get_texts()]
+    results = load([*HALF, *arm("SSMLoRA 1", {0: 150, 1: 150, 2: 150}, length=256)])
+    (legend,) = accuracy_by_length(results).legends
+    assert "SSMLoRA 1, incomplete" in [text.get_text() for text in legend.get_texts()]
