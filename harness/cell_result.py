@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from harness.cells import RECIPE, Cell
 
+FAILURES = ("oom", "diverged", "timeout", "error")
+"""The ways a cell can fail; each is a result."""
+
 
 class Failure(NamedTuple):
     """How a cell failed: its status, a short name for the kind, and one line for the reader."""

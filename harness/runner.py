@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.backbones import find_backbone
+from harness.cell_result import FAILURES
 from harness.cells import Cell
 from harness.engine import Engine, LocalEngine
 from harness.machine import describe_machine
@@ -20,8 +21,7 @@ from harness.resources import available_cores, available_memory
 from harness.store import RunFolder
 from harness.worker import Job
 
-STATUSES = ("oom", "diverged", "timeout", "error")
-"""The ways a cell can fail; each is a result."""
+STATUSES = FAILURES
 
 
 @dataclass

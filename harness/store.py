@@ -20,6 +20,7 @@ from typing import Any
 
 import filelock
 
+from harness.cell_result import FAILURES
 from harness.errors import BadInput
 from harness.sweep import Sweep
 from harness.yaml_files import dump_yaml
@@ -96,7 +97,7 @@ class RunFolder:
             if match["id"] in found and found[match["id"]][0] > attempt:
                 continue
             result = _read(path)
-            if result.get("id") == match["id"] and isinstance(result.get("status"), str):
+            if result.get("id") == match["id"] and result.get("status") in ("ok", *FAILURES):
                 found[match["id"]] = (attempt, result)
         return {cell_id: result for cell_id, (_, result) in found.items()}
 

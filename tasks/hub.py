@@ -204,13 +204,27 @@ class _HubTask(Task):
             raise unwritable(name, home, error.strerror) from None
 
     def _files(self, folder: Path, split: str) -> tuple[str, list[Path]]:
-        """The reader for a split's files, and the files."""
+        """The reader for a split's files, and the files.
+
+        Raises:
+            TaskError: there are none, or a folder holds the split twice.
+        """
         bases = [self.configuration] if self.configuration else ["data", ""]
         for base in bases:
-            for ending, reader in _FORMATS.items():
-                for form in (f"{split}-*.{ending}", f"{split}.{ending}", f"{split}/*.{ending}"):
-                    if found := sorted((folder / base).glob(form)):
-                        return reader, found
+            found = [
+                (reader, files)
+                for ending, reader in _FORMATS.items()
+                for form in (f"{split}-*.{ending}", f"{split}.{ending}", f"{split}/*.{ending}")
+                if (files := sorted((folder / base).glob(form)))
+            ]
+            if len(found) > 1:
+                (_, first), (_, second) = found[:2]
+                raise TaskError(
+                    f"{self.metadata.name}: {first[0]} and {second[0].relative_to(folder)} both "
+                    f"hold the split '{split}': move one of them away"
+                )
+            if found:
+                return found[0]
         scripts = sorted(folder.glob("*.py"))
         why = f" ({scripts[0].name}, a loading script, is not run)" if scripts else ""
         raise self._missing(

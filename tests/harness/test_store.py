@@ -37,8 +37,14 @@ def test_a_retried_cell_is_kept_beside_the_old(tmp_path: Path) -> None:
 def test_ten_attempts_are_read_in_order_of_number(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         for attempt in range(12):
-            folder.write_result(result(str(attempt)))
-        assert folder.results()[ID]["status"] == "11"
+            folder.write_result({**result(), "attempt": attempt})
+        assert folder.results()[ID]["attempt"] == 11
+
+
+def test_a_status_that_no_run_writes_counts_as_no_result(tmp_path: Path) -> None:
+    with RunFolder(tmp_path) as folder:
+        folder.write_result(result("weird"))
+        assert folder.results() == {}
 
 
 def test_a_torn_file_counts_as_no_result(tmp_path: Path) -> None:

@@ -244,3 +244,18 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "file"))
     with pytest.raises(TaskError, match=rf"^imdb: .*{tmp_path}/file .*BENCH_LONG_CACHE"):
         load_task("imdb").prepare()
+
+
+@pytest.mark.parametrize("name", ["train-00.jsonl", "train.csv", "train/0.parquet"])
+def test_a_split_in_two_places_is_refused(name: str, hub: Path) -> None:
+    """Which one is read would depend on the format or the form of its name."""
+    path = _texts(hub, "csv", "text,label\na,0\nb,1\n")
+    load_task("imdb").prepare()
+    other = path.parent / name
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes(path.read_bytes())
+    with pytest.raises(TaskError) as refused:
+        load_task("imdb").prepare()
+    assert str(path.name) in str(refused.value)
+    assert name in str(refused.value)
+    assert "move one of them away" in str(refused.value)
