@@ -27,6 +27,7 @@ def cached(
     build: Callable[[], Splits],
     *,
     watch: bool = True,
+    reads_files: bool = True,
     code: Callable[..., Any] | None = None,
     quiet: bool = False,
 ) -> Splits:
@@ -34,9 +35,10 @@ def cached(
 
     The folder is $BENCH_LONG_CACHE, else ~/.cache/bench-long. What is kept is made again if its
     file is not whole, and, with `watch`, if one of the files that Python code read for it has
-    changed, or the file that defines `code` (`build`, if not given). What a library reads by itself
-    (pyarrow, for example) is not seen: `key` must tell of it. Without `watch` the key must hold
-    everything that decides the content.
+    changed, or the file that defines `code` (`build`, if not given). A library that reads by itself
+    (pyarrow, a program that is called) is not seen. So where `build` is seen to read no file, the
+    result is not kept, unless `reads_files` is False: then it reads none by declaration.
+    Without `watch` the key must hold everything that decides the content.
 
     Raises:
         TaskError: the folder cannot be written.
@@ -52,13 +54,16 @@ def cached(
         progress.info("%s: its examples are prepared and kept (this time only)", name)
     with watched() as opened:
         splits = build()
-    known = (
-        states([p for p in {*opened, own} if p and not Path(p).is_relative_to(folder)])
-        if watch
-        else []
-    )
+    read = {p for p in opened if not Path(p).is_relative_to(folder)} - {own}
+    if watch and reads_files and not read:
+        progress.info(
+            "%s: not kept, for no file was seen to be read: make the key hold the version of the "
+            "data and pass watch=False",
+            name,
+        )
+        return splits
     try:
-        _write(path, splits, known if watch else None)
+        _write(path, splits, states([*read, own] if own else [*read]) if watch else None)
     except OSError as error:
         raise unwritable(name, folder, error.strerror) from None
     return splits

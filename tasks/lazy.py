@@ -102,6 +102,7 @@ class _Lazy(Sequence[Example]):
                 name,
                 key,
                 lambda: Splits(self._make(block), [], []),
+                reads_files=False,
                 code=self._draw,
                 quiet=True,
             ).train

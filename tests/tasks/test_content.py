@@ -293,3 +293,24 @@ def test_only_what_is_read_is_watched(tmp_path: Path) -> None:
         import tasks.stories  # noqa: F401
     assert found & {str(tmp_path / "in"), str(tmp_path / "out")} == {str(tmp_path / "in")}
     assert source_of(partial(_count, tmp_path)) == str(Path(__file__).absolute())
+
+
+@pytest.mark.parametrize("by", ["pyarrow", "subprocess"])
+def test_what_is_read_by_other_than_python_is_not_kept(by: str, tmp_path: Path) -> None:
+    """Nothing tells when such a file changes."""
+    import subprocess
+
+    import pyarrow.csv
+
+    path = tmp_path / "d.csv"
+
+    def build() -> Splits:
+        if by == "pyarrow":
+            (text,) = pyarrow.csv.read_csv(str(path)).column("text").to_pylist()
+        else:
+            text = subprocess.run(["tail", "-1", path], capture_output=True, text=True).stdout
+        return Splits([Example("0", text.strip(), 0)], [], [])
+
+    for text in ("before", "after"):
+        path.write_text(f"text\n{text}\n")
+        assert cached("by", f"{by} {tmp_path}", build).train[0].text == text
