@@ -95,9 +95,19 @@ def normal(name: str) -> str:
 
 
 def similar(name: str, known: Iterable[str]) -> str | None:
-    """Return the valid name that is spelt most like `name`; None where none is near."""
+    """Return the valid name that is spelt most like `name`; None where none is near.
+
+    The same letters in another order come first: `lroa` is `lora`, not `road`. A name that a longer
+    one contains is another name, not a slip: `mixlora` is not `xlora`.
+    """
+    given = normal(name)
     names = {normal(one): one for one in sorted(known)}
-    close = difflib.get_close_matches(normal(name), list(names), n=1, cutoff=SIMILAR)
+    swapped = [one for one in names if sorted(one) == sorted(given)]
+    close = swapped or [
+        one
+        for one in difflib.get_close_matches(given, list(names), n=3, cutoff=SIMILAR)
+        if not (one in given and len(given) > len(one) + 1)
+    ]
     return names[close[0]] if close else None
 
 

@@ -196,6 +196,10 @@ def training_steps(cell: Cell) -> int:
     return -(-cell.examples // cell.batch_size) * cell.epochs
 
 
+def _fields(config: Any) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(config))
+
+
 def peft_classes() -> dict[str, Any]:
     """Configuration classes of the installed PEFT, and of SSMLoRA, by lower-case name."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
@@ -213,8 +217,11 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
     """
     known = peft_classes()
     if name not in known:
-        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*known, 'full'})}")
-    fields = frozenset(field.name for field in dataclasses.fields(known[name]))
+        running = {
+            n for n, c in known.items() if n not in REFUSED and "target_modules" in _fields(c)
+        }
+        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*running, 'full'})}")
+    fields = _fields(known[name])
     if name in REFUSED:
         raise BadInput(f"{where}: '{name}' is not supported: {REFUSED[name]}")
     if "target_modules" not in fields:

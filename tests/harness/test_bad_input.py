@@ -269,6 +269,8 @@ MEANT = {
     "pissa": "lora: {init_lora_weights: pissa}",
     "ssm-lora": "Did you mean 'ssmlora'?",
     "finetune": "Did you mean 'full'?",
+    "lroa": "Did you mean 'lora'?",
+    "mixlora": "There is: ",
     "qlora": "no quantised weights",
     "prefix": "adapt no layers",
     "tf-idf": "need no entry",
@@ -287,6 +289,15 @@ def test_what_was_meant_by_a_method(
     entry: str, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert MEANT[entry] in refused(capsys, "plan", tiny, "--set", f"methods=[{entry}]")
+
+
+def test_a_list_of_methods_holds_those_that_run(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(capsys, "plan", tiny, "--set", "methods=[nonsense]")
+    names = set(told.partition("There is: ")[2].rstrip(".").split(", "))
+    assert names >= {"full", "lora", "ssmlora", "ia3", "vera"}
+    assert not names & {"poly", "prefix_tuning", "p_tuning", "cartridge", "adaption_prompt"}
 
 
 KEYS = {
