@@ -124,5 +124,6 @@ def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
             if len(part) < size:
                 raise BadInput(
                     f"{source}: train.{key}: {size} are asked for, and the task "
-                    f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens"
+                    f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens: "
+                    f"use {len(part)} or fewer, or `all`"
                 )
