@@ -18,7 +18,7 @@ from tasks.columns import Columns
 from tasks.convert import VERSION, BadRow, Stored, convert
 from tasks.labels import Labels
 from tasks.pins import pin
-from tasks.places import named_folder, named_path, nearby
+from tasks.places import misspelt, named_folder, named_path, nearby
 from tasks.readers import BadFile, MissingColumn
 from tasks.rows import SCHEMA_ONLY, Rows, cut, filled, shuffled
 
@@ -152,6 +152,11 @@ class _HubTask(Task):
         place = folder / self.repository
         if place.is_dir():
             return place
+        if near := misspelt(folder, self.repository, repositories()):
+            raise TaskError(
+                f"{self.metadata.name}: {folder / near}, in $BENCH_LONG_HUB, looks like "
+                f"{self.repository}: rename the folder to that, or move it away"
+            )
         if any((folder / repository).is_dir() for repository in repositories()):
             return None
         raise self._missing(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.base import TaskError
+
+SAME = 0.9
+"""Similarity (difflib's ratio) from which on a folder's name is a misspelt repository."""
 
 
 def named_path(variable: str) -> Path | None:
@@ -47,3 +52,19 @@ def nearby(folder: Path, place: str) -> str:
         if (path / place).is_dir():
             return f" (did you mean {path}?)"
     return ""
+
+
+def misspelt(folder: Path, repository: str, known: Iterable[str]) -> str | None:
+    """Return the `owner/name` of a folder that is spelt nearly as a repository; None if none is.
+
+    Folders of other known repositories do not count.
+    """
+    others = set(known)
+    found = [
+        name
+        for place in sorted(folder.glob("*/*"))
+        if place.is_dir() and (name := f"{place.parent.name}/{place.name}") not in others
+    ]
+    lower = {name.lower(): name for name in found}
+    close = difflib.get_close_matches(repository.lower(), list(lower), n=1, cutoff=SAME)
+    return lower[close[0]] if close else None

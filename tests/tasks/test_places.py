@@ -189,3 +189,16 @@ def test_without_a_home_folder_the_variable_is_asked_for(monkeypatch: pytest.Mon
     with pytest.raises(TaskError, match=r"^t: .*BENCH_LONG_CACHE"):
         cache_folder("t")
     assert kept("t", "k", lambda: b"made") == b"made"
+
+
+@pytest.mark.parametrize("name", ["stanfordnlp/IMDB", "stanfordnpl/imdb", "stanford-nlp/imdb"])
+def test_a_misspelt_repository_beside_another_is_refused(
+    name: str, cached_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache has the data, and the user's own would be passed over."""
+    own = cached_repository / "own"
+    write(own, "race", 40)
+    (own / name).mkdir(parents=True)
+    monkeypatch.setenv("BENCH_LONG_HUB", str(own))
+    _refused("imdb", own / name, "stanfordnlp/imdb", "$BENCH_LONG_HUB")
+    load_task("race").prepare()
