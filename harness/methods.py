@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,7 +122,15 @@ def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
         if len(reasons) == error.error_count():  # which words are allowed, PEFT knows better
             reason = reasons[0]["msg"].replace("Input should be", "expected")
             reason = reason.replace("a valid boolean", "true or false")
-            raise BadInput(f"{where}.{key}: {reason} (found {value!r})") from None
+            remedy = ": remove the quotes" if _is_quoted_number(value) else ""
+            raise BadInput(f"{where}.{key}: {reason} (found {value!r}){remedy}") from None
+
+
+def _is_quoted_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def adapt(model: Any, cell: Cell) -> Adapted:

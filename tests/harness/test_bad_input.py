@@ -101,6 +101,7 @@ REPLACED = {
     "option of another kind": (
         "density: 0.5", "use_rslora: maybe", "use_rslora: expected true or false (found 'maybe')",
     ),
+    "a number in quotes": ("density: 0.5", "lora_dropout: '1e-1'", "'1e-1'): remove the quotes"),
     "option out of range": ("density: 0.5", "lora_dropout: 7", "between 0 and 1, but got 7"),
     "option in words": (
         "lora: {density: 0.5}", "ssmlora: {init: nonsense}", "init must be one of ('paper'",
