@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -56,17 +57,23 @@ def cached(
         splits = build()
     read = {p for p in opened if not Path(p).is_relative_to(folder)} - {own}
     if watch and reads_files and not read:
-        progress.info(
-            "%s: not kept, for no file was seen to be read: make the key hold the version of the "
-            "data and pass watch=False",
-            name,
-        )
+        _say_not_kept(name)
         return splits
     try:
         _write(path, splits, states([*read, own] if own else [*read]) if watch else None)
     except OSError as error:
         raise unwritable(name, folder, error.strerror) from None
     return splits
+
+
+@cache
+def _say_not_kept(name: str) -> None:
+    """Say once why the examples are prepared at every use."""
+    progress.info(
+        "%s: its examples are not kept, because no file was seen to be read: in `cached`, pass "
+        "reads_files=False if it reads none, else watch=False with the data's version in the key",
+        name,
+    )
 
 
 def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:

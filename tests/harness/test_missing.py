@@ -131,7 +131,7 @@ class Mine(Task):
     )
 
     def splits(self, length, seed):
-        return cached("mine", "1", _build)
+        return cached("mine", "1", _build, reads_files=False)
 """
 
 
