@@ -166,22 +166,32 @@ def same_sites(cells: Sequence[Result]) -> list[str]:
 
 
 def _pairs(cells: Sequence[Result]) -> list[tuple[str, str]]:
-    """Arms of SSMLoRA, each with the arm of LoRA that has the same sites and settings."""
+    """Arms of SSMLoRA, each with the arm of LoRA that has the same sites and settings.
+
+    Labels of joined folders name the target and the rate of an arm only where that arm has several:
+    where the labels differ, the target and the rates themselves must agree.
+    """
+    asked: dict[str, set[tuple[Any, ...]]] = {}
+    labels: dict[str, Any] = {}
     sites: dict[str, dict[tuple[Any, ...], list[str]]] = {"lora": {}, CHAINED: {}}
     for result in cells:
         names = ("density", "placement", "sites", "rank")
-        key = (*(result[name] for name in names), result.row.get("brackets"))
+        key = (*(result[name] for name in names), result.row.get("settings"))
+        arm = str(result["arm"])
+        asked.setdefault(arm, set()).add((result.asked.get("target"), result["lr"]))
+        labels[arm] = result.row.get("brackets")
         if result["method"] in sites and result["sites"]:
             arms = sites[str(result["method"])].setdefault(key, [])
-            if result["arm"] not in arms:
-                arms.append(str(result["arm"]))
-    return [
-        (arm, other)
-        for key, own in sites[CHAINED].items()
-        for other in sites["lora"].get(key, [])[:1]
-        for arm in own
-        if arm != other
-    ]
+            if arm not in arms:
+                arms.append(arm)
+    found = []
+    for key, own in sites[CHAINED].items():
+        for arm in own:
+            others = [other for other in sites["lora"].get(key, []) if other != arm]
+            alike = [other for other in others if labels[other] == labels[arm]]
+            alike += [other for other in others if asked[other] == asked[arm]]
+            found += [(arm, other) for other in alike[:1]]
+    return found
 
 
 def _told(arm: str, other: str, length: int, found: Compared, named: bool) -> str:
