@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import fmean
 
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from reports.axes import draw_series, empty_note, legend, over_length
+from reports.axes import draw_series, empty_note, legend, marked, over_length
 from reports.files import REFERENCES, Result
 from reports.metrics import metric_of
 from reports.panels import panels
@@ -52,19 +51,9 @@ def accuracy_by_length(results: Sequence[Result]) -> Figure:
     more += _limits(axes, shown, results, list(off.values()))
     if not series:
         empty_note(axes, "no test was measured")
-    legend(
-        canvas.figure, [marked(styles[arm], series[arm]) for arm in styles if arm in series], more
-    )
+    shown_styles = [marked(styles[a], [p.note for p in series[a]]) for a in styles if a in series]
+    legend(canvas.figure, shown_styles, more)
     return canvas.figure
-
-
-def marked(style: ArmStyle, points: Sequence[Point]) -> ArmStyle:
-    """The style with what is missing in its legend entry: `Full, 1 of 3 seeds`."""
-    notes = list(dict.fromkeys(point.note for point in points if point.note))
-    if not notes:
-        return style
-    everywhere = len(notes) == 1 and all(point.note for point in points)
-    return replace(style, label=f"{style.label}, {notes[0] if everywhere else 'incomplete'}")
 
 
 def _limits(
@@ -138,7 +127,7 @@ def accuracy_by_parameters(results: Sequence[Result]) -> Figure:
     grid.name("Trainable parameters", metric_of(trained).named("Test", "\n"))
     if not lengths:
         empty_note(grid.panels[0], "no test was measured")
-    entries = [marked(style, series.get(arm, [])) for arm, style in styles.items()]
+    entries = [marked(style, [p.note for p in series.get(a, [])]) for a, style in styles.items()]
     legend(grid.figure, entries, list(more.values()), lines=False)
     return grid.figure
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from matplotlib.axes import Axes
@@ -133,6 +133,17 @@ def draw_series(
                 axes.plot(beside, values, ".", color=style.colour, ms=1.6, gid=f"seeds:{arm}")
 
 
+def marked(style: ArmStyle, notes: Iterable[str]) -> ArmStyle:
+    """The style with what is missing in its legend entry: `Full, 1 of 3 seeds`.
+
+    `notes`: one for each value of the arm in the figure; empty where nothing is missing.
+    """
+    found = set(notes)
+    if not any(found):
+        return style
+    return replace(style, note=found.pop() if len(found) == 1 else "incomplete")
+
+
 def legend(
     figure: Figure,
     styles: Sequence[ArmStyle],
@@ -149,7 +160,7 @@ def legend(
             [],
             color=s.colour,
             linestyle=s.line if lines else "none",
-            label=shortened(s.label, 44),
+            label=shortened(s.label, 44) + (f", {s.note}" if s.note else ""),  # never cut
             **s.marks,
         )
         for s in styles

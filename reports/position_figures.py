@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.axes import empty_note, legend
+from reports.axes import empty_note, legend, marked
 from reports.extras import Bin
 from reports.files import BASE, Result
 from reports.metrics import metric_of
 from reports.panels import Grid
 from reports.references import reference_handle, reference_lines
-from reports.seeds import comparable_cells
+from reports.seeds import comparable_cells, places
 from reports.stats import arms, one_rate_an_arm, reference_of
 from reports.style import COLUMN, GREY, arm_styles, new_figure, styled
 
@@ -36,6 +36,12 @@ def position_curves(results: Sequence[Result]) -> tuple[int, dict[str, list[Bin]
             losses.setdefault((one.start, one.end), []).append(one.loss)
         found[arm] = [Bin(a, b, fmean(losses[a, b])) for a, b in sorted(losses)]
     return longest, found
+
+
+def position_notes(results: Sequence[Result], length: int) -> dict[str, str]:
+    """By arm: how many of the planned seeds have such losses at a length, where some have none."""
+    found = places(one_rate_an_arm(results), lambda r: r.ok and bool(r.by_position))
+    return {arm: at[length].note for arm, at in found.items() if length in at}
 
 
 def middle(one: Bin) -> float:
@@ -68,7 +74,9 @@ def loss_by_position(results: Sequence[Result]) -> Figure:
         grid.note_failures([[r for r in one_rate_an_arm(results) if r["length"] == longest]])
     else:
         empty_note(axes, "no loss by position was measured")
-    own = [style for arm, style in styles.items() if arm in curves and arm not in bases]
+    notes = position_notes(results, longest)
+    drawn = [arm for arm in styles if arm in curves and arm not in bases]
+    own = [marked(styles[arm], [notes[arm]]) for arm in drawn]
     legend(figure, own, [reference_handle(arm, BASE, looks[arm]) for arm in bases])
     return figure
 

@@ -10,7 +10,7 @@ from reports.drawn import picture
 from reports.files import BASE
 from reports.groups import Group
 from reports.metrics import metric_of
-from reports.position_figures import loss_by_position, position_curves
+from reports.position_figures import loss_by_position, position_curves, position_notes
 from reports.reach import reach_sentence
 from reports.stats import failures, one_rate_an_arm
 from reports.text import share
@@ -45,11 +45,17 @@ def by_position(groups: Sequence[Group]) -> list[Section]:
         for arm, curve in curves.items():
             known = {(one.start, one.end): one.loss for one in curve}
             rows.append([arm, *(share(known.get(place)) for place in bins)])
+        notes = position_notes(group.results, longest)
+        marks = {arm: f" ({note})" if note else "" for arm, note in notes.items()}
         told = "; ".join(
-            f"{row[0]}: " + ", ".join(f"{value} at {a} to {b - 1}" for value, (a, b)
-                                      in zip(row[1:], bins, strict=True) if value)
+            f"{row[0]}{marks[str(row[0])]}: "
+            + ", ".join(
+                f"{value} at {a} to {b - 1}"
+                for value, (a, b) in zip(row[1:], bins, strict=True)
+                if value
+            )
             for row in rows
-        )  # fmt: skip
+        )
         names = "; ".join(dict.fromkeys(f"{r['arm']} ({r['status']})" for r in failed))
         alt = f"Mean loss by position. {told}." + (f" Failed: {names}." if names else "")
         heads = [f"{a}–{b - 1}" for a, b in bins]

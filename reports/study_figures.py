@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.axes import legend
+from reports.axes import legend, marked
 from reports.files import Result
 from reports.metrics import metric_of
 from reports.panels import panels
 from reports.reach import noted, reach_notes
-from reports.seeds import comparable_cells
+from reports.seeds import comparable_cells, places
 from reports.stats import Try, best_try, one_rate_an_arm, tries
 from reports.style import ArmStyle, arm_styles, styled
 from reports.text import wrapped
@@ -94,19 +94,20 @@ def validation_curves(results: Sequence[Result]) -> Figure:
     styles = arm_styles(cells)
     lengths = sorted({int(r["length"]) for r in cells if curve_of(r)})
     grid = panels(len(lengths), height=1.6)
-    drawn = set()
+    drawn: dict[str, list[str]] = {}
+    missing = curve_notes(cells)
     notes = reach_notes(cells)
     for axes, length in zip(grid.panels, lengths, strict=False):
         axes.set_title(noted(length, notes, " tokens"))
         for arm, style in styles.items():
             curve = mean_curve(cells, arm, length)
             if curve:
-                drawn.add(arm)
+                drawn.setdefault(arm, []).append(missing[arm, length])
                 axes.plot(*zip(*curve, strict=True), gid=f"arm:{arm}", **style.lines)
     if lengths:
         grid.note_failures([[r for r in cells if r["length"] == n] for n in lengths])
     grid.name("Training examples seen", metric_of(cells).named("Validation", "\n"))
-    legend(grid.figure, [style for arm, style in styles.items() if arm in drawn])
+    legend(grid.figure, [marked(styles[arm], drawn[arm]) for arm in styles if arm in drawn])
     return grid.figure
 
 
@@ -126,6 +127,12 @@ def mean_curve(cells: Sequence[Result], arm: str, length: int) -> list[tuple[flo
     for examples, score in (point for curve in curves for point in curve):
         found.setdefault(examples, []).append(score)
     return [(n, fmean(found[n])) for n in sorted(found) if len(found[n]) == len(curves)]
+
+
+def curve_notes(cells: Sequence[Result]) -> dict[tuple[str, int], str]:
+    """By arm and length: how many of the planned seeds have a curve, where some have none."""
+    found = places(cells, lambda r: r.ok and bool(curve_of(r)))
+    return {(arm, n): place.note for arm, at in found.items() for n, place in at.items()}
 
 
 def curve_of(result: Result) -> list[tuple[float, float]]:

@@ -71,13 +71,17 @@ _REFERENCE_NOTES = {BASELINE: "linear", BASE: "untrained"}
 
 @dataclass(frozen=True)
 class ArmStyle:
-    """How an arm is drawn. `hollow`: a variant of an arm that has the same method and density."""
+    """How an arm is drawn. `hollow`: a variant of an arm that has the same method and density.
+
+    `note`: what is missing of the arm, for the legend.
+    """
 
     label: str
     colour: tuple[float, float, float]
     marker: str
     line: Any
     hollow: bool
+    note: str = ""
 
     @property
     def marks(self) -> dict[str, Any]:

@@ -102,4 +102,10 @@ def _curve_picture(group: Group) -> Picture:
 def _last(cells: Sequence[Result]) -> list[str]:
     lengths = sorted({int(r["length"]) for r in cells})
     found = [(a, n, study_figures.mean_curve(cells, a, n)) for a in arms(cells) for n in lengths]
-    return [f"{arm} at {n} tokens {share(curve[-1][1])}" for arm, n, curve in found if curve]
+    notes = study_figures.curve_notes(cells)
+    return [
+        f"{arm} at {n} tokens {share(curve[-1][1])}"
+        + (f" ({notes[arm, n]})" if notes[arm, n] else "")
+        for arm, n, curve in found
+        if curve
+    ]
