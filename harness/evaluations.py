@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,14 @@ _CHECK_SECONDS = 5.0
 
 _METADATA = '{"tokenizer": "gpt2"}'
 """What RULER is to be given on lm-eval's own command line."""
+
+_ITS_NAME = re.compile(r"lm[-_ ]?eval(?:uation)?(?:[-_ ]harness)?(?:[:/.](.*))?", re.I)
+
+
+def meant_task(name: str) -> str | None:
+    """Return how a sweep names a task of lm-eval, where a name begins with its name only nearly."""
+    match = _ITS_NAME.fullmatch(name.strip())
+    return f"{PREFIX}{(match[1] or '').strip() or 'NAME'}" if match else None
 
 
 def check(

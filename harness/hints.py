@@ -111,6 +111,13 @@ def similar(name: str, known: Iterable[str]) -> str | None:
     return names[close[0]] if close else None
 
 
+def similar_alias(name: str, known: Collection[str]) -> str | None:
+    """Return the `known` name that `name` is spelt like, or another tool's name for it is."""
+    aliases = [alias for alias, meant in ALIASES.items() if meant in known]
+    meant = similar(name, known) or similar(name, aliases)
+    return ALIASES.get(meant, meant) if meant and meant not in known else meant
+
+
 def elsewhere(name: str, known: Collection[str]) -> str | None:
     """Return what to write for a name that is the same but for its spelling, or another tool's.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.backbones import Backbone, find_backbone
 from harness.errors import BadInput, told
+from harness.evaluations import meant_task
 from harness.missing import missing_lines
 from harness.reach import check_reach
 from harness.sweep import Sweep
@@ -14,6 +15,7 @@ from tasks import Task, TaskError, load_task
 from tasks.base import Count, MissingData
 from tasks.contract import check_examples
 from tasks.findings import quick_findings
+from tasks.registry import discover
 
 SIZES = ("examples", "validation_examples", "test_examples")
 """Settings of a sweep that say how much of train, validation and test is used."""
@@ -75,6 +77,10 @@ def _prepared(
     except (BadInput, MissingData):
         raise
     except TaskError as error:
+        if name not in discover(tasks_dir) and (meant := meant_task(name)):
+            raise BadInput(
+                f"{source}: tasks: there is no task '{name}'. A task of lm-eval is named '{meant}'"
+            ) from None
         raise BadInput(f"{source}: tasks: {error}") from None
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
         raise BadInput(

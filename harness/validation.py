@@ -8,7 +8,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput, nearest
-from harness.hints import elsewhere, similar
+from harness.hints import elsewhere, similar, similar_alias
 
 SHOWN = 5
 """Wrong keys that get a line each; the rest are counted."""
@@ -47,15 +47,16 @@ def _line(error: Any, model: type[BaseModel], where: str) -> str:
 def meant_key(key: str, known: Collection[str], model: type[BaseModel], above: str = "") -> str:
     """Suggest one of the `known` keys below `above`, or a key at another level of the file.
 
-    The same key and another tool's name for it, here or elsewhere, come before similar spellings.
+    The same key and another tool's name for it, here or elsewhere, come before similar spellings. A
+    similar key at the same level comes before one at another.
     """
     places: dict[str, str] = {}
     for place in sorted(_places(model), key=lambda one: ("<" in one, one.count("."))):
         places.setdefault(place.split(".")[-1], place)  # one for all methods before that of one
-    for find in (elsewhere, similar):
-        if meant := find(key, known):
+    for find_here, find_there in ((elsewhere, elsewhere), (similar_alias, similar)):
+        if meant := find_here(key, known):
             return f" Did you mean '{above}{meant}'?"
-        if meant := find(key, places):
+        if meant := find_there(key, places):
             return f" Did you mean '{places[meant]}'?"
     return nearest(key, known)
 

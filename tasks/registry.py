@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import inspect
+import itertools
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
@@ -114,14 +115,27 @@ def load_task(name: str, extra_dir: Path | None = None, count: Count | None = No
 
 
 def _close(name: str, known: list[str]) -> list[str]:
-    """Names that hold this one as whole words (`sst2`, `pathfinder`), else the one spelt alike."""
+    """Names that hold this one as whole words (`sst2`, `pathfinder`), else the one spelt alike.
+
+    How words are joined does not matter: `sst-2` is in `glue_sst2`, and `super_glue` in
+    `superglue_wsc`.
+    """
     given = name.strip().lower().replace("-", "_").replace(" ", "_")
     if given in known:
         return [given]
-    parts = [one for one in sorted(known) if given and f"_{given}_" in f"_{one}_"]
+    joined = given.replace("_", "")
+    same = [one for one in sorted(known) if joined and one.replace("_", "") == joined]
+    parts = same or [one for one in sorted(known) if joined and _has_words(one, joined)]
     if 0 < len(parts) <= 9:
         return parts
     return difflib.get_close_matches(given, known, n=1, cutoff=SIMILAR)
+
+
+def _has_words(name: str, joined: str) -> bool:
+    """Whether some neighbouring words of a name are `joined` without what separates them."""
+    words = name.split("_")
+    spans = itertools.combinations(range(len(words) + 1), 2)
+    return any("".join(words[start:end]) == joined for start, end in spans)
 
 
 def _load(path: Path) -> ModuleType:
