@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,14 @@ _ENCODERS = {
 """Models that see what comes next unless their configuration makes a decoder of them."""
 
 
+_HUB_PAGE = re.compile(
+    r"(?:hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)(?:models/)?"
+    r"(?P<repo>[\w.-]+(?:/(?!(?:tree|blob|resolve)/)[\w.-]+)?)"
+    r"(?:/(?:tree|blob|resolve)/(?P<revision>[\w.-]+))?(?:[/?#].*)?"
+)
+"""The address of a model's page on the hub, or of one of its files."""
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A backbone found on this machine: the folder it is read from and what pins it."""
@@ -77,9 +86,14 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
     """
     if name in EMBEDDED:
         return _find_embedded(name, EMBEDDED[name], where)
+    if not name.strip():
+        raise BadInput(
+            f"{where}: is empty: give {' or '.join(EMBEDDED)}, a folder, or owner/name on the hub"
+        )
     folder = _expanded(name)
     if _is_folder(folder):
         return _find_folder(name, folder, where)
+    _refuse_url(name, where)
     if name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise BadInput(f"{where}: there is no folder {folder}")
     return _find_cached(name, where)
@@ -141,6 +155,19 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
         folder = unpacked(name, weights, found, where)
         return Backbone(name, folder, f"sha256:{found}, {DEQUANTISED}")
     return Backbone(name, folder, f"sha256:{found}")
+
+
+def _refuse_url(name: str, where: str) -> None:
+    match = _HUB_PAGE.fullmatch(name.strip())
+    if match:
+        repo, revision = match["repo"], match["revision"]
+        meant = repo + (f"@{revision}" if revision not in (None, "main") else "")
+        raise BadInput(f"{where}: '{name}' is an address: write the hub name '{meant}'")
+    if "://" in name:
+        raise BadInput(
+            f"{where}: '{name}' is an address, and a run fetches nothing: write a hub name "
+            f"(owner/name) or a folder"
+        )
 
 
 def _expanded(name: str) -> Path:
