@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import BadInput
 from harness.rows import asked_of
+from harness.sweep import MIN_LENGTH
 from tasks import WRITING, Example, Task, TaskMetadata
 from tasks.texts import A_TOKEN, well_formed
 
@@ -136,6 +137,11 @@ def _letters(example: Example) -> int:
     return len(example.text) + len(example.second)
 
 
+def _has_text(example: Example) -> bool:
+    parts = (example.text, example.second, *example.choices)
+    return any(part.strip() for part in parts)
+
+
 def check_reach(
     task: Task, backbone: Backbone, lengths: Sequence[int], tested: int | str, seed: int, where: str
 ) -> list[str]:
@@ -168,6 +174,18 @@ def check_reach(
             continue
         seen = planned_reach(task, size, length, chosen)
         name = metadata.name
+        if not seen.share and not any(map(_has_text, chosen)):
+            raise BadInput(
+                f"{where}: tasks: the {len(chosen):,} evaluated {part} texts of the task '{name}' "
+                f"are empty: check the data or the plug-in that reads them"
+            )
+        if not seen.share and seen.longest < max(MIN_LENGTH, metadata.min_length):
+            raise BadInput(
+                f"{where}: lengths: {length}: the longest of the {len(chosen):,} evaluated {part} "
+                f"texts of the task '{name}' has {seen.longest} tokens, fewer than the shortest "
+                f"length of that task, {max(MIN_LENGTH, metadata.min_length)}: check the data, or "
+                f"set whole_texts=True in the metadata of a plug-in whose texts are read whole"
+            )
         if not seen.share:
             raise BadInput(
                 f"{where}: lengths: {length}: none of the {len(chosen):,} evaluated {part} texts "

@@ -25,6 +25,7 @@ from harness.errors import BadInput
 from harness.validation import explain
 from harness.yaml_files import number_in, parse_yaml, read_yaml
 
+MIN_LENGTH = 8
 MAX_LENGTH = 1_048_576
 
 
@@ -38,7 +39,7 @@ def _number(value: Any) -> Any:
 
 
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Length = Annotated[int, Field(ge=8, le=MAX_LENGTH, strict=True)]
+Length = Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH, strict=True)]
 Density = Annotated[Number, Field(gt=0, le=1)]
 LearningRate = Annotated[Number, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]

@@ -201,3 +201,20 @@ def test_an_impossible_length_of_a_real_task_is_refused(capsys: pytest.CaptureFi
     assert main([*words, "--set", "lengths=[64, 20000]"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "lengths: 20000: none of the 40 evaluated test texts of the task 'newsgroups'" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("''", "are empty"), ("' \\n'", "are empty"), ("'red'", "has 3 tokens, fewer than")],
+)
+def test_a_length_that_no_sweep_takes_is_not_advised(
+    text: str, expected: str, tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugins = _plugin(tmp_path)
+    mine = plugins / "mine.py"
+    mine.write_text(mine.read_text().replace('" ".join(w)', text))
+    assert main(["plan", *_words(tiny, plugins, "[32]")]) == 2
+    told = capsys.readouterr().err
+    assert expected in told
+    assert "'mine'" in told
+    assert "Use lengths up to" not in told
