@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from harness.errors import BadInput
+from harness.forms import comma_in
 from harness.validation import explain
 from harness.yaml_files import number_in, parse_yaml, read_yaml
 
@@ -124,6 +125,13 @@ class Method(_Strict):
     def _listed(cls, value: Any) -> Any:
         return value if isinstance(value, list) else [value]
 
+    @field_validator("lr", mode="before")
+    @classmethod
+    def _not_tuned(cls, value: Any) -> Any:
+        if "tuned" in (value if isinstance(value, list) else [value]):
+            raise ValueError("tuned is for all methods: write it under train.lr")
+        return value
+
     @field_validator("options")
     @classmethod
     def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -182,6 +190,8 @@ def _method(entry: Any) -> Any:
         raise ValueError(f"the settings of '{name}' must be keys and values")
     for key in settings:
         if not isinstance(key, str):
+            if meant := comma_in(settings):
+                raise ValueError(f"{name}.{meant}")
             raise ValueError(f"{name}: a key is a text: put {key!r} in quotes")
     own = set(Method.model_fields) - {"type", "options"}
     options = {k: v for k, v in settings.items() if k not in own}

@@ -8,6 +8,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput, nearest
+from harness.forms import form_for
 from harness.hints import elsewhere, similar, similar_alias
 
 SHOWN = 5
@@ -41,7 +42,8 @@ def _line(error: Any, model: type[BaseModel], where: str) -> str:
         reason = "expected keys and values: " + ", ".join(_fields_at(model, path))
     if error["type"] == "string_type":
         reason = "expected a text: put it in quotes" if plain else "expected a text"
-    return f"{where}: {_key(error['loc'])}: {reason}" + (f" (found {_short(given)})" * plain)
+    found = f" (found {_short(given)})" * plain
+    return f"{where}: {_key(error['loc'])}: {reason}{found}{form_for(error['type'], reason, given)}"
 
 
 def meant_key(key: str, known: Collection[str], model: type[BaseModel], above: str = "") -> str:
