@@ -22,8 +22,11 @@ from tests.harness.test_plan import BASE
 LONG = "train.examples=512"
 
 
-def plugin(folder: Path, body: str) -> list[object]:
-    """A task that misbehaves once it is in a cell's process; returns the options that use it."""
+IN_A_CELL = "multiprocessing.parent_process() is not None"
+
+
+def plugin(folder: Path, body: str, when: str = IN_A_CELL) -> list[object]:
+    """A task that does `body` in a cell's process, or `when`; returns the options that use it."""
     folder.mkdir()
     (folder / "wild.py").write_text(
         "import multiprocessing, os, re, time\n"
@@ -33,7 +36,7 @@ def plugin(folder: Path, body: str) -> list[object]:
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'wild'})\n"
         "    def splits(self, length, seed):\n"
         "        splits = super().splits(length, seed)\n"
-        "        if multiprocessing.parent_process() is not None:\n"
+        f"        if {when}:\n"
         f"            {body}\n"
         "        return splits\n"
     )
@@ -85,7 +88,8 @@ def test_labels_and_names_may_be_numpys(tmp_path: Path, tiny: Path) -> None:
         "splits = type(splits)(*[[e._replace(id=np.int64(i), label=np.int64(e.label))"
         " for i, e in enumerate(part)] for part in splits])"
     )
-    run = start_bench_long("run", tiny, "--out", tmp_path / "out", *plugin(tmp_path / "p", body))
+    words = plugin(tmp_path / "p", body, when="True")
+    run = start_bench_long("run", tiny, "--out", tmp_path / "out", *words)
     ended(run)
     assert run.returncode == 0
     assert {r["status"] for r in cells(tmp_path / "out").values()} == {"ok"}
