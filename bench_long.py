@@ -67,7 +67,7 @@ def _is_command() -> bool:
 
 def main() -> int:
     """Run the command; returns its exit code."""
-    from harness.cli import main as run
+    from harness.cli.main import main as run
 
     return run()
 

@@ -2,7 +2,7 @@
 
 Two colours of a needle's text are swapped: its words stay, who has which colour does not. Printed
 is how far the mean of the token states moves, in percent of how far texts lie from their mean: of
-texts of 64 tokens told so often, the whole again and again or each word (`tasks/easier.py`), and of
+texts of 64 tokens told so often, the whole again and again or each word (`easier.py`), and of
 texts of the same lengths told once. Where it moves less, learning is slower (`docs/learned.md`).
 
     python benchmarks/binding.py
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.backbones import find_backbone
-from harness.models import load_classifier
-from harness.tokens import load_tokenizer
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier
+from harness.models.tokens import load_tokenizer
 from tasks import load_task
-from tasks.easier import drawn_out
+from tasks.builtin.synthetic.easier import drawn_out
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tasks.listops import ListOps, bounds, expressions
-from tasks.pathfinder import PathfinderGenerated
+from tasks.builtin.synthetic.listops import ListOps, bounds, expressions
+from tasks.builtin.synthetic.pathfinder import PathfinderGenerated
 
 
 def main() -> None:

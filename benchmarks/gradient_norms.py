@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
-from harness.backbones import find_backbone
-from harness.batches import Encoded, encode, padded
-from harness.models import load_classifier
-from harness.tokens import load_tokenizer
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier
+from harness.models.tokens import load_tokenizer
+from harness.training.batches import Encoded, encode, padded
 from ssmlora import SSMLoraConfig, candidate_sites, select_sites
 from tasks import load_task
 

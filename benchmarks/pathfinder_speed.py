@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from tasks.pathfinder import PathfinderGenerated, images
+from tasks.builtin.synthetic.pathfinder import PathfinderGenerated, images
 
 
 def main() -> None:

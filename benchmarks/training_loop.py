@@ -16,18 +16,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-import harness.preload  # noqa: F401  # as a cell's process has it: the libraries' objects frozen
-from harness.backbones import find_backbone
-from harness.batches import Encoded, encode, padded
-from harness.cells import Cell
-from harness.machine import choose_dtype
-from harness.meter import MemoryMeter, Stopwatch
-from harness.methods import adapt
-from harness.models import load_classifier
-from harness.plan import make_plan
-from harness.sweep import load_sweep
-from harness.tokens import load_tokenizer
-from harness.training import train
+import harness.execution.preload  # noqa: F401  # as a cell's process has it: the libraries' objects frozen
+from harness.core.cell import Cell
+from harness.execution.machine import choose_dtype
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier
+from harness.models.tokens import load_tokenizer
+from harness.planning.plan import make_plan
+from harness.planning.sweep import load_sweep
+from harness.training.batches import Encoded, encode, padded
+from harness.training.loop import train
+from harness.training.meter import MemoryMeter, Stopwatch
+from harness.training.methods import adapt
 from tasks import TaskMetadata, load_task
 
 ROOT = Path(__file__).parent.parent

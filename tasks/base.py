@@ -224,13 +224,13 @@ class Task(ABC):
     def pinned(self) -> str:
         """The version of the data, part of every cell's id: other data is another cell.
 
-        It is `version()`, with a digest of the examples (`tasks/content.py` has its bounds) unless
+        It is `version()`, with a digest of the examples (`lib/content.py` has its bounds) unless
         the task declares that `version()` is enough. Beside it, a cell of such a task has a digest
         of exactly the examples that it reads.
         """
         if self.version_pins_content():
             return self.version()
-        from tasks.content import content_digest
+        from tasks.lib.content import content_digest
 
         return f"{self.version()},content:{content_digest(self)}"
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
-from tasks.baseline import Target, baseline, best_constant
-from tasks.excerpt import excerpt
 from tasks.findings import quick_findings, shared_with_train, targets
-from tasks.texts import A_TOKEN, bits, judge
+from tasks.lib.baseline import Target, baseline, best_constant
+from tasks.lib.excerpt import excerpt
+from tasks.lib.texts import A_TOKEN, bits, judge
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""

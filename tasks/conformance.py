@@ -12,7 +12,7 @@ from statistics import median
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.contract import first_fault
 from tasks.findings import content, label_findings, near, targets
-from tasks.network import refused
+from tasks.lib.network import refused
 
 MOST = 5_000
 """Examples read of each split."""
@@ -84,7 +84,7 @@ def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
     if first.train == other.train and len(first.train) > 5:
         found.append("the seed does not change the order of the training split")
     if took_again > max(AGAIN_SECONDS, took / 20) and took_again > AGAIN_SECONDS * _pace():
-        found.append(f"a second use takes {took_again:.1f} s: keep what was made (tasks.cache)")
+        found.append(f"a second use takes {took_again:.1f} s: keep what was made (tasks.lib.cache)")
     found += _too_short(task.metadata, first, length)
     if not task.metadata.published_splits:
         found += _shared(task.metadata, first)

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from tasks.base import WRITING, Example, Splits, TaskMetadata, printable
 from tasks.contract import fault
-from tasks.duplicates import COMMON, near_duplicates
+from tasks.lib.duplicates import COMMON, near_duplicates
 
 LETTERS = 5_000_000
 """Characters of a split that are looked at."""
@@ -116,7 +116,7 @@ def near(
 def shared_with_train(metadata: TaskMetadata, splits: Splits) -> tuple[int, int, int]:
     """Return (n, tested, trained): n of `tested` test texts are in the first `trained` of train.
 
-    A copy or a near-duplicate (`tasks.duplicates`) counts, each test text once. Where a part of the
+    A copy or a near-duplicate (`lib.duplicates`) counts, each test text once. Where a part of the
     data is read, what a form is (words that very many texts have) is measured on that part.
     """
     # Validation is read as well, for whether something is a form is a matter of all texts.

@@ -52,26 +52,27 @@ def discover(extra_dir: Path | None = None) -> Registry:
     if extra_dir and not extra_dir.is_dir():
         raise TaskError(f"the folder of task plug-ins, {extra_dir}, is not there")
     here = Path(__file__).resolve().parent
-    paths = sorted(here.glob("*.py"))
+    built_in = sorted([*here.glob("*.py"), *(here / "builtin").rglob("*.py")], key=_stem)
+    paths = list(built_in)
     if extra_dir and extra_dir.resolve() != here:
         paths += sorted(extra_dir.resolve().glob("*.py"))
     classes: dict[str, type[Task]] = {}
     broken: dict[str, str] = {}
     for path in paths:
-        built_in = path.parent == here
+        own = path in built_in
         if path.name.startswith(("_", "test_")):
             continue
         try:
-            module = importlib.import_module(f"tasks.{path.stem}") if built_in else _load(path)
+            module = importlib.import_module(_dotted(path)) if own else _load(path)
             found = _tasks_in(module)
-            if not found and not built_in:
+            if not found and not own:
                 raise TaskError("holds no subclass of Task")
             for task in found:
                 _add(task, classes)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plug-in that exits is broken like any other
-            broken[path.stem] = _reason(error) + ("" if built_in else f" (in {path})")
+            broken[path.stem] = _reason(error) + ("" if own else f" (in {path})")
     for entry in entry_points(group=GROUP):
         try:
             task = entry.load()
@@ -83,6 +84,15 @@ def discover(extra_dir: Path | None = None) -> Registry:
         except BaseException as error:
             broken[entry.name] = _reason(error)
     return Registry(classes, broken)
+
+
+def _stem(path: Path) -> str:
+    return path.stem
+
+
+def _dotted(path: Path) -> str:
+    """The name under which a built-in file is imported."""
+    return ".".join(path.relative_to(Path(__file__).resolve().parents[1]).with_suffix("").parts)
 
 
 def load_task(name: str, extra_dir: Path | None = None, count: Count | None = None) -> Task:

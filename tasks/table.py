@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.base import TaskMetadata
+from tasks.lib.rows import SCHEMA_ONLY
 from tasks.registry import discover
-from tasks.rows import SCHEMA_ONLY
 
 BEGIN, END = "<!-- tasks: written by `make format` -->\n", "<!-- end of tasks -->\n"
 """What the table stands between."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from harness.cli import cli
-from harness.plan import make_plan
-from harness.sweep import Limits, Probe, Sweep, Train, load_sweep
+from harness.cli.main import cli
+from harness.planning.plan import make_plan
+from harness.planning.sweep import Limits, Probe, Sweep, Train, load_sweep
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])

@@ -32,11 +32,11 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from harness import training
-from harness.architectures import describe_dropout
-from harness.backbones import find_backbone
-from harness.errors import BadInput
-from harness.models import load_classifier, load_skeleton
+from harness.core.errors import BadInput
+from harness.models.architectures import describe_dropout
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier, load_skeleton
+from harness.training import loop as training
 from tests.harness.tiny_backbones import SIZES, byte_level, found, outcomes, plan, save
 
 ROBERTA = {**SIZES, "max_position_embeddings": 34, "type_vocab_size": 1}

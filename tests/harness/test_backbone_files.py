@@ -13,10 +13,10 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, LlamaConfig
 
-from harness.backbones import find_backbone
-from harness.cli import main
-from harness.errors import BadInput
-from harness.models import load_classifier
+from harness.cli.main import main
+from harness.core.errors import BadInput
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier
 from tests.harness.tiny_backbones import SIZES, save
 
 INDEX = "model.safetensors.index.json"

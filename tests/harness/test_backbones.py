@@ -19,11 +19,11 @@ from transformers import (
     RobertaModel,
 )
 
-from harness.backbones import EMBEDDED, Backbone, find_backbone
-from harness.cli import main
-from harness.errors import BadInput
-from harness.models import load_classifier
-from harness.tokens import load_tokenizer, token_offsets
+from harness.cli.main import main
+from harness.core.errors import BadInput
+from harness.models.backbones import EMBEDDED, Backbone, find_backbone
+from harness.models.load import load_classifier
+from harness.models.tokens import load_tokenizer, token_offsets
 from tasks import load_task
 from tests.harness.conftest import TINY
 from tests.harness.test_batches import TOKENIZER

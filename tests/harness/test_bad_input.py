@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
-from harness.errors import log_traceback
+from harness.cli.main import main
+from harness.core.errors import log_traceback
 from tests.harness.conftest import TINY
 
 
@@ -178,7 +178,7 @@ def test_broken_plug_ins(
 ) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "broken.py").write_text(
-        "from tasks.newsgroups import Newsgroups\n"
+        "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class Broken(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'broken'})\n"
         f"    {PLUG_INS[case]}\n"
@@ -204,7 +204,7 @@ def test_examples_that_mean_nothing(
     made, expected = EXAMPLES[case]
     (tmp_path / "wrong.py").write_text(
         "from tasks import Example, Splits\n"
-        "from tasks.newsgroups import Newsgroups\n"
+        "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class Wrong(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'wrong'})\n"
         "    def splits(self, length, seed):\n"
@@ -218,7 +218,7 @@ def test_examples_that_mean_nothing(
 
 def test_a_card_of_a_broken_plug_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.py").write_text(
-        "from tasks.newsgroups import Newsgroups\n"
+        "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class Broken(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'broken'})\n"
         "    def prepare(self): raise KeyError('corpus')\n"

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.backbones import find_backbone
-from harness.batches import encode, padded, random_batch
-from harness.tokens import load_tokenizer
+from harness.models.backbones import find_backbone
+from harness.models.tokens import load_tokenizer
+from harness.training.batches import encode, padded, random_batch
 from tasks import Example
 from tests.made_up import metadata
 

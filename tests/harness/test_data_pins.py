@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cell import run_cell
-from harness.cells import Cell
-from harness.plan import Plan, make_plan
-from harness.sweep import load_sweep
+from harness.core.cell import Cell
+from harness.execution.cell_main import run_cell
+from harness.planning.plan import Plan, make_plan
+from harness.planning.sweep import load_sweep
 
 PLUGIN = """
 import json

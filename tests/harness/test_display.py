@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from harness.console import coloured, make_console
+from harness.cli.console import coloured, make_console
 from tests.harness.conftest import bench_long
 
 NAMES = ["b[/x]", "[old] a", "[red]x[/red]", ":smile: 1", "[link=https://x]y"]

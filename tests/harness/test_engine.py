@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.cells import Cell
-from harness.engine import LocalEngine
-from harness.worker import Job
+from harness.core.cell import Cell
+from harness.execution.local import LocalEngine
+from harness.execution.worker import Job
 from tests.harness.conftest import ROOT, cells, start_bench_long
 from tests.harness.test_failures import by_arm, servers, wait_for, workers
 from tests.harness.test_plan import BASE
@@ -31,7 +31,7 @@ def plugin(folder: Path, body: str, when: str = IN_A_CELL) -> list[object]:
     (folder / "wild.py").write_text(
         "import multiprocessing, os, re, time\n"
         "import numpy as np\n"
-        "from tasks.newsgroups import Newsgroups\n"
+        "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class Wild(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'wild'})\n"
         "    def splits(self, length, seed):\n"
@@ -138,10 +138,10 @@ def test_a_run_goes_on_when_nobody_reads_its_lines(tmp_path: Path, tiny: Path) -
 COUNTS = """
 import sys
 from pathlib import Path
-from harness.plan import make_plan
-from harness.runner import run_plan
-from harness.store import RunFolder
-from harness.sweep import load_sweep
+from harness.planning.plan import make_plan
+from harness.execution.runner import run_plan
+from harness.core.folder import RunFolder
+from harness.planning.sweep import load_sweep
 path = Path(sys.argv[1])
 plan = make_plan(load_sweep(path, ["seeds=[0, 1]"]), path)
 seen = []
@@ -167,7 +167,7 @@ def test_a_terminal_that_knows_ascii_only(tiny: Path) -> None:
 
 
 def test_the_command_without_the_benchmarks_packages() -> None:
-    code = "import sys; sys.modules['click'] = None; import harness.cli"
+    code = "import sys; sys.modules['click'] = None; import harness.cli.main"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr == (
@@ -183,10 +183,10 @@ def _half_a_result(job: Job, results: object) -> None:
 
 def test_half_a_result_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is killed while it sends."""
-    import harness.engine
+    import harness.execution.local
 
-    monkeypatch.setattr(harness.engine, "work", _half_a_result)
-    monkeypatch.setattr(harness.engine, "PRELOAD", ["json"])
+    monkeypatch.setattr(harness.execution.local, "work", _half_a_result)
+    monkeypatch.setattr(harness.execution.local, "PRELOAD", ["json"])
     engine = LocalEngine(30)
     cell: Cell = BASE
     engine.start(Job(cell, tmp_path, {}, tmp_path / "log", None, None, threads=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BadInput
+from harness.core.errors import BadInput
 from tests.harness.conftest import ROOT
 
 FULL = Path("/dev/full")
@@ -53,14 +53,14 @@ def test_weights_that_cannot_be_unpacked_name_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the tokenizers library raises on a full disk is no OSError."""
-    import harness.gguf
+    import harness.models.gguf
 
     def full(file: Path, folder: Path) -> None:
         folder.mkdir()
         raise Exception("No space left on device (os error 28)")
 
-    monkeypatch.setattr(harness.gguf, "_convert", full)
+    monkeypatch.setattr(harness.models.gguf, "_convert", full)
     monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path))
     with pytest.raises(BadInput, match=rf"{tmp_path}/backbones: No space.*\$BENCH_LONG_CACHE"):
-        harness.gguf.unpacked("model", tmp_path / "model.gguf", "0" * 64, "where")
+        harness.models.gguf.unpacked("model", tmp_path / "model.gguf", "0" * 64, "where")
     assert not list((tmp_path / "backbones").iterdir())

@@ -17,13 +17,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from harness import lm_tasks
-from harness.backbones import find_backbone
-from harness.deadline import TimedOut, hard_limit, in_child
-from harness.errors import BadInput
-from harness.evaluations import check, run_evaluations
-from harness.lm_results import entries_of
-from harness.lm_words import Words
+from harness.core.errors import BadInput
+from harness.execution.deadline import TimedOut, hard_limit, in_child
+from harness.lm_eval import tasks as lm_tasks
+from harness.lm_eval.results import entries_of
+from harness.lm_eval.run import check, run_evaluations
+from harness.lm_eval.words import Words
+from harness.models.backbones import find_backbone
 from ssmlora import SSMLoraConfig
 from tests.harness.test_batches import TOKENIZER
 

@@ -10,10 +10,10 @@ import torch
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from harness import lm_tasks
-from harness.cli import main
-from harness.errors import BadInput
-from harness.export import export_task
+from harness.cli.export import export_task
+from harness.cli.main import main
+from harness.core.errors import BadInput
+from harness.lm_eval import tasks as lm_tasks
 from tasks import WRITING, Example, Family, Splits, Task, TaskMetadata, load_task
 from tests.harness.test_batches import TOKENIZER
 

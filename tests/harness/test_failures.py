@@ -162,7 +162,7 @@ def test_a_broken_task_fails_its_cells_only(tmp_path: Path, tiny: Path) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "torn.py").write_text(
         "import multiprocessing\n"
-        "from tasks.newsgroups import Newsgroups\n"
+        "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class Torn(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'torn'})\n"
         "    def splits(self, length, seed):\n"

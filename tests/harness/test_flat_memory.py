@@ -11,12 +11,12 @@ from tests.harness.conftest import ROOT
 
 _PROGRAM = """
 import random
-from harness.backbones import find_backbone
-from harness.tokens import load_tokenizer
-from harness.batches import encode, padded
-from harness.meter import MemoryMeter
+from harness.models.backbones import find_backbone
+from harness.models.tokens import load_tokenizer
+from harness.training.batches import encode, padded
+from harness.training.meter import MemoryMeter
 from tasks import Example
-from tasks.rows import Rows
+from tasks.lib.rows import Rows
 from tests.harness.test_batches import metadata
 
 def make(number):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli import main
-from harness.forms import comma_in, form_for
+from harness.cli.main import main
+from harness.planning.forms import comma_in, form_for
 from tests.harness.conftest import TINY
 from tests.harness.test_bad_input import refused
 

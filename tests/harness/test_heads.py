@@ -24,15 +24,15 @@ from transformers import (
     Qwen3MoeModel,
 )
 
-from harness.backbones import find_backbone
-from harness.batches import random_batch
-from harness.cell import _load
-from harness.cells import Cell
-from harness.heads import Classifier
-from harness.meter import Stopwatch
-from harness.methods import adapt
-from harness.models import load_classifier
-from harness.tokens import tokens_of
+from harness.core.cell import Cell
+from harness.execution.cell_main import _load
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier
+from harness.models.tokens import tokens_of
+from harness.training.batches import random_batch
+from harness.training.heads import Classifier
+from harness.training.meter import Stopwatch
+from harness.training.methods import adapt
 from tasks import load_task
 from tests.harness.test_backbones import TOKENIZER, batch
 from tests.harness.test_peft_methods import entry, one_cell

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.backbones import find_backbone
-from harness.errors import BadInput
+from harness.core.errors import BadInput
+from harness.models.backbones import find_backbone
 from tests.harness.test_bad_input import refused
 
 SIMILAR_KEYS = {

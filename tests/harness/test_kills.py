@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.engine import LocalEngine
-from harness.lifeline import follow
-from harness.worker import Job
+from harness.execution.lifeline import follow
+from harness.execution.local import LocalEngine
+from harness.execution.worker import Job
 from tests.harness.conftest import ROOT, TINY
 from tests.harness.test_plan import BASE
 
@@ -26,8 +26,11 @@ BOUND = 2.0
 ENGINE = """
 import multiprocessing, re, os, sys, time
 from pathlib import Path
-from harness import engine, lifeline, scratch, worker
-from harness.cells import Cell
+from harness.execution import local as engine
+from harness.execution import lifeline
+from harness.execution import scratch
+from harness.execution import worker
+from harness.core.cell import Cell
 
 def stuck(job, results):
     lifeline.follow(multiprocessing.parent_process().sentinel)  # as `work` does
@@ -107,7 +110,7 @@ def test_nothing_outlives_a_killed_run(moment: float | str, tmp_path: Path) -> N
 
 CHILD = """
 import re, sys
-from harness.deadline import in_child
+from harness.execution.deadline import in_child
 def stuck():
     print("stuck", file=sys.stderr, flush=True)
     re.match("(a+)+$", "a" * 99 + "b")
@@ -139,10 +142,10 @@ def _dies_and_leaves_a_child(job: Job, results: object) -> None:
 def test_what_a_killed_cell_started_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import harness.engine
+    import harness.execution.local
 
-    monkeypatch.setattr(harness.engine, "work", _dies_and_leaves_a_child)
-    monkeypatch.setattr(harness.engine, "PRELOAD", ["json"])
+    monkeypatch.setattr(harness.execution.local, "work", _dies_and_leaves_a_child)
+    monkeypatch.setattr(harness.execution.local, "PRELOAD", ["json"])
     engine = LocalEngine(30)
     engine.start(Job(BASE, tmp_path, {}, tmp_path / "log", None, None, threads=1))
     (result,) = engine.finished(20)

@@ -10,13 +10,13 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from harness.meter import MemoryMeter, Rate, Stopwatch
+from harness.training.meter import MemoryMeter, Rate, Stopwatch
 
 MIB = 2**20
 CODE = """
 import sys
 import numpy as np
-from harness.meter import MemoryMeter
+from harness.training.meter import MemoryMeter
 meter = MemoryMeter("cpu")
 def use(mib):
     block = np.ones(mib * 2**20, dtype=np.uint8)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.backbones import find_backbone
-from harness.cells import Cell
-from harness.methods import Adapted, adapt
-from harness.models import load_classifier
+from harness.core.cell import Cell
+from harness.models.backbones import find_backbone
+from harness.models.load import load_classifier
+from harness.training.methods import Adapted, adapt
 from tests.harness.test_plan import BASE
 
 MINILM = find_backbone("minilm")

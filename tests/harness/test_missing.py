@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BadInput
-from harness.missing import joined, missing_lines
-from harness.plan import make_plan
-from harness.sweep import Sweep
+from harness.core.errors import BadInput
+from harness.planning.missing import joined, missing_lines
+from harness.planning.plan import make_plan
+from harness.planning.sweep import Sweep
 from tasks.base import Download, MissingData
 from tests.tasks.hub_folder import HUB, write
 
@@ -116,7 +116,7 @@ def test_downloads_are_as_few_as_can_be() -> None:
 
 _PLUGIN = """
 from tasks import Example, Splits, Task, TaskMetadata
-from tasks.cache import cached
+from tasks.lib.cache import cached
 
 
 def _build():
@@ -165,7 +165,7 @@ def test_a_shown_task_says_what_takes_long(
 ) -> None:
     import logging
 
-    from harness.console import reading
+    from harness.cli.console import reading
 
     with reading("the task mine"):
         logging.getLogger("tasks.progress").info("mine: %s", "[red]\x1b[31m")

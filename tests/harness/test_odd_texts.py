@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from harness.batches import encode
-from harness.cli import main
-from harness.export import export_task
-from harness.tokens import load_tokenizer
+from harness.cli.export import export_task
+from harness.cli.main import main
+from harness.models.tokens import load_tokenizer
+from harness.training.batches import encode
 from tasks import Example, load_task
 from tests.harness.tiny_backbones import SIZES, found, outcomes, plan, save, write_task
 from tests.made_up import metadata

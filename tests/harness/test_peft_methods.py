@@ -9,17 +9,17 @@ import torch
 from peft import PeftModel
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
-from harness.backbones import find_backbone
-from harness.batches import random_batch
-from harness.cell import run_cell
-from harness.cells import Cell
-from harness.errors import BadInput
-from harness.heads import Classifier
-from harness.methods import Adapted, adapt, after_step, arms, check_method, task_loss_only
-from harness.peft_methods import REFUSED, norm_layers, peft_classes, peft_method
-from harness.rehearsal import rehearse
-from harness.sweep import Method
-from harness.training import _optimizer, _step
+from harness.core.cell import Cell
+from harness.core.errors import BadInput
+from harness.execution.cell_main import run_cell
+from harness.models.backbones import find_backbone
+from harness.planning.rehearsal import rehearse
+from harness.planning.sweep import Method
+from harness.training.batches import random_batch
+from harness.training.heads import Classifier
+from harness.training.loop import _optimizer, _step
+from harness.training.methods import Adapted, adapt, after_step, arms, check_method, task_loss_only
+from harness.training.peft_methods import REFUSED, norm_layers, peft_classes, peft_method
 from ssmlora import candidate_sites, select_sites
 from tests.harness.test_plan import BASE
 
@@ -179,7 +179,7 @@ def test_training_calls_the_method_after_each_step(monkeypatch: pytest.MonkeyPat
         assert hook is not None
         return lambda step: (called.append(step), hook(step))
 
-    monkeypatch.setattr("harness.training.after_step", recorded)
+    monkeypatch.setattr("harness.training.loop.after_step", recorded)
     sizes = {"examples": 12, "validation_examples": 8, "test_examples": 8, "validations": 1}
     cell = one_cell(entry("adalora"), length=32, batch_size=4, epochs=1, **sizes)
     assert run_cell(cell, minilm.folder, {})["status"] == "ok"

@@ -10,13 +10,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.backbones import Backbone
-from harness.cells import BASELINE, Cell
-from harness.cli import main
-from harness.errors import BadInput
-from harness.plan import Plan, make_plan
-from harness.store import as_file
-from harness.sweep import Sweep, load_sweep
+from harness.cli.main import main
+from harness.core.cell import BASELINE, Cell
+from harness.core.errors import BadInput
+from harness.core.folder import as_file
+from harness.models.backbones import Backbone
+from harness.planning.plan import Plan, make_plan
+from harness.planning.sweep import Sweep, load_sweep
 from tasks import discover
 from tasks.base import Count
 from tests.harness.conftest import SWEEPS
@@ -71,7 +71,7 @@ def test_a_backbone_that_cuts_a_tasks_words_is_refused(monkeypatch: pytest.Monke
         return lambda words: [1 + (word == "pink") for word in words]
 
     assert plan("smoke.yaml", "tasks=[needle]", "lengths=[64]").cells
-    monkeypatch.setattr("harness.prepare.word_counter", cuts_pink)
+    monkeypatch.setattr("harness.planning.prepare.word_counter", cuts_pink)
     with pytest.raises(BadInput, match=r"tasks: needle: its words .* cuts 'pink' into several"):
         plan("smoke.yaml", "tasks=[needle]", "lengths=[64]")
 
@@ -169,12 +169,12 @@ def test_a_sweep_survives_its_own_file(
 
 def test_a_task_may_refuse_a_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "long_only.py").write_text(
-        "from tasks.newsgroups import Newsgroups\n"
+        "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class LongOnly(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(\n"
         "        update={'name': 'long_only', 'min_length': 100})\n"
     )
-    from harness.cli import main
+    from harness.cli.main import main
 
     words = ["plan", str(SWEEPS / "smoke.yaml"), "--tasks-dir", str(tmp_path)]
     assert main([*words, "--set", "tasks=[long_only]", "--set", "lengths=[128]"]) == 0

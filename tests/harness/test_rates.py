@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.cells import BASELINE, Cell
-from harness.errors import BadInput
-from harness.plan import make_plan
-from harness.sweep import load_sweep
+from harness.core.cell import BASELINE, Cell
+from harness.core.errors import BadInput
+from harness.planning.plan import make_plan
+from harness.planning.sweep import load_sweep
 from tests.harness.conftest import SWEEPS, TINY
 
 STUDY = yaml.safe_load((SWEEPS / "tuned.yaml").read_text())

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.backbones import find_backbone
-from harness.batches import encode
-from harness.cli import main
-from harness.reach import MOST_TOKENS, describe_reach, planned_reach, token_size
+from harness.cli.main import main
+from harness.models.backbones import find_backbone
+from harness.planning.reach import MOST_TOKENS, describe_reach, planned_reach, token_size
+from harness.training.batches import encode
 from tasks import Example, Family, Splits, Task, load_task
 from tests.harness.conftest import SWEEPS, bench_long, cells
 from tests.harness.test_batches import TOKENIZER
@@ -183,7 +183,7 @@ GENERATED = ["needle", "recall", "mqar", "automaton", "parity", "facts_one", "fa
 @pytest.mark.parametrize("backbone", ["minilm", "smollm2"])
 @pytest.mark.parametrize("name", [*GENERATED, "needle_written"])
 def test_a_generated_text_fills_its_length_less_what_it_declares(name: str, backbone: str) -> None:
-    from harness.tokens import word_counter
+    from harness.models.tokens import word_counter
 
     found = find_backbone(backbone, "x")
     task = load_task(name, None, word_counter(found))

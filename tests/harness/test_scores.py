@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from harness.scores import full_scores, score
-from tasks.baseline import best_constant
+from harness.training.scores import full_scores, score
+from tasks.lib.baseline import best_constant
 from tests.harness.conftest import bench_long, cells
 from tests.harness.test_batches import metadata
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BadInput
-from harness.store import RunFolder, write_atomically
-from harness.sweep import load_sweep
+from harness.core.errors import BadInput
+from harness.core.folder import RunFolder, write_atomically
+from harness.planning.sweep import load_sweep
 from tests.harness.conftest import ROOT, SWEEPS
 
 ID = "0123456789ab"
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_and_a_folder_that_went_away(tmp_path: Path) -> None
         with pytest.raises(BadInput, match=r"cells/0123456789ab\.json: cannot be written: No such"):
             folder.write_result(result())
     limit = (
-        "import resource, sys; from pathlib import Path; from harness.store import *\n"
+        "import resource, sys; from pathlib import Path; from harness.core.folder import *\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "path = Path(sys.argv[1])\n"
         "try: write_atomically(path, 'x' * 10000)\n"
@@ -120,7 +120,7 @@ def test_writing_fails_whole(tmp_path: Path) -> None:
 
 def test_the_second_run_is_refused_and_a_dead_one_is_not_in_the_way(tmp_path: Path) -> None:
     hold = (
-        "import sys, time; from pathlib import Path; from harness.store import RunFolder\n"
+        "import sys, time; from pathlib import Path; from harness.core.folder import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     call = [sys.executable, "-c", hold, str(tmp_path)]

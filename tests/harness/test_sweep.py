@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.sweep import Sweep, load_sweep
+from harness.planning.sweep import Sweep, load_sweep
 from tests.harness.conftest import TINY
 
 FORMS = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli.main import main
 from tasks.template import new_task
 from tests.tasks.hub_folder import write
 
@@ -120,9 +120,9 @@ def test_what_published_splits_share_is_a_number_and_no_finding(
 
 
 def test_findings_reach_the_report(plugins: Path, tiny: Path, tmp_path: Path) -> None:
-    from harness.backbones import find_backbone
-    from harness.cards import write_cards
-    from harness.store import RunFolder
+    from harness.core.folder import RunFolder
+    from harness.models.backbones import find_backbone
+    from harness.planning.cards import write_cards
     from reports.cards import load_cards
 
     with RunFolder(tmp_path / "out") as folder:

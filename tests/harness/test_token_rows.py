@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.token_rows import TokenRows
+from harness.training.token_rows import TokenRows
 
 
 @given(st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=9), max_size=9))
@@ -30,7 +30,7 @@ def test_a_disk_that_takes_a_part_is_an_error() -> None:
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
-        "from harness.token_rows import TokenRows\n"
+        "from harness.training.token_rows import TokenRows\n"
         "TokenRows().extend([[7] * 1000])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

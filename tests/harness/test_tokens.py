@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.backbones import find_backbone
-from harness.batches import encode
-from harness.tokens import load_tokenizer, tokens_of, word_counter
+from harness.models.backbones import find_backbone
+from harness.models.tokens import load_tokenizer, tokens_of, word_counter
+from harness.training.batches import encode
 from tasks import TaskError, load_task
 from tasks.base import Count
-from tasks.listops import WORDS
-from tasks.wordpiece import counts
+from tasks.builtin.synthetic.listops import WORDS
+from tasks.lib.wordpiece import counts
 from tasks.words import COLOURS, NOUNS, one_token
 
 FACTS = ["facts_one", "facts_two", "facts_gave", "facts_count"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness import tuned
-from harness.cells import BASELINE
-from harness.errors import BadInput
+from harness.core.cell import BASELINE
+from harness.core.errors import BadInput
+from harness.planning import tuned
 from tests.harness.test_plan import BASE
 
 

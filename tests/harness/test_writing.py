@@ -13,17 +13,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from harness.backbones import Backbone, check_writes
-from harness.batches import IGNORED, encode, padded, prompts
-from harness.cells import Cell
-from harness.errors import BadInput
-from harness.evaluate import evaluate
-from harness.methods import adapt
-from harness.models import load_language_model
-from harness.positions import Positions
-from harness.resample import resampled
-from harness.runner import outcomes
-from harness.scores import each, full_scores
+from harness.core.cell import Cell
+from harness.core.errors import BadInput
+from harness.execution.runner import outcomes
+from harness.models.backbones import Backbone, check_writes
+from harness.models.load import load_language_model
+from harness.training.batches import IGNORED, encode, padded, prompts
+from harness.training.evaluate import evaluate
+from harness.training.methods import adapt
+from harness.training.positions import Positions
+from harness.training.resample import resampled
+from harness.training.scores import each, full_scores
 from tasks import Example
 from tests.harness.conftest import SWEEPS, TINY, bench_long
 from tests.harness.test_batches import TOKENIZER

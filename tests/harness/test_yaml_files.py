@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.yaml_files import dump_yaml, number_in, parse_yaml
+from harness.planning.yaml_files import dump_yaml, number_in, parse_yaml
 
 SCALARS: dict[str, Any] = {
     "0032": 32,

@@ -15,10 +15,10 @@ from tokenizers.processors import RobertaProcessing
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoModel, PreTrainedTokenizerFast
 
-from harness.backbones import Backbone
-from harness.cell import run_cell
-from harness.plan import Plan, make_plan
-from harness.sweep import load_sweep
+from harness.execution.cell_main import run_cell
+from harness.models.backbones import Backbone
+from harness.planning.plan import Plan, make_plan
+from harness.planning.sweep import load_sweep
 
 ROWS = 300
 """Tokens of `byte_level`."""

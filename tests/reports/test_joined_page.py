@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cell_result import new_result
-from harness.cells import RECIPE, Cell
-from harness.cli import main
+from harness.cli.main import main
+from harness.core.cell import RECIPE, Cell
+from harness.core.result import new_result
 from reports.page import build_report
 from tests.reports.conftest import write_run
 from tests.reports.pages import anchors, check_harmless, read, rows, section

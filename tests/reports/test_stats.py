@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, t
 
-from harness.tuned import choose
+from harness.planning.tuned import choose
 from reports.files import Result
 from reports.stats import (
     Try,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks import discover
-from tasks.hub import _HubTask
+from tasks.lib.hub import _HubTask
 
 Row = dict[str, Any]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tasks.listops import expressions
-from tasks.lra_image import RECORD
+from tasks.builtin.lra.lra_image import RECORD
+from tasks.builtin.synthetic.listops import expressions
 
 LISTOPS = {"min": "[MIN", "max": "[MAX", "med": "[MED", "sum": "[SM"}
 TSV = "lra_release/lra_release/tsv_data"

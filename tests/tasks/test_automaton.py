@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from tasks import load_task
-from tasks.automaton import MARKS, TIMES, texts
-from tasks.baseline import tfidf_baseline
+from tasks.builtin.synthetic.automaton import MARKS, TIMES, texts
 from tasks.conformance import violations
+from tasks.lib.baseline import tfidf_baseline
 from tasks.words import FILLER
 
 from .tokens import lengths

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import Example, Splits, TaskError
-from tasks.cache import cached, kept
+from tasks.lib.cache import cached, kept
 
 SPLITS = Splits(
     [Example("a", "line\nbreak \u2028 é \ud800 \x00", 1), Example("b", "", 0)],

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import Example, Family, Splits, Task, load_task
-from tasks.baseline import tfidf_baseline
 from tasks.card import render_card, task_card
-from tasks.excerpt import excerpt
+from tasks.lib.baseline import tfidf_baseline
+from tasks.lib.excerpt import excerpt
+from tasks.lib.texts import A_TOKEN
 from tasks.template import new_task
-from tasks.texts import A_TOKEN
 from tests.made_up import metadata
 
 

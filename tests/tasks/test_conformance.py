@@ -10,7 +10,7 @@ import yaml
 
 from tasks import Splits, Task, TaskError, discover, load_task
 from tasks.conformance import violations
-from tasks.rows import SCHEMA_ONLY
+from tasks.lib.rows import SCHEMA_ONLY
 
 SLOW = {
     # These eight have quick tests of their own beside this.

@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from harness.plan import make_plan
-from harness.sweep import Sweep
-from tasks import Example, Splits, Task, TaskError, TaskMetadata, content, discover, load_task
-from tasks.cache import cached
-from tasks.content import content_digest, splits_digest
-from tasks.newsgroups import Newsgroups
-from tasks.opened import source_of, watched
-from tasks.pysource import PySource
+from harness.planning.plan import make_plan
+from harness.planning.sweep import Sweep
+from tasks import Example, Splits, Task, TaskError, TaskMetadata, discover, load_task
+from tasks.builtin.documents.newsgroups import Newsgroups
+from tasks.builtin.documents.pysource import PySource
+from tasks.lib import content
+from tasks.lib.cache import cached
+from tasks.lib.content import content_digest, splits_digest
+from tasks.lib.opened import source_of, watched
 from tests.made_up import metadata
 
 _PLUGIN = """
@@ -25,7 +26,7 @@ import csv
 from pathlib import Path
 
 from tasks import Example, Splits, Task, TaskMetadata
-from tasks.cache import cached
+from tasks.lib.cache import cached
 
 
 def _build():
@@ -222,7 +223,7 @@ def test_packages_other_than_the_tested_ones_are_pinned_by_their_modules(
         assert found[-1] == f"{PySource.metadata.revision},content:{digest}"
         assert load_task("pysource_lm").pinned() == f"{found[-1]},lm"
         with monkeypatch.context() as patch:
-            patch.setattr("tasks.pysource._TESTED", digest)
+            patch.setattr("tasks.builtin.documents.pysource._TESTED", digest)
             assert PySource().pinned() == PySource.metadata.revision
     assert found[0] != found[1]
 
@@ -290,7 +291,7 @@ def test_only_what_is_read_is_watched(tmp_path: Path) -> None:
         (tmp_path / "out").write_text("y", encoding="utf-8")
         with (tmp_path / "in").open("rb") as file:
             file.read()
-        import tasks.stories  # noqa: F401
+        import tasks.builtin.synthetic.stories  # noqa: F401
     assert found & {str(tmp_path / "in"), str(tmp_path / "out")} == {str(tmp_path / "in")}
     assert source_of(partial(_count, tmp_path)) == str(Path(__file__).absolute())
 

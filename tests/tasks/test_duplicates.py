@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.duplicates import SHARE, SHINGLE, groups, near_duplicates
+from tasks.lib.duplicates import SHARE, SHINGLE, groups, near_duplicates
 
 
 def slow(texts: list[str], common: int) -> list[tuple[int, int]]:
@@ -71,7 +71,7 @@ def test_nothing_and_odd_texts() -> None:
 
 def test_the_same_in_every_process() -> None:
     code = (
-        "from tasks.duplicates import _shingles\n"
+        "from tasks.lib.duplicates import _shingles\n"
         "print(_shingles('the quick brown fox jumps over the lazy dog again', {}).tolist())"
     )
     outs = {

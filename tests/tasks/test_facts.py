@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks import TaskError, load_task, wordpiece
-from tasks.baseline import tfidf_baseline
+from tasks import TaskError, load_task
+from tasks.builtin.synthetic.haystack import RUN, postings
 from tasks.conformance import violations
-from tasks.haystack import RUN, postings
-from tasks.wordpiece import tokens
+from tasks.lib import wordpiece
+from tasks.lib.baseline import tfidf_baseline
+from tasks.lib.wordpiece import tokens
 
 from .tellings import told_once
 from .test_stories import FACT, answer

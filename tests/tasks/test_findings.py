@@ -8,7 +8,7 @@ import pytest
 
 from tasks import Example, Family, Splits, load_task
 from tasks.findings import LAZY, PER_LABEL, quick_findings, shared_with_train
-from tasks.rows import Rows
+from tasks.lib.rows import Rows
 from tests.made_up import LABELLED, metadata
 
 

@@ -13,8 +13,8 @@ import pytest
 from tasks import Splits, TaskError, discover, load_task
 from tasks.base import Example
 from tasks.conformance import violations
-from tasks.hub import _HubTask
-from tasks.rows import Rows, shuffled
+from tasks.lib.hub import _HubTask
+from tasks.lib.rows import Rows, shuffled
 from tests.tasks.hub_folder import HUB, ROWS, Row, text_row, write, write_rows
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import TaskError, load_task
-from tasks.hub import _line
+from tasks.lib.hub import _line
 from tests.tasks.hub_folder import write
 
 

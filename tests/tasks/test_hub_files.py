@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import TaskError, load_task
-from tasks.columns import Columns
-from tasks.convert import convert
-from tasks.labels import Labels
-from tasks.readers import _needed
+from tasks.lib.columns import Columns
+from tasks.lib.convert import convert
+from tasks.lib.labels import Labels
+from tasks.lib.readers import _needed
 from tests.tasks.hub_folder import HUB, ROWS, write, write_rows
 
 NO_VALUES = ["null", "NA", "None", "nan", "N/A", "NaN", "NULL", "", "n/a", "#N/A", "1", "-1.0"]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import TaskError, load_task
-from tasks.labels import Labels
+from tasks.lib.labels import Labels
 from tests.tasks.hub_folder import HUB, ROWS, write
 
 FALSE, TRUE = ("False", "True")

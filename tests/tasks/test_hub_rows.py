@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import TaskError, load_task
-from tasks.rows import cut
+from tasks.lib.rows import cut
 from tests.tasks.hub_folder import HUB, ROWS, Row, write, write_rows
 from tests.tasks.release_folder import listops, photos, reviews
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks import lazy
-from tasks.lazy import BLOCK, SIZES, Drawn, generated
+from tasks.lib import lazy
+from tasks.lib.lazy import BLOCK, SIZES, Drawn, generated
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks import Splits, TaskError, licences, load_task
+from tasks import Splits, TaskError, load_task
 from tasks.base import Example
-from tasks.duplicates import groups, near_duplicates
-from tasks.licences import KINDS, LABELS, LARGE, _deal, _files, _folder, read
+from tasks.builtin.documents import licences
+from tasks.builtin.documents.licences import KINDS, LABELS, LARGE, _deal, _files, _folder, read
+from tasks.lib.duplicates import groups, near_duplicates
 
 BODY = "You may use this work as you like. " * 20
 

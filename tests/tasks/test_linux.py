@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import Splits, TaskError, linux, load_task
+from tasks import Splits, TaskError, load_task
 from tasks.base import Example
-from tasks.linux import LEAST, SHORTEST, SUBSYSTEMS, _cut, _label, strip
+from tasks.builtin.documents import linux
+from tasks.builtin.documents.linux import LEAST, SHORTEST, SUBSYSTEMS, _cut, _label, strip
 
 SOURCE = """// SPDX-License-Identifier: GPL-2.0
 /*

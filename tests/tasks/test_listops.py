@@ -10,9 +10,10 @@ from collections import Counter
 
 import pytest
 
-from tasks import listops, load_task
-from tasks.listops import ARGUMENTS, DEPTH, SIZES, WORDS, bounds, expressions
-from tasks.newsgroups import _file
+from tasks import load_task
+from tasks.builtin.documents.newsgroups import _file
+from tasks.builtin.synthetic import listops
+from tasks.builtin.synthetic.listops import ARGUMENTS, DEPTH, SIZES, WORDS, bounds, expressions
 
 LENGTHS = (32, 64, 300, 2000, 2048, 4096)
 

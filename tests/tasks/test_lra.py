@@ -15,12 +15,12 @@ from datasets import Image as ImageFeature
 from PIL import Image
 
 from tasks import TaskError, load_task
+from tasks.builtin.documents.newsgroups import _file
+from tasks.builtin.lra.lra_image import RECORD, grey_text
+from tasks.builtin.lra.pixels import pixel_texts
+from tasks.builtin.synthetic.listops import expressions
 from tasks.conformance import violations
-from tasks.listops import expressions
-from tasks.lra_image import RECORD, grey_text
-from tasks.newsgroups import _file
-from tasks.pixels import pixel_texts
-from tasks.release import Lines, byte_words
+from tasks.lib.release import Lines, byte_words
 from tests.tasks.hub_folder import text_row, write_rows
 from tests.tasks.release_folder import MAKE, listops, papers, paths, photos
 

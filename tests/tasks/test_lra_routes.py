@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from tasks import Splits, TaskError, load_task
+from tasks.builtin.lra.lra_image import RECORD
 from tasks.conformance import violations
-from tasks.lra_image import RECORD
 from tests.tasks.hub_folder import write_rows
 from tests.tasks.release_folder import photos, reviews
 

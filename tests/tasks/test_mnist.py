@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import Splits, TaskError, load_task, mnist
+from tasks import Splits, TaskError, load_task
+from tasks.builtin.lra import mnist
+from tasks.builtin.lra.mnist import _file, order
 from tasks.conformance import violations
-from tasks.mnist import _file, order
 
 from .tokens import lengths
 

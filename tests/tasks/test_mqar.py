@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from tasks import load_task
-from tasks.baseline import baseline
+from tasks.builtin.synthetic.mqar import texts
 from tasks.conformance import violations
-from tasks.mqar import texts
+from tasks.lib.baseline import baseline
 from tasks.words import COLOURS
 
 from .tellings import pairs_of, told_once

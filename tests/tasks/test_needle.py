@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from tasks import Example, load_task
-from tasks.baseline import tfidf_baseline
+from tasks.builtin.synthetic.needle import texts
 from tasks.conformance import violations
-from tasks.needle import texts
+from tasks.lib.baseline import tfidf_baseline
 from tasks.words import ALL, COLOURS, FILLER, NOUNS
 
 from .tellings import told_once
@@ -62,7 +62,8 @@ def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits()
 
 
 def test_every_word_is_one_token() -> None:
-    from tasks import needle, pairs, parity
+    from tasks.builtin.nlu import pairs
+    from tasks.builtin.synthetic import needle, parity
 
     for words in (*ALL, needle.FIXED, parity.FIXED, pairs.FIXED):
         for word in words:

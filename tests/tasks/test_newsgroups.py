@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import Splits, TaskError, load_task, newsgroups
-from tasks.duplicates import groups, near_duplicates
-from tasks.newsgroups import TOPICS, _file, _giveaways
+from tasks import Splits, TaskError, load_task
+from tasks.builtin.documents import newsgroups
+from tasks.builtin.documents.newsgroups import TOPICS, _file, _giveaways
+from tasks.lib.duplicates import groups, near_duplicates
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from tasks import load_task
-from tasks.baseline import tfidf_baseline
+from tasks.builtin.synthetic.parity import DIGITS, FIXED, texts
 from tasks.conformance import violations
-from tasks.parity import DIGITS, FIXED, texts
+from tasks.lib.baseline import tfidf_baseline
 from tasks.words import FILLER
 
 from .tokens import lengths

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tasks import Example, TaskError, conformance, load_task, pathfinder
-from tasks.pathfinder import DASH, DOT, SIZES, images
+from tasks import Example, TaskError, conformance, load_task
+from tasks.builtin.synthetic import pathfinder
+from tasks.builtin.synthetic.pathfinder import DASH, DOT, SIZES, images
 
 from .tokens import lengths
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks import TaskError, card, load_task
-from tasks.pins import pin
+from tasks.lib.pins import pin
 from tests.tasks.hub_folder import HUB, write, write_rows
 from tests.tasks.release_folder import MAKE
 
@@ -147,8 +147,8 @@ def test_a_pin_is_read_once_and_again_after_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[Path] = []
-    monkeypatch.setattr("tasks.pins._digest", _counted(reads))
-    monkeypatch.setattr("tasks.pins.SETTLED", 0.0)
+    monkeypatch.setattr("tasks.lib.pins._digest", _counted(reads))
+    monkeypatch.setattr("tasks.lib.pins.SETTLED", 0.0)
     path = tmp_path / "a"
     path.write_bytes(b"one")
     first = pin("t", [path], tmp_path)
@@ -157,14 +157,14 @@ def test_a_pin_is_read_once_and_again_after_a_change(
     path.write_bytes(b"three")
     assert pin("t", [path], tmp_path) != first
     # Of a file that was written a moment ago a time says nothing: it may be written once more.
-    monkeypatch.setattr("tasks.pins.SETTLED", 60.0)
+    monkeypatch.setattr("tasks.lib.pins.SETTLED", 60.0)
     for _ in range(2):
         pin("t", [path], tmp_path)
     assert reads == [path] * 4
 
 
 def _counted(reads: list[Path]) -> Callable[[Path], bytes]:
-    from tasks.pins import _digest
+    from tasks.lib.pins import _digest
 
     def read(path: Path) -> bytes:
         reads.append(path)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import TaskError
-from tasks.pixels import LEVELS, largest_side, pixel_texts, spaced
+from tasks.builtin.lra.pixels import LEVELS, largest_side, pixel_texts, spaced
 
 from .tokens import tokenizer
 

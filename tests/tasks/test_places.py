@@ -166,7 +166,7 @@ def test_files_of_one_task_lie_in_one_folder(
 def test_the_cache_is_tried_before_minutes_of_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.cache import cached
+    from tasks.lib.cache import cached
 
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "file"))
@@ -179,7 +179,7 @@ def test_the_cache_is_tried_before_minutes_of_work(
 
 
 def test_without_a_home_folder_the_variable_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.cache import cache_folder, kept
+    from tasks.lib.cache import cache_folder, kept
 
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import Splits, TaskError, load_task, pysource
+from tasks import Splits, TaskError, load_task
 from tasks.base import Example
-from tasks.pysource import PACKAGES, _cut, _read, strip
+from tasks.builtin.documents import pysource
+from tasks.builtin.documents.pysource import PACKAGES, _cut, _read, strip
 
 SOURCE = '''#!/usr/bin/env python
 # Licence: of numpy
@@ -153,7 +154,7 @@ def test_the_revision_names_the_versions() -> None:
 
 def test_finding_the_packages_imports_none() -> None:
     code = (
-        "import sys; from tasks.pysource import PACKAGES, package_folder\n"
+        "import sys; from tasks.builtin.documents.pysource import PACKAGES, package_folder\n"
         "assert all(package_folder(name) for name in PACKAGES)\n"
         "print(sorted(set(PACKAGES) & set(sys.modules)))"
     )

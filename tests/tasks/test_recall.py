@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from tasks import load_task
-from tasks.baseline import tfidf_baseline
+from tasks.builtin.synthetic.recall import texts
 from tasks.conformance import violations
-from tasks.recall import texts
+from tasks.lib.baseline import tfidf_baseline
 from tasks.words import ADJECTIVES, COLOURS, NOUNS
 
 from .tellings import pairs_of, told_once

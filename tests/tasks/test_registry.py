@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks import TaskError, discover, load_task, registry
-from tasks.newsgroups import Newsgroups
+from tasks.builtin.documents.newsgroups import Newsgroups
 from tasks.template import new_task
 
 
@@ -55,7 +55,7 @@ def test_naming_the_built_in_folder_changes_nothing() -> None:
             "A has no metadata of type TaskMetadata",
         ),
         (
-            "from tasks.newsgroups import Newsgroups\n"
+            "from tasks.builtin.documents.newsgroups import Newsgroups\n"
             "class A(Newsgroups):\n    metadata = Newsgroups.metadata",
             "the name 'newsgroups' is taken by another task",
         ),

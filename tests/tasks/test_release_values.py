@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks import TaskError, load_task
-from tasks.lra_image import RECORD
+from tasks.builtin.lra.lra_image import RECORD
 from tests.tasks.release_folder import listops, paths, photos
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import stories
-from tasks.stories import GIFTS, PEOPLE, PLACES, ROOMS, THINGS, Story
+from tasks.builtin.synthetic import stories
+from tasks.builtin.synthetic.stories import GIFTS, PEOPLE, PLACES, ROOMS, THINGS, Story
 
 KINDS = [
     stories.one_fact,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import discover
-from tasks.rows import SCHEMA_ONLY
+from tasks.lib.rows import SCHEMA_ONLY
 from tasks.table import BEGIN, END, main, task_table, with_table
 
 README = Path(__file__).parents[2] / "README.md"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks import Example, Splits, Task, TaskMetadata, load_task
-from tasks.baseline import baseline
 from tasks.card import render_card, task_card
 from tasks.conformance import violations
-from tasks.texts import bits, judge
+from tasks.lib.baseline import baseline
+from tasks.lib.texts import bits, judge
 
 
 def words(text: str) -> list[tuple[int, int]]:

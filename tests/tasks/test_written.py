@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from tasks import Example, load_task
-from tasks.needle import Needle
-from tasks.pydoc import SHORTEST, first_sentence, longest
+from tasks.builtin.documents.pydoc import SHORTEST, first_sentence, longest
+from tasks.builtin.synthetic.needle import Needle
 from tasks.words import COLOURS, NOUNS
 from tests.tasks.tokens import tokenizer
 

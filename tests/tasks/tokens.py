@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from harness.backbones import find_backbone
-from harness.tokens import load_tokenizer
+from harness.models.backbones import find_backbone
+from harness.models.tokens import load_tokenizer
 
 
 @cache

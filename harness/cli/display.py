@@ -1,0 +1,135 @@
+"""What the terminal shows: a line a finished cell, a bar while it runs, a table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.console import coloured
+from harness.core.cell import Cell
+from harness.execution.runner import STATUSES, Outcome, Progress
+
+
+class RunDisplay:
+    """Progress of a run. Where the output is no terminal, only the lines are printed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Bar(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> RunDisplay:
+        """Start the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def update(self, progress: Progress, result: dict[str, Any] | None) -> None:
+        """Show the counts; with a result, its line too."""
+        counts = f"{progress.done}/{progress.total} cells, {progress.running} running"
+        counts += f", {progress.failed} failed"
+        self._bar.update(
+            self._task,
+            description=counts,
+            total=progress.work_total or None,
+            completed=progress.work_done,
+        )
+        if result is not None:
+            place = (f"{progress.done:>3}/{progress.total} ", "dim")
+            self._console.print(coloured(place, *_line(result)), soft_wrap=True)
+        elif progress.done < progress.total:
+            left = progress.total - progress.done
+            self._console.print(f"{left} cells to run, {progress.done} done before")
+        else:
+            self._console.print(f"all {progress.total} cells were done before: nothing to run")
+
+
+def print_plan(
+    cells: list[Cell], console: Console, states: Mapping[str, object] | None = None
+) -> None:
+    """List the cells of a plan; with `states`, by id, what a result folder has of each of them."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "kind", "cell", "lr", "lr from", *(["state"] if states is not None else [])):
+        table.add_column(name)
+    for cell in cells:
+        rate = cell.lr is not None and cell.kind != "probe"
+        row = [cell.id, cell.kind, cell.title]
+        row += [f"{cell.lr:g}", cell.lr_source or ""] if rate else ["", ""]
+        table.add_row(*row, *([str(states[cell.id])] if states is not None else []))
+    console.print(table)
+    kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
+    console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
+    if untuned := dict.fromkeys(
+        f"{c.arm} on {c.task}" for c in cells if c.lr_source == "default" and c.kind == "train"
+    ):
+        told = ", ".join([*untuned][:8]) + (" …" if len(untuned) > 8 else "")
+        console.print(f"default learning rates, not tuned: {told}", soft_wrap=True)
+
+
+def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
+    """The outcome of each task as a small table, then where the time went and what failed."""
+    from reports import summary_table
+
+    for caption, rows in summary_table(folder):
+        table = Table(title=Text(caption), title_justify="left", pad_edge=False)
+        for heading in rows[0]:
+            table.add_column(heading, justify="left" if heading == "Arm" else "right")
+        for row in rows:
+            table.add_row(*row.values())
+        console.print(table)
+    share = outcome.manifest.get("overhead_share")
+    if share is not None:
+        console.print(
+            f"{outcome.manifest['wall_s']:.0f} s on {outcome.manifest['workers']} workers; "
+            f"{share:.1%} of it was not training, evaluating or probing",
+            highlight=False,
+        )
+    if outcome.failed:
+        names = ", ".join(
+            f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
+        )
+        console.print(coloured((f"{outcome.failed} failed:", "red"), f" {names}"), soft_wrap=True)
+        seen = {r["status"] for r in outcome.results.values()}
+        if again := ",".join(status for status in STATUSES if status in seen):
+            console.print(f"to run them again, add: --retry {again}")
+
+
+def _line(result: dict[str, Any]) -> list[str | tuple[str, str]]:
+    cell = Cell.model_validate(result["cell"])
+    parts = [cell.title]
+    if cell.kind == "train" and cell.lr is not None:
+        parts.append(f"lr {cell.lr:g}")
+    scores = result["scores"] or {}
+    cost = result["cost"] or {}
+    if result["status"] != "ok":
+        error = result["error"] or {}
+        said = f" {' · '.join(parts)}: {error.get('message', '')}"
+        return [(str(result["status"]), "red"), said]
+    if "score" in scores:
+        parts.append(f"{scores['metric']} {scores['score']:.3f}")
+    elif "validation_score" in scores:
+        parts.append(f"validation {scores['validation_score']:.3f}")
+    if cost.get("train_tokens_per_s"):
+        parts.append(f"{cost['train_tokens_per_s']:.0f} tokens/s")
+    if cost.get("train_peak_bytes"):
+        parts.append(f"{cost['train_peak_bytes'] / 2**20:.0f} MiB")
+    return [("ok", "green"), " " + " · ".join([*parts, f"{result['seconds']['wall']:.0f} s"])]

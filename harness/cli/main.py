@@ -1,0 +1,337 @@
+"""The commands. Exit 0 done, 1 some cells failed, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import errno
+import io
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+try:
+    import click
+
+    from harness.core.errors import BadInput, printable
+except KeyboardInterrupt:  # Ctrl-C while this is imported
+    raise SystemExit(130) from None
+except ModuleNotFoundError as missing:  # ssmlora may be installed alone, the command comes with it
+    print(
+        f"bench-long: the package {missing.name} is not installed: pip install 'bench-long[bench]'",
+        file=sys.stderr,
+    )
+    raise SystemExit(2) from None
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.core.folder import RunFolder
+    from harness.planning.plan import Plan
+
+
+class _Folder(click.Path):
+    """A folder's path. An empty one, as of an unset variable, would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            click.BadParameter: it is empty.
+        """
+        if value == "":
+            self.fail("the path is empty: name a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
+_SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the sweep, for example train.examples=64.",
+)
+_TASKS_DIR = click.option(
+    "--tasks-dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder with task plug-ins of your own.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bench-long")
+def cli() -> None:
+    """Sweep sequence length and insertion density for full fine-tuning, LoRA and SSMLoRA."""
+
+
+@cli.command()
+@_SWEEP
+@click.option(
+    "--out",
+    type=_Folder(path_type=Path, file_okay=False),
+    help="Result folder: show which cells have a result in it (default: runs/<name>).",
+)
+@_SET
+@_TASKS_DIR
+def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
+    """List the cells of SWEEP after checking all of it. Writes nothing."""
+    from harness.cli.console import make_console
+    from harness.cli.display import print_plan
+    from harness.execution.done import states, summary
+    from harness.execution.runner import default_folder
+    from harness.execution.scratch import run_folder
+
+    click.get_current_context().with_resource(run_folder())
+    planned = _plan(sweep, overrides, tasks_dir)
+    folder = out or default_folder(planned.sweep.name)
+    console = make_console()
+    if folder.is_dir():
+        found = states(folder, planned.cells)
+        print_plan(planned.cells, console, found)
+        for line in summary(found, folder, planned.sweep.name):
+            console.print(line, soft_wrap=True)
+        return
+    if out:
+        click.echo(f"{printable(str(out))}: not there yet, so every cell is to run", err=True)
+    print_plan(planned.cells, console)
+
+
+@cli.command()
+@_SWEEP
+@click.option("--out", type=_Folder(path_type=Path), help="Result folder (default runs/<name>).")
+@_SET
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one a core)."
+)
+@click.option(
+    "--retry",
+    default="",
+    metavar="STATUS,…",
+    help="Run cells with these outcomes again: oom, diverged, timeout, error.",
+)
+@_TASKS_DIR
+def run(
+    sweep: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    workers: int | None,
+    retry: str,
+    tasks_dir: Path | None,
+) -> int:
+    """Run the cells of SWEEP that have no result yet, then write the table and the report."""
+    from harness.cli.console import coloured, make_console
+    from harness.cli.display import RunDisplay, print_outcome
+    from harness.core.folder import RunFolder
+    from harness.execution.runner import default_folder, default_workers, run_plan
+    from harness.execution.scratch import run_folder
+
+    click.get_current_context().with_resource(run_folder())
+    console = make_console()
+    again = _statuses(retry)
+    planned = _plan(sweep, overrides, tasks_dir)
+    folder = out or default_folder(planned.sweep.name)
+    workers = workers or default_workers(planned.cells[0].device)
+    with RunFolder(folder) as held:
+        with RunDisplay(console) as display:
+            outcome = run_plan(planned, held, workers, again, display.update)
+        if outcome.interrupted:
+            from reports import write_csv
+
+            write_csv(folder)
+            kept = f"{len(outcome.results)} of {len(planned.cells)} cells are done and kept in"
+            rest = f": {kept} {folder}; the same command goes on from there"
+            console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
+            return 130
+        page = folder / "report" / "index.html"
+        if outcome.ran or not page.exists():
+            _cards(planned, held, console)
+            _report([folder], folder / "report")
+    print_outcome(outcome, folder, console)
+    console.print(coloured(f"report: {page}"), soft_wrap=True)
+    return 1 if outcome.failed else 0
+
+
+@cli.command()
+@click.argument("dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the report (default for one DIR: its report/).",
+)
+def report(dirs: tuple[Path, ...], out: Path | None) -> None:
+    """Write results.csv and the report of one or more result folders DIRS.
+
+    Several folders need --out; their results are joined where data, backbone and protocol agree.
+    """
+    from reports.files import unique_folders
+
+    for folder in dirs:
+        if not (folder / "cells").is_dir():
+            raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
+    folders = unique_folders(dirs)
+    own = [folder / "report" for folder in folders]
+    if len(folders) > 1 and out is None:
+        raise BadInput(
+            f"report: {len(folders)} folders have no common place for a report ({own[0]} is that "
+            "of the first alone): add --out DIR"
+        )
+    if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
+        raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
+    click.echo(f"report: {printable(str(_report(folders, out or own[0])))}")
+
+
+@cli.command()
+@click.argument("words", nargs=-1, metavar="[NAME | new NAME | check NAME | export NAME]")
+@click.option(
+    "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
+)
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
+@click.option("--length", type=click.IntRange(min=1), help="export, check: in tokens.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="export: of the train split.",
+)
+@_TASKS_DIR
+def tasks(
+    words: tuple[str, ...],
+    backbone: str,
+    to: Path | None,
+    length: int | None,
+    seed: int,
+    tasks_dir: Path | None,
+) -> int:
+    """List the tasks, show the card of one, write a plug-in, check its data, export to lm-eval."""
+    from harness.cli import task_commands
+    from tasks.template import COMMANDS
+
+    if (to and words[:1] != ("export",)) or (length and words[:1] not in (("export",), ("check",))):
+        raise BadInput(
+            "tasks: --to is of export, --length of export and check (own plug-ins: --tasks-dir DIR)"
+        )
+    if not words:
+        task_commands.list_tasks(tasks_dir)
+    elif words[0] == "new" and len(words) == 2:
+        task_commands.write_task(words[1], tasks_dir)
+    elif words[0] == "check" and len(words) == 2:
+        return task_commands.check(words[1], backbone, length, tasks_dir)
+    elif words[0] == "export" and len(words) == 2:
+        if to is None:
+            raise BadInput("tasks export: give the folder to write to: --to DIR")
+        task_commands.export(words[1], backbone, to, length, seed, tasks_dir)
+    elif len(words) == 1 and words[0] not in COMMANDS:
+        task_commands.show_card(words[0], backbone, tasks_dir)
+    else:
+        raise BadInput(
+            "tasks: expected no word, a task's NAME, or: new NAME, check NAME, export NAME"
+        )
+    return 0
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only)."
+)
+def tuned(directory: Path, to: Path | None) -> None:
+    """Choose learning rates from the finished study in DIRECTORY, on its validation split."""
+    from harness.core.folder import RunFolder
+    from harness.planning import tuned as study
+
+    results = RunFolder(directory).results()
+    if not results:
+        raise BadInput(f"{directory}: no results are here")
+    chosen = study.choose(list(results.values()))
+    for entry in chosen.entries:
+        arm, tried = entry.arm, len(entry.tries)
+        line = f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
+        click.echo(printable(line))
+    if to:
+        study.write(chosen, to)
+        click.echo(f"written: {printable(str(to))}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; the user sees one line, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows `?`
+    try:
+        code = cli.main(args=arguments, prog_name="bench-long", standalone_mode=False)
+        code = code if isinstance(code, int) else 0
+        if code == 130:  # a further Ctrl-C ends what is left to do without words
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return code
+    except (BadInput, click.ClickException) as error:
+        lines = error.args if isinstance(error, BadInput) else [error.format_message()]
+        for line in lines:
+            click.echo(f"bench-long: {printable(line)}", err=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        click.echo("bench-long: interrupted", err=True)
+        return 130
+    except OSError as error:  # a disk that is full, a folder that nobody may write
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "" if error.filename else _full(error)
+        click.echo(f"bench-long: {printable(place)}{error.strerror or error}{hint}", err=True)
+        return 2
+
+
+def _full(error: OSError) -> str:
+    """Where space may be missing, for an error that names no file."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    return (
+        f": space is needed for what is printed, for temporary files (in {tempfile.gettempdir()}; "
+        f"another folder: $TMPDIR) and for the cache ($BENCH_LONG_CACHE)"
+    )
+
+
+def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan:
+    from harness.cli.console import reading
+    from harness.planning.plan import make_plan
+    from harness.planning.sweep import load_sweep
+
+    read = load_sweep(sweep, overrides)
+    with reading("the tasks"):
+        planned = make_plan(read, sweep, tasks_dir)
+    for line in planned.warnings:
+        click.echo(f"bench-long: warning: {printable(line)}", err=True)
+    return planned
+
+
+def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
+    from harness.cli.console import coloured
+    from harness.planning.cards import write_cards
+
+    with console.status("describing the tasks"):
+        lost = write_cards(
+            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
+        )
+    for line in lost:
+        console.print(coloured((line, "yellow")), soft_wrap=True)
+
+
+def _report(dirs: Sequence[Path], out: Path) -> Path:
+    from reports import build_report, write_csv
+
+    for folder in dirs:
+        write_csv(folder)
+    page: Path = build_report(dirs, out)
+    return page
+
+
+def _statuses(text: str) -> list[str]:
+    from harness.core.errors import nearest
+    from harness.execution.runner import STATUSES
+
+    chosen = [word.strip() for word in text.split(",") if word.strip()]
+    for word in chosen:
+        if word not in STATUSES:
+            raise BadInput(f"--retry: unknown status '{word}'.{nearest(word, STATUSES)}")
+    return chosen

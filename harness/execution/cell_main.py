@@ -1,0 +1,261 @@
+"""One cell from start to end: load, train or probe, evaluate. Returns the content of its file.
+
+A failure inside is an outcome like any other: what was known by then is kept beside its status.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from harness.core.cell import BASE, BASELINE, LM_EVAL, Cell
+from harness.core.errors import log_traceback, told
+from harness.core.result import new_result
+from harness.lm_eval.run import ROOM, run_evaluations
+from harness.lm_eval.tasks import is_ruler
+from harness.models.architectures import describe_dropout
+from harness.models.backbones import Backbone
+from harness.models.load import load_classifier, load_language_model
+from harness.models.tokens import load_tokenizer, tokens_of, word_counter
+from harness.planning.data_pins import check_unchanged
+from harness.planning.reach import describe_reach
+from harness.training.batches import Encoded, encode
+from harness.training.evaluate import Diverged, Evaluation, evaluate
+from harness.training.heads import outputs_of
+from harness.training.loop import attention_kernel, probe, train
+from harness.training.meter import MemoryMeter, Stopwatch
+from harness.training.methods import adapt
+from harness.training.scores import each, full_scores, validation_scores
+from tasks import TaskMetadata, load_task
+from tasks.lib.baseline import best_constant
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def run_cell(
+    cell: Cell, backbone: Path, machine: dict[str, Any], tasks_dir: Path | None = None
+) -> dict[str, Any]:
+    """Run one cell in this process and return its result, whatever becomes of it.
+
+    A traceback goes to standard error, which a worker has turned into the cell's log.
+    """
+    start = time.perf_counter()
+    meter = MemoryMeter(cell.device)
+    watch = Stopwatch()
+    result = new_result(cell, machine)
+    result["cost"] = {"base_bytes": meter.current()}
+    try:
+        if cell.device == "cuda":
+            result["environment"]["gpu"] = torch.cuda.get_device_name()
+        _seed(cell.seed)
+        source = Backbone(cell.backbone, backbone, "")
+        if cell.kind == "probe":
+            _probe(cell, source, result, watch, meter)
+        elif cell.method == BASELINE:
+            _baseline(cell, source, result, watch, tasks_dir)
+        elif cell.task == LM_EVAL:
+            _only_evaluated(cell, source, result, watch)
+        else:
+            _train(cell, source, result, watch, meter, tasks_dir)
+        result["status"] = "ok"
+    except Exception as error:
+        log_traceback()
+        result["status"] = _status_of(error)
+        result["error"] = {
+            "type": type(error).__name__,
+            "message": told(error),
+            "log": f"logs/{cell.id}.log",
+        }
+    result["seconds"] = {**watch.seconds, "wall": time.perf_counter() - start}
+    return result
+
+
+def _train(
+    cell: Cell,
+    backbone: Backbone,
+    result: dict[str, Any],
+    watch: Stopwatch,
+    meter: MemoryMeter,
+    tasks_dir: Path | None,
+) -> None:
+    with watch.phase("data"):
+        tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
+        result["data"] = _describe_data(cell, metadata, training, test)
+    model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
+    pad_id = tokenizer.pad_token_id
+    if cell.method != BASE:
+        outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
+        result["curve"] = outcome["curve"]
+        result["scores"] = outcome["scores"]
+        result["cost"] |= outcome["cost"]
+    if len(test):
+        meter.reset()
+        with watch.phase("eval"):
+            seen = evaluate(model, cell, test, pad_id, metadata)
+        result["cost"] |= seen.rate.row("eval_tokens_per_s", steady=False)
+        result["cost"]["eval_peak_bytes"] = meter.peak()
+        _score(result, test, seen, metadata)
+    _evaluations(cell, model, tokenizer, result, watch)
+
+
+def _only_evaluated(
+    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch
+) -> None:
+    tokenizer = load_tokenizer(backbone)
+    model = _load(cell, backbone, None, result, watch, tokenizer.pad_token_id)
+    _evaluations(cell, model, tokenizer, result, watch)
+
+
+def _evaluations(
+    cell: Cell, model: Any, tokenizer: Any, result: dict[str, Any], watch: Stopwatch
+) -> None:
+    """Tasks of lm-eval on the model as it now is."""
+    if not cell.evaluations:
+        return
+    model.eval()
+    with watch.phase("eval"):
+        result["evaluations"] = run_evaluations(
+            model,
+            tokenizer,
+            cell.evaluations,
+            cell.length,
+            cell.evaluation_examples or 1,
+            cell.batch_size,
+            cell.evaluation_seconds or 1.0,
+        )
+
+
+def _probe(
+    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, meter: MemoryMeter
+) -> None:
+    model = _load(cell, backbone, None, result, watch, pad_token_id=0)
+    with watch.phase("probe"):
+        result["cost"] |= probe(model, cell, int(model.config.vocab_size), meter)
+
+
+def _baseline(
+    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, tasks_dir: Path | None
+) -> None:
+    """TF-IDF and logistic regression on the same texts, cut where the backbone's are cut."""
+    from tasks.lib.baseline import baseline
+
+    with watch.phase("data"):
+        _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
+        result["data"] = _describe_data(cell, metadata, training, test)
+    with watch.phase("train"):
+        texts = validation.kept + test.kept
+        predicted = baseline(metadata, training.kept, training.targets, texts)
+    held = len(validation)
+    seen = Evaluation(predicted=predicted[:held])
+    result["scores"] = validation_scores(seen, validation.targets, metadata.metric)
+    if len(test):
+        _score(result, test, Evaluation(predicted=predicted[held:]), metadata)
+
+
+def _data(
+    cell: Cell, backbone: Backbone, tasks_dir: Path | None, keep_text: bool = False
+) -> tuple[PreTrainedTokenizerBase, TaskMetadata, list[Encoded]]:
+    """The tokenizer, what the task says of itself, and its three splits, cut and encoded."""
+    assert cell.task is not None
+    tokenizer = load_tokenizer(backbone)
+    task = load_task(cell.task, tasks_dir, word_counter(backbone))
+    sizes = (cell.examples, cell.validation_examples, cell.test_examples)
+    splits = task.splits(cell.length, cell.seed)
+    check_unchanged(cell, task.metadata, splits)
+    parts = zip(splits, sizes, strict=True)
+    encoded = [
+        encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
+    ]
+    return tokenizer, task.metadata, encoded
+
+
+def _load(
+    cell: Cell,
+    backbone: Backbone,
+    metadata: TaskMetadata | None,
+    result: dict[str, Any],
+    watch: Stopwatch,
+    pad_token_id: int | None,
+) -> Any:
+    with watch.phase("load"):
+        model: Any
+        if cell.writes:
+            spare = ROOM if any(map(is_ruler, cell.evaluations)) else 0
+            model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
+        else:
+            model = load_classifier(
+                backbone,
+                outputs_of(metadata) if metadata else 2,
+                cell.length,
+                cell.dropout,
+                pad_token_id,
+                metadata.family if metadata else "classification",
+                tokens_of(backbone, metadata.labels) if metadata else (),
+            )
+        adapted = adapt(model, cell)
+        model = adapted.model.to(cell.device)
+        parameters = list(model.parameters())
+        result["model"] = {
+            "sites": adapted.sites,
+            "links": adapted.links,
+            "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),
+            "total_params": sum(p.numel() for p in parameters),
+            "attention": attention_kernel(model, cell, int(model.config.vocab_size)),
+            "dropout": describe_dropout(model.config),
+            "dtype": "bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
+            "device": cell.device,
+        }
+    return model
+
+
+def _score(result: dict[str, Any], test: Encoded, seen: Evaluation, metadata: TaskMetadata) -> None:
+    said: dict[str, Any] = {"ids": test.names, "labels": None, "predicted": None}
+    if seen.positions is not None:
+        scores = seen.positions.scores()
+        said["scores"] = seen.positions.each()
+    else:
+        scores = full_scores(seen.predicted, test.targets, metadata)
+        said |= {"labels": test.targets, "predicted": seen.predicted}
+    if metadata.family == "generation":
+        said["scores"] = each(seen.predicted, test.targets, metadata.metric)
+    scores["majority"] = best_constant(metadata, test.targets)
+    result["scores"] = {**(result["scores"] or {}), **scores}
+    result["predictions"] = said
+
+
+def _describe_data(
+    cell: Cell, metadata: TaskMetadata, training: Encoded, test: Encoded
+) -> dict[str, Any]:
+    return {
+        "truncated": training.truncated / len(training),
+        "tokens_median": float(np.median(training.ids.sizes())),
+        **describe_reach(test, cell.length, metadata),
+        "task_revision": cell.revisions.get("task"),
+    }
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _status_of(error: Exception) -> str:
+    if isinstance(error, Diverged):
+        return "diverged"
+    told_by = (
+        "can't allocate memory",
+        "Cannot allocate memory",
+        "std::bad_alloc",
+        "error return without exception set",  # Python, with no memory left to make the exception
+    )
+    allocator = any(words in str(error) for words in told_by)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or allocator:
+        return "oom"
+    return "error"

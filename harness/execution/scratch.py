@@ -1,0 +1,165 @@
+"""Temporary folders that no killed process leaves behind for good.
+
+The owner of such a folder holds a lock on a file inside. The system drops the lock of a process
+that died, so a folder whose lock is free belongs to nobody, and the next start removes it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import process
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import BadInput
+from harness.execution.lifeline import end_server
+
+RUN = "bench-long-run-"
+"""How the folder of a run begins, in $TMPDIR."""
+
+_LOCK = ".lock"
+_LONGEST = 103 - len("/listener-12345678")
+"""Bytes of a folder's path, at most, so that multiprocessing's socket fits (103 on macOS)."""
+
+
+@contextmanager
+def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in `parent`, removed at the end; if this process dies, by the next of `prefix`.
+
+    Raises:
+        OSError: `parent` cannot be written.
+    """
+    folder, lock = _make(parent, prefix)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+        os.close(lock)
+
+
+def _make(parent: Path, prefix: str) -> tuple[Path, int]:
+    remove_abandoned(parent, prefix)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        lock = _locked(folder, wait=True)
+        if lock is not None:
+            return folder, lock
+
+
+def remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove folders of this user's that `owned_folder` made for processes that are dead now."""
+    name = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
+    try:
+        entries = [entry for entry in os.scandir(parent) if name.fullmatch(entry.name)]
+    except OSError:
+        return
+    for entry in entries:
+        with suppress(OSError):
+            own = entry.stat(follow_symlinks=False).st_uid == os.getuid()
+            if not own or not entry.is_dir(follow_symlinks=False):
+                continue
+            lock = _locked(Path(entry.path), wait=False)
+            if lock is not None:
+                _remove(Path(entry.path))
+                os.close(lock)
+
+
+def _locked(folder: Path, wait: bool) -> int | None:
+    """A descriptor that holds the folder's lock; None if another holds it or removed the folder.
+
+    Both sides lock before they act and then look whether the locked file is still in its place. So
+    a folder that is just being made is not removed under its owner.
+    """
+    path = folder / _LOCK
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if path.stat().st_ino == os.fstat(lock).st_ino:
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        if wait:  # a file system without locks: this folder stays if its owner dies
+            return lock
+    os.close(lock)
+    return None
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder whose lock is held; the lock's file last, so that nobody takes a half."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name == _LOCK:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """Let all that this process and its children write into $TMPDIR lie in one folder of the run's.
+
+    It is removed when this process exits, after libraries have removed their own folders in it.
+
+    Raises:
+        BadInput: no folder for temporary files can be written.
+    """
+    with ExitStack() as stack:
+        place = "$TMPDIR"
+        try:
+            place = tempfile.gettempdir()
+            folder, _ = _make(Path(place), RUN)
+            atexit.register(_remove, folder)  # libraries remove their own at exit, before this
+            sockets = _short(folder, stack)
+        except OSError as error:
+            raise BadInput(unwritable(place, error)) from None
+        settings: dict[str, Any] = getattr(process.current_process(), "_config")  # noqa: B009
+        stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+        stack.callback(_restore, os.environ, "TMPDIR", os.environ.get("TMPDIR"))
+        stack.callback(_restore, settings, "tempdir", settings.get("tempdir"))
+        stack.callback(end_server)  # first: its socket lies in the folder
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        settings["tempdir"] = sockets
+        yield folder
+
+
+def unwritable(place: str | Path, error: OSError) -> str:
+    """What a user is told where a folder for temporary files cannot be written."""
+    return (
+        f"{place}: temporary files cannot be written: {error.strerror or error}: free some space, "
+        f"or name another folder in $TMPDIR"
+    )
+
+
+def _short(folder: Path, stack: ExitStack) -> str:
+    """A path to the folder that is short enough for a socket in it."""
+    if len(os.fsencode(folder)) <= _LONGEST:
+        return str(folder)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    stack.callback(os.close, handle)
+    short = f"/proc/self/fd/{handle}"
+    if not Path(short).is_dir():
+        raise OSError(errno.ENAMETOOLONG, f"the path is {len(os.fsencode(folder))} bytes long")
+    return short
+
+
+def _restore(settings: MutableMapping[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        settings.pop(name, None)
+    else:
+        settings[name] = value

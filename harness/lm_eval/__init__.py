@@ -1,0 +1,1 @@
+"""Evaluation-only tasks of lm-eval."""

@@ -1,0 +1,1 @@
+"""Backbones: found, verified, loaded."""

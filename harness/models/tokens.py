@@ -1,0 +1,156 @@
+"""A backbone's tokenizer: the whole of it, or what tells the tokens of a text or of words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.quiet import quiet
+from harness.core.errors import told
+from harness.models.backbones import EMBEDDED
+from tasks.lib.texts import well_formed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from harness.models.backbones import Backbone
+    from tasks.base import Count
+
+_VOCABULARIES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
+"""Files of which a folder with a tokenizer has one."""
+
+_NO_LIMIT = int(1e30)
+"""A `model_max_length` that cuts nothing, as transformers writes it."""
+
+
+def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
+    """Load the fast tokenizer; one without a padding token pads with its end-of-text token.
+
+    How texts are cut and padded is set here and not by its folder: from the end, to a length that
+    the caller gives. So the model, the baseline and the export read the same part of a text.
+
+    Raises:
+        ValueError: there is none, or it is not a fast one.
+    """
+    if not any((backbone.folder / name).is_file() for name in _VOCABULARIES):
+        # transformers would make one with an empty vocabulary, and every word would be unknown
+        raise ValueError(f"there is none in {backbone.folder}: expected tokenizer.json")
+    tokenizer = _read(backbone.folder)
+    if not tokenizer.is_fast:
+        raise ValueError(f"{type(tokenizer).__name__} is not a fast one: it gives no offsets")
+    tokenizer.truncation_side = tokenizer.padding_side = "right"
+    tokenizer.model_max_length = _NO_LIMIT
+    tokenizer.clean_up_tokenization_spaces = False
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ValueError("it has neither a padding token nor an end of text")
+    return tokenizer
+
+
+def _read(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            return AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+    except Exception as error:  # tokenizers raises nothing narrower
+        if "trust_remote_code" in str(error):
+            raise ValueError(
+                f"{folder}/tokenizer_config.json: auto_map: it is code that comes with the model, "
+                f"which is never run: save it as a fast tokenizer (tokenizer.json)"
+            ) from None
+        name = next(name for name in _VOCABULARIES if (folder / name).is_file())
+        raise ValueError(
+            f"{folder / name}: it and tokenizer_config.json cannot be read as a tokenizer "
+            f"({type(error).__name__}: {told(error)})"
+        ) from None
+
+
+def check_ids(tokenizer: PreTrainedTokenizerBase, encoder: PreTrainedModel) -> None:
+    """Check that a model has a row for every token and for every kind of segment.
+
+    Raises:
+        ValueError: naming the token or the number of segments.
+    """
+    from harness.training.heads import segments_of
+
+    rows = int(encoder.get_input_embeddings().weight.shape[0])
+    outside = {i: token for token, i in tokenizer.get_vocab().items() if i >= rows}
+    pair = tokenizer("a", "a", return_token_type_ids=True)
+    outside |= {i: f"number {i}" for i in pair["input_ids"] if i >= rows and i not in outside}
+    if outside:
+        first = min(outside)
+        raise ValueError(
+            f"the token '{outside[first]}' has the id {first}, and the model has embeddings for "
+            f"{rows} tokens only ({len(outside)} tokens have none): take the model's own "
+            f"tokenizer, or add rows with resize_token_embeddings and save the model again"
+        )
+    segments = segments_of(encoder)
+    kinds = max(pair["token_type_ids"]) + 1
+    if 1 < segments < kinds:
+        raise ValueError(
+            f"it tells {kinds} kinds of segments apart (token_type_ids), and the model {segments} "
+            f"(type_vocab_size): take the model's own tokenizer"
+        )
+
+
+def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
+    """Return what tells where a text's tokens begin and end, in characters, none cut or added.
+
+    Raises:
+        ValueError: there is no tokenizer, or it is not a fast one.
+    """
+    tokenizer = _tokenizer(backbone)
+    return lambda text: list(tokenizer.encode(well_formed(text), add_special_tokens=False).offsets)
+
+
+def word_counter(backbone: Backbone) -> Count:
+    """Return what tells how many tokens words are where they stand after another.
+
+    The tokenizer is read at the first question, which raises as `token_offsets`.
+    """
+    read = cache(lambda: _tokenizer(backbone))
+    return lambda words: [len(ids) for ids in _after_another(read(), words)]
+
+
+def tokens_of(backbone: Backbone, words: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of words where each stands after another; raises as `token_offsets`."""
+    return _after_another(_tokenizer(backbone), words)
+
+
+def _after_another(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
+    texts = ["a", *(f"a {well_formed(word)}" for word in words)]
+    before, *others = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [one.ids[len(before.ids) :] for one in others]
+
+
+def plain_tokenizer(backbone: Backbone) -> Any:
+    """Return the tokenizers package's own tokenizer; raises as `token_offsets`."""
+    return _tokenizer(backbone)
+
+
+def _tokenizer(backbone: Backbone) -> Any:
+    """The tokenizers package's tokenizer, which cuts and adds nothing.
+
+    Of an embedded backbone it is read without transformers, which takes seconds to import; others
+    may have settings that only transformers applies, such as `do_lower_case`.
+    """
+    if backbone.name not in EMBEDDED:
+        return load_tokenizer(backbone).backend_tokenizer
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(backbone.folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,52 @@
+"""The examples of a cell: pinned when a sweep is planned, checked when they are read."""
+
+from __future__ import annotations
+
+from harness.core.cell import Cell
+from tasks import Splits, Task, TaskMetadata
+from tasks.lib.content import read_digest
+
+EXAMPLES = "examples"
+"""The key in a cell's `revisions` that holds the digest of the examples that it reads."""
+
+
+class DataPins:
+    """Adds to cells of one task the digest of their examples, unless the task's version pins them.
+
+    A digest for each length and seed keeps the ids of other lengths and seeds as they are, so a
+    sweep can grow in the same folder.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._needed = not task.version_pins_content()
+        self._known: dict[tuple[int, int, tuple[int | None, ...]], str] = {}
+
+    def added_to(self, cell: Cell) -> Cell:
+        """Return the cell with the digest among its revisions."""
+        if not self._needed:
+            return cell
+        key = (cell.length, cell.seed, _sizes(cell))
+        if key not in self._known:
+            splits = self._task.splits(cell.length, cell.seed)
+            self._known[key] = read_digest(self._task.metadata, splits, _sizes(cell))
+        return cell.model_copy(update={"revisions": {**cell.revisions, EXAMPLES: self._known[key]}})
+
+
+def check_unchanged(cell: Cell, metadata: TaskMetadata, splits: Splits) -> None:
+    """Check that a cell reads the examples that it was planned with.
+
+    Raises:
+        ValueError: they are others.
+    """
+    planned = cell.revisions.get(EXAMPLES)
+    if planned is not None and read_digest(metadata, splits, _sizes(cell)) != planned:
+        raise ValueError(
+            f"the examples of '{metadata.name}' at {cell.length} tokens, seed {cell.seed}, "
+            f"are not those that the sweep was planned with: its data changed since then, or "
+            f"splits() returns others at each call. Run the sweep again"
+        )
+
+
+def _sizes(cell: Cell) -> tuple[int | None, ...]:
+    return cell.examples, cell.validation_examples, cell.test_examples

@@ -1,0 +1,195 @@
+"""What only torch, transformers and PEFT can tell of a sweep, asked before its first cell starts.
+
+Importing them takes seconds, so they are asked only where there is something to ask: about a
+backbone that is not embedded here, and about methods that are more than LoRA or SSMLoRA with the
+settings that the sweep itself checks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.cli.quiet import quiet
+from harness.core.cell import BASE, BASELINE, Cell
+from harness.core.errors import BadInput, told
+from harness.models.architectures import read_config
+from harness.models.backbone_files import model_files
+from harness.models.backbones import EMBEDDED, Backbone, check_writes
+from harness.models.load import load_classifier, load_language_model, load_skeleton
+from harness.models.tokens import check_ids, load_tokenizer
+from harness.training.methods import foreign_arms
+from harness.training.rows import end_of_text
+
+_Made = TypeVar("_Made")
+
+_REHEARSED = 13
+"""Tokens of a text that a model is tried on: a number that is no multiple of a block or window."""
+
+_SMALL = 2 * 2**30
+"""Bytes of weights up to which a backbone is loaded here, to see that nothing is missing."""
+
+
+def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
+    """Open the backbone's files and build every arm without weights.
+
+    Raises:
+        BadInput: what a cell would have failed with, in one line.
+    """
+    if any(cell.writes for cell in cells):
+        check_writes(backbone, f"{source}: backbone")
+    foreign = backbone.name not in EMBEDDED
+    arms = [
+        cell
+        for cell in _arms(cells)
+        if foreign or cell.options or cell.method not in ("full", "lora", "ssmlora")
+    ]
+    if not foreign and not arms:
+        return
+    with quiet():
+        if foreign:
+            _check_folder(backbone, cells, f"{source}: backbone: {backbone.folder}")
+        for cell in arms:
+            where = f"{source}: methods.{cell.method}: cannot be built on {backbone.name}"
+            _or_refuse(where, partial(_build, cell, backbone))
+        small = _bytes(backbone, f"{source}: backbone") < _SMALL
+        for cell in foreign_arms(arms) if small else []:
+            where = f"{source}: methods.{cell.method}: cannot be trained on {backbone.name}"
+            _or_refuse(where, partial(_train_steps, cell, backbone))
+
+
+def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
+    _or_refuse(where, partial(read_config, backbone, 0.0, 0))
+    tokenizer = None
+    if any(cell.kind == "train" for cell in cells):
+        tokenizer = _or_refuse(f"{where}: tokenizer", partial(load_tokenizer, backbone))
+        if any(cell.writes for cell in cells):
+            _or_refuse(f"{where}: tokenizer", partial(end_of_text, tokenizer))
+    weights = model_files(backbone.folder, where)
+    for path in weights:
+        _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
+    for writes in sorted({cell.writes for cell in cells}):
+        longest = max(cell.length for cell in cells if cell.writes == writes)
+        small = _bytes(backbone, where) < _SMALL
+        load = _load if small else load_skeleton
+        model = _or_refuse(where, partial(load, backbone, longest, writes))
+        if tokenizer is not None:
+            _or_refuse(f"{where}: tokenizer", partial(check_ids, tokenizer, _encoder(model)))
+        if small:
+            _or_refuse(where, partial(_rehearse, model, writes, cells[0].dtype))
+
+
+def _check_weights(path: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118  # it is no mapping
+            kind = file.get_slice(name).get_dtype()
+            if name.endswith("weight") and kind not in ("F64", "F32", "F16", "BF16"):
+                raise ValueError(
+                    f"{name} is stored as {kind}, and arms are compared on float32 weights: save "
+                    f"the model dequantised"
+                )
+
+
+def _bytes(backbone: Backbone, where: str) -> int:
+    """Size of a backbone's weights."""
+    return sum(path.stat().st_size for path in model_files(backbone.folder, where))
+
+
+def _load(backbone: Backbone, length: int, writes: bool) -> Any:
+    if writes:
+        return load_language_model(backbone, length, 0.0, 0)
+    return load_classifier(backbone, 2, length, 0.0, 0)
+
+
+def _encoder(model: Any) -> Any:
+    return getattr(model, "encoder", model)
+
+
+def _rehearse(model: Any, writes: bool, dtype: str) -> None:
+    """A forward pass of training on two short texts, one of them padded.
+
+    Raises:
+        ValueError: the architecture does not take texts of any number of tokens, or not in `dtype`.
+    """
+    reason = _fails(model, writes, dtype)
+    if not reason:
+        return
+    kind = type(_encoder(model)).__name__
+    if dtype != "float32" and not _fails(model, writes, "float32"):
+        raise ValueError(f"{kind} cannot be trained in {dtype} ({reason}): set dtype: float32")
+    raise ValueError(
+        f"{kind} cannot be trained on texts of {_REHEARSED} tokens ({reason}): take another "
+        f"backbone"
+    )
+
+
+def _fails(model: Any, writes: bool, dtype: str) -> str:
+    import torch
+
+    from harness.training.batches import random_batch
+
+    inputs = random_batch(int(model.config.vocab_size), 2, _REHEARSED, 0, writes)
+    inputs["input_ids"][1, -3:] = model.config.pad_token_id
+    inputs["attention_mask"][1, -3:] = 0
+    if writes:
+        del inputs["attention_mask"]
+    model.train()
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            model(**inputs)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the model's own code raises
+        return f"{type(error).__name__}: {told(error)}"
+    return ""
+
+
+def _train_steps(cell: Cell, backbone: Backbone) -> None:
+    """Train the arm for a few steps, as `harness/planning/rehearsal.py` says."""
+    from harness.planning.rehearsal import rehearse
+
+    rehearse(_load(backbone, cell.length, cell.writes), cell)
+
+
+def _arms(cells: list[Cell]) -> list[Cell]:
+    """One cell of each arm and schedule."""
+    arm = ("method", "density", "placement", "rank", "alpha", "options", "writes")
+    fields = (*arm, "kind", "examples", "epochs")
+    arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
+    return [cell for cell in arms.values() if cell.method not in (BASELINE, BASE)]
+
+
+def _build(cell: Cell, backbone: Backbone) -> None:
+    from harness.training.methods import adapt
+
+    try:
+        skeleton = load_skeleton(backbone, cell.length, cell.writes)
+        if cell.method != "full":
+            _check_sites(skeleton)
+        adapt(skeleton, cell)
+    except RuntimeError:  # some ways to start an adapter look at the weights
+        adapt(_load(backbone, cell.length, cell.writes), cell)
+
+
+def _check_sites(model: Any) -> None:
+    from ssmlora import candidate_sites
+
+    try:
+        candidate_sites(model)
+    except ValueError:
+        raise ValueError(
+            f"no query and value projections were recognised in {type(_encoder(model)).__name__}, "
+            f"so adapters have no sites there: take `full` alone, or another backbone"
+        ) from None
+
+
+def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:
+    try:
+        return make()
+    except Exception as error:  # whatever these libraries raise
+        raise BadInput(f"{where}: {told(error)}") from None

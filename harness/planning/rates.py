@@ -1,0 +1,101 @@
+"""Which learning rate a cell gets: the sweep's own, a study's, or the default of its method."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from harness.core.cell import BASE, BASELINE, Cell
+from harness.core.errors import BadInput
+from harness.planning import tuned
+from harness.planning.sweep import Sweep
+
+STUDY = "tuned.yaml"
+"""The file that holds the outcome of a study."""
+
+DEFAULTS = {"full": 5e-5, "ia3": 3e-3, "vera": 4e-3}
+"""Published rates: the default of transformers' Trainer for full fine-tuning; Liu et al., 2022, for
+IA3; Kopiczko et al., ICLR 2024, for VeRA."""
+
+ADAPTER_DEFAULT = 1e-3
+"""The rate of every other adapter, that of PEFT's own LoRA examples. LoRA and SSMLoRA share it, so
+that neither has an advantage where no study was run."""
+
+
+_SHOWN = 8
+"""Most arms that a message names."""
+
+
+class Rates:
+    """Learning rates for the cells of one sweep.
+
+    The sweep's own number comes first. Where it gives none, a study decides: `tuned.yaml` beside
+    the sweep file, else the one in the `sweeps/` folder of this project's checkout. Where no study
+    has the arm, the method's default is taken, unless the sweep says `lr: tuned`.
+    """
+
+    def __init__(self, sweep: Sweep, source: Path) -> None:
+        self._asked = sweep.train.lr
+        self._backbone = sweep.backbone
+        self._source = source
+        self._missing: dict[str, None] = {}
+
+    def given_to(self, cell: Cell) -> Cell:
+        """Return the cell with its learning rate and where that comes from.
+
+        Where the sweep says `lr: tuned` and no study has the arm there is none: `check` says so.
+
+        Raises:
+            BadInput: a study cannot be read.
+        """
+        if cell.method in (BASELINE, BASE):
+            return cell
+        if cell.lr is not None:  # the method's own, which may be swept
+            return _with(cell, cell.lr, "sweep")
+        if isinstance(self._asked, float):
+            return _with(cell, self._asked, "sweep")
+        for entry in self._entries:
+            if entry.arm == cell.arm_key:
+                return _with(cell, entry.lr, "tuned")
+        if self._asked == "tuned":
+            self._missing[f"{cell.arm} on {cell.task}"] = None
+            return cell
+        return _with(cell, DEFAULTS.get(cell.method, ADAPTER_DEFAULT), "default")
+
+    def check(self) -> None:
+        """Refuse a sweep whose `lr: tuned` some arms have no entry for.
+
+        Raises:
+            BadInput: naming the arms, what the studies have, and what to do.
+        """
+        if self._missing:
+            raise BadInput(self._no_entry([*self._missing]))
+
+    @property
+    def _places(self) -> list[Path]:
+        own = Path(__file__).resolve().parents[2] / "sweeps"
+        places = [self._source.parent / STUDY, own / STUDY]
+        found = dict.fromkeys(place.resolve() for place in places)
+        return [p for p in found if p.is_file() and p != self._source.resolve()]
+
+    @cached_property
+    def _entries(self) -> list[tuned.Entry]:
+        return [entry for place in self._places for entry in tuned.read(place)]
+
+    def _no_entry(self, arms: list[str]) -> str:
+        more = f" [and {len(arms) - _SHOWN} more]" if len(arms) > _SHOWN else ""
+        studied = sorted(
+            {f"{e.arm.get('method')} of {e.arm.get('backbone')} on {e.arm.get('task')}"
+             for e in self._entries}
+        )  # fmt: skip
+        read = ", ".join(map(str, self._places)) or f"{self._source.parent / STUDY} (not there)"
+        return (
+            f"{self._source}: train.lr: tuned: no study has a learning rate of "
+            f"{self._backbone} for {', '.join(arms[:_SHOWN])}{more}; {read} has: "
+            f"{', '.join(studied) or 'nothing'}. Leave train.lr out for the method's default, give "
+            f"a number, or run a study (`make tune`)"
+        )
+
+
+def _with(cell: Cell, lr: float, source: str) -> Cell:
+    return cell.model_copy(update={"lr": lr, "lr_source": source})

@@ -1,0 +1,37 @@
+"""One training step before the sweep: does a method train what it says?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.core.cell import Cell
+from harness.training.batches import random_batch
+from harness.training.evaluate import autocast
+from harness.training.methods import adapt
+
+
+def rehearse(model: Any, cell: Cell) -> None:
+    """Adapt `model` and take one training step on two texts of eight random tokens.
+
+    Raises:
+        ValueError: nothing but the classifier gets a gradient.
+        Exception: what the method itself raises.
+    """
+    adapted: Any = adapt(model, cell).model
+    inputs = random_batch(int(adapted.config.vocab_size), 2, 8, 0, cell.writes)
+    with autocast(cell):
+        loss = adapted.train()(**inputs).loss
+    loss.backward()
+    adapter = [
+        parameter
+        for name, parameter in adapted.named_parameters()
+        if parameter.requires_grad and "classifier" not in name
+    ]
+    if not any(p.grad is not None and bool(p.grad.any()) for p in adapter):
+        given = (
+            ", ".join(f"{key}: {value}" for key, value in cell.options.items()) or "its defaults"
+        )
+        raise ValueError(
+            f"no parameter of {cell.method} gets a gradient on this backbone with {given}: change "
+            f"these settings"
+        )

@@ -1,0 +1,227 @@
+"""A sweep file: what to run. Read, checked for form, expanded into cells.
+
+Nothing here asks whether a task, a backbone or a PEFT type exists: `plan.py` does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from harness.core.errors import BadInput
+from harness.planning.forms import comma_in
+from harness.planning.validation import explain
+from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
+
+MIN_LENGTH = 8
+MAX_LENGTH = 1_048_576
+
+
+def _number(value: Any) -> Any:
+    """Pydantic alone would take `true` for 1, and the texts `1_000` and `infinity` for numbers."""
+    if isinstance(value, str):
+        value = number_in(value)  # one in quotes
+    if value is None or isinstance(value, bool):
+        raise ValueError("expected a number such as 1000, 0.5 or 1e-3")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Length = Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH, strict=True)]
+Density = Annotated[Number, Field(gt=0, le=1)]
+LearningRate = Annotated[Number, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
+
+
+def _distinct(value: list[Any]) -> list[Any]:
+    for item in value:
+        if value.count(item) > 1:
+            raise ValueError(f"duplicate value: {item}")
+    return value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Train(_Strict):
+    """How every training cell is trained; the same for all arms but the learning rate."""
+
+    examples: Count | Literal["all"] = 512
+    validation_examples: Count | Literal["all"] = 200
+    test_examples: Annotated[int, Field(ge=0, strict=True)] | Literal["all"] = 500
+    epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
+    lr: LearningRate | Literal["tuned"] | None = None
+    """None: the rate of a matching study, else the method's default (`planning/rates.py`)."""
+    warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.1
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.01
+    clip: Annotated[Number, Field(gt=0)] = 1.0
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def _rate(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "tuned" and number_in(value) is None:
+            raise ValueError("expected a number, or tuned")
+        return value
+
+
+class Probe(_Strict):
+    """Cost cells: a few warm steps on full-length batches of random tokens."""
+
+    lengths: Annotated[list[Length], Field(min_length=1), AfterValidator(_distinct)]
+    steps: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 5
+    batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
+
+
+class Limits(_Strict):
+    """What a cell may use before it is ended and recorded as `timeout` or `oom`."""
+
+    cell_seconds: Annotated[Number, Field(gt=0)] = 3600
+    cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
+
+
+class LmEval(_Strict):
+    """How tasks of lm-eval (`tasks: [lm_eval:NAME]`) are run: examples and seconds of each."""
+
+    examples: Count = 50
+    seconds: Annotated[Number, Field(gt=0)] = 600
+
+
+_Item = TypeVar("_Item")
+Swept = Annotated[list[_Item], Field(min_length=1)]
+
+
+class Method(_Strict):
+    """One entry under `methods`: its lists are swept, `options` go to the PEFT configuration."""
+
+    type: str
+    density: Swept[Density] = Field(default_factory=list)
+    placement: Swept[str] = Field(default_factory=list)
+    rank: Swept[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
+    alpha: Annotated[Number, Field(gt=0)] | None = None
+    target: str | None = None
+    lr: Swept[LearningRate] = Field(default_factory=list)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("density", "placement", "rank", "lr", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def _not_tuned(cls, value: Any) -> Any:
+        if "tuned" in (value if isinstance(value, list) else [value]):
+            raise ValueError("tuned is for all methods: write it under train.lr")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key, value in options.items():
+            try:  # they are part of a cell's id
+                json.dumps(value, sort_keys=True, allow_nan=False)
+            except (TypeError, ValueError):
+                raise ValueError(f"{key}: expected numbers, texts, lists or mappings") from None
+        return options
+
+
+class Sweep(_Strict):
+    """A whole sweep file. Field names are the file's keys; unknown keys are refused."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    backbone: str
+    tasks: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
+    lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
+    methods: Annotated[list[Method], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
+    train: Train = Train()
+    probe: Probe | None = None
+    lm_eval: LmEval = LmEval()
+    limits: Limits = Limits()
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _methods(cls, value: Any) -> Any:
+        return [_method(entry) for entry in value] if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Sweep:
+        if bool(self.tasks) != bool(self.lengths):
+            have, lack = ("tasks", "lengths") if self.tasks else ("lengths", "tasks")
+            raise ValueError(f"{have} are given but no {lack}: training cells need both")
+        if not self.tasks and self.probe is None:
+            raise ValueError("nothing to run: give tasks and lengths, or a probe")
+        return self
+
+
+def _method(entry: Any) -> Any:
+    """Bring `full`, `lora: {…}` into Method's form; keys that are not Method's are options."""
+    if isinstance(entry, str):
+        return {"type": entry}
+    if not (isinstance(entry, dict) and len(entry) == 1):
+        raise ValueError(
+            f"each method is a name, or one name with its settings in braces (found {entry!r:.60})"
+        )
+    ((name, settings),) = entry.items()
+    if not isinstance(name, str):
+        raise ValueError(f"the name of a method is a text: put {name!r} in quotes")
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise ValueError(f"the settings of '{name}' must be keys and values")
+    for key in settings:
+        if not isinstance(key, str):
+            if meant := comma_in(settings):
+                raise ValueError(f"{name}.{meant}")
+            raise ValueError(f"{name}: a key is a text: put {key!r} in quotes")
+    own = set(Method.model_fields) - {"type", "options"}
+    options = {k: v for k, v in settings.items() if k not in own}
+    return {"type": name, "options": options, **{k: settings[k] for k in settings if k in own}}
+
+
+def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
+    """Read and check a sweep file, with `key=value` overrides (dots reach into mappings).
+
+    Raises:
+        BadInput: anything wrong with the file or an override, in one line.
+    """
+    data = read_yaml(path)
+    for override in overrides:
+        _override(data, override)
+    try:
+        return Sweep.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, Sweep, str(path)) from None
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    override = override if len(override) <= 80 else override[:79] + "…"
+    if not equals or not all(part.strip() for part in key.split(".")):
+        raise BadInput(f"--set {override}: expected key=value, for example train.examples=64")
+    *parents, last = key.strip().split(".")
+    for part in parents:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise BadInput(f"--set {override}: {part} has no keys below it")
+        data = inner
+    data[last] = parse_yaml(text, f"--set {override}")

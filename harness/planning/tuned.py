@@ -1,0 +1,165 @@
+"""Learning rates chosen on the validation split: read by `lr: tuned`, written from a study."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.core.cell import BASE, BASELINE, Cell
+from harness.core.errors import BadInput
+from harness.core.folder import write_atomically
+from harness.planning.sweep import LearningRate
+from harness.planning.validation import explain
+from harness.planning.yaml_files import dump_yaml, read_yaml
+
+_Outcome = tuple[float | None, float]
+"""Validation score and loss of a cell; None and infinite where it failed."""
+
+
+class Try(BaseModel):
+    """One learning rate of one arm: its mean over the study's seeds and lengths."""
+
+    model_config = ConfigDict(extra="forbid")
+    lr: float
+    validation_score: float | None
+    validation_loss: float | None
+    cells: int
+
+
+class Entry(BaseModel):
+    """One arm of a study, its tries and the one that was chosen."""
+
+    model_config = ConfigDict(extra="forbid")
+    arm: dict[str, Any]
+    lr: LearningRate
+    tries: list[Try]
+
+
+class Study(BaseModel):
+    """The whole of `tuned.yaml`."""
+
+    model_config = ConfigDict(extra="forbid")
+    study: dict[str, Any]
+    entries: list[Entry]
+
+
+def read(path: Path) -> list[Entry]:
+    """Read the committed outcome of a study.
+
+    Raises:
+        BadInput: the file cannot be read or does not have a study's form.
+    """
+    try:
+        return Study.model_validate(read_yaml(path)).entries
+    except ValidationError as error:
+        raise explain(error, Study, str(path)) from None
+
+
+def choose(results: list[dict[str, Any]]) -> Study:
+    """Choose for each arm the rate with the best mean validation score, then lowest loss.
+
+    A score that is a loss counts with its sign turned, here and in the tries that are kept.
+
+    A diverged or failed cell counts as score 0: a rate that fails once is not chosen over one
+    that does not. The test split is not looked at.
+
+    Raises:
+        BadInput: no training cell is there, the arms had unequal numbers of tries, or a rate
+            lacks a length and seed that another rate of its arm has.
+    """
+    arms: dict[str, dict[str, Any]] = {}
+    tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
+    runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
+    losses: set[str] = set()
+    for result in results:
+        cell = result["cell"]
+        if result["kind"] != "train" or cell["method"] in (BASE, BASELINE):
+            continue
+        arm = Cell.model_construct(**cell).arm_key
+        key = yaml.safe_dump(arm)
+        arms[key] = arm
+        scores = result["scores"] or {}
+        ok = result["status"] == "ok"
+        value = scores.get("validation_score") if ok else None
+        loss = scores.get("validation_loss") if ok else float("inf")
+        if scores.get("metric") == "loss":
+            losses.add(key)
+        runs[key][cell["lr"]].add((cell["length"], cell["seed"]))
+        tries[key][cell["lr"]].append((value, float("inf") if loss is None else loss))
+    if not arms:
+        raise BadInput("no training cells are here to choose learning rates from")
+    if len({len(t) for t in tries.values()}) > 1:
+        counts = ", ".join(
+            f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
+        )
+        raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
+    for key, rates in runs.items():
+        _check_same_runs(arms[key], rates)
+    entries = [_entry(arms[key], tries[key], key in losses) for key in sorted(arms)]
+    trained = [r["cell"] for r in results if r["kind"] == "train"]
+    lengths = sorted({cell["length"] for cell in trained})
+    seeds = sorted({cell["seed"] for cell in trained})
+    study = {
+        name: trained[0][name]
+        for name in ("examples", "epochs", "batch_size", "validation_examples")
+    }
+    return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
+
+
+def _check_same_runs(arm: dict[str, Any], rates: dict[float, set[tuple[int, int]]]) -> None:
+    """Rates over different lengths or seeds cannot be compared: an easy seed would decide."""
+    every = set().union(*rates.values())
+    for lr, own in sorted(rates.items()):
+        for length, seed in sorted(every - own):
+            raise BadInput(
+                f"the study is not finished: {arm['method']} at learning rate {lr:g} has no cell "
+                f"of {length} tokens, seed {seed}, which other rates have; run the study to its end"
+            )
+
+
+def write(study: Study, path: Path) -> None:
+    """Write a study as YAML.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    head = (
+        "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
+        "# from a study such as sweeps/tune.yaml. Every arm had the same number of tries.\n"
+    )
+    body = dump_yaml(study.model_dump())
+    write_atomically(path, head + body)
+
+
+def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], lower: bool) -> Entry:
+    """The best try; `lower`: scores are losses, and a failed cell is worse than any."""
+
+    def score(value: float | None) -> float:
+        if value is None:
+            return float("-inf") if lower else 0.0
+        return -value if lower else value
+
+    def mean(lr: float, which: int) -> float:
+        if which == 0:
+            return statistics.fmean(score(outcome[0]) for outcome in rates[lr])
+        return statistics.fmean(outcome[1] for outcome in rates[lr])
+
+    best = max(rates, key=lambda lr: (mean(lr, 0), -mean(lr, 1)))
+    return Entry(
+        arm=arm,
+        lr=best,
+        tries=[
+            Try(
+                lr=lr,
+                validation_score=round(mean(lr, 0), 4),
+                validation_loss=round(mean(lr, 1), 4),
+                cells=len(rates[lr]),
+            )
+            for lr in sorted(rates)
+        ],
+    )

@@ -1,0 +1,1 @@
+"""One cell: adapt, train, evaluate, measure."""

@@ -1,0 +1,288 @@
+"""What a sweep's keys mean for a PEFT method, read from the fields of its configuration class."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from harness.core.cell import Cell
+    from harness.planning.sweep import Method
+
+KNOWN = ("lora", "ssmlora")
+"""Methods whose keys are known without importing PEFT, which takes seconds."""
+
+RANK = 8
+"""Default rank of the known methods; their default alpha is twice the rank."""
+
+NORM_LAYERS = ("ln_tuning",)
+"""Methods that train the normalisation layers instead of adapting linear ones."""
+
+REFUSED = {
+    "adaption_prompt": "it adds prompts to attention blocks, not adapters to linear layers",
+    "poly": "it needs the task of every text (task_ids), and a cell trains one task",
+    "shadow": "it wraps whole decoder blocks, not linear layers",
+    "trainable_tokens": "it trains rows of the token embedding, not linear layers",
+}
+"""Methods with `target_modules` that cannot run on the sites of a sweep, and why."""
+
+_NO_RANK = {"adalora": "its ranks are init_r and target_r"}
+"""Methods whose configuration has an `r` that PEFT ignores, and what to set instead."""
+
+_BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows from train"}}
+"""Options that the harness fills in itself."""
+
+_EITHER = {
+    "oft": (("r", "oft_block_size"),),
+    "boft": (("boft_block_num", "boft_block_size"),),
+}
+"""Pairs of settings of which PEFT takes one: where the sweep gives the first, the other is 0."""
+
+_NEEDS_DATA = {"init_lora_weights": ("eva", "corda", "lora_ga")}
+"""Values that need a pass over data before training, without which the method is another one."""
+
+_NO_EFFECT = {
+    **dict.fromkeys(
+        ("use_qalora", "qalora_group_size", "loftq_config"), "it acts on quantised weights only"
+    ),
+    **dict.fromkeys(
+        ("megatron_config", "megatron_core", "runtime_config"), "it acts on distributed models only"
+    ),
+    **dict.fromkeys(
+        ("eva_config", "corda_config", "lora_ga_config"),
+        "it needs a pass over data before training",
+    ),
+}
+"""Options that change nothing in a cell, where an arm's label would claim that they do."""
+
+_SWEEP_KEYS = {
+    "r": "rank",
+    "target_modules": "target, density and placement",
+    "placement_seed": "seeds",
+    "target_parameters": "target, density and placement",
+    "layer_replication": "density and placement",
+    "exclude_modules": "density and placement",
+    "layers_to_transform": "density and placement",
+    "layers_pattern": "density and placement",
+}
+"""Fields of PEFT configurations that a sweep sets through keys of its own."""
+
+_LONG_SCHEDULE = 1_000_000
+"""Training steps that a schedule is told of in a probe, whose number of steps is open."""
+
+
+@dataclass(frozen=True)
+class PeftMethod:
+    """A method of PEFT by its name in a sweep, such as `vera`.
+
+    Attributes:
+        config: its configuration class.
+        fields: names of the fields of that class.
+    """
+
+    name: str
+    config: Any
+    fields: frozenset[str]
+
+    @property
+    def on_sites(self) -> bool:
+        """Whether density, placement and target say which modules it adapts."""
+        return self.name not in NORM_LAYERS
+
+    @property
+    def rank_field(self) -> str | None:
+        """The field that a sweep's `rank` sets."""
+        return "r" if "r" in self.fields and self.name not in _NO_RANK else None
+
+    @property
+    def alpha_field(self) -> str | None:
+        """The field that a sweep's `alpha` sets."""
+        known = ("lora_alpha", "alpha", f"{self.name}_alpha")
+        return next((field for field in known if field in self.fields), None)
+
+    def rank(self) -> int | None:
+        """The method's own default rank; None where it has none, or another setting decides."""
+        return self._default(self.rank_field) or None
+
+    def alpha(self) -> float | None:
+        """The method's own default alpha; None where it has none."""
+        value: float | None = self._default(self.alpha_field)
+        return value
+
+    def _default(self, field: str | None) -> Any:
+        return None if field is None else self.config.__dataclass_fields__[field].default
+
+    def settings(self, cell: Cell, targets: list[str]) -> dict[str, Any]:
+        """Arguments of the configuration class for a cell that adapts the modules `targets`."""
+        settings: dict[str, Any] = {"target_modules": targets}
+        if cell.writes:
+            settings["task_type"] = "CAUSAL_LM"  # PEFT's class for it brings `generate`
+        else:
+            settings["modules_to_save"] = ["classifier"]
+        if self.name == "ia3":
+            settings["feedforward_modules"] = []  # no site is a feed-forward layer
+        if "progressbar" in self.fields:
+            settings["progressbar"] = False
+        if self.name == "adalora":
+            settings["total_step"] = training_steps(cell)
+        for field, value in ((self.rank_field, cell.rank), (self.alpha_field, cell.alpha)):
+            if field is not None and value is not None:
+                settings[field] = value
+        settings |= cell.options
+        for one, other in _EITHER.get(self.name, ()):
+            if settings.get(one) and other not in cell.options:
+                settings[other] = 0
+        self._check_schedule(settings, training_steps(cell))
+        return settings
+
+    def check_built(self, layer: Any, settings: Mapping[str, Any]) -> None:
+        """Check that PEFT built a layer with the numbers that the cell asks for.
+
+        PEFT replaces a number that does not divide a layer's width by one that does.
+
+        Raises:
+            ValueError: a number of the layer is another one.
+        """
+        for field in ("r", "oft_block_size", "boft_block_size", "boft_block_num"):
+            built: Any = getattr(layer, field, None)
+            asked = settings.get(field)
+            if asked and hasattr(built, "get") and built.get("default", asked) != asked:
+                key = "rank" if field == self.rank_field else field
+                raise ValueError(
+                    f"{key}: {asked} does not fit layers of width {layer.in_features}, and PEFT "
+                    f"would use {built['default']}: give that, or another divisor of the width"
+                )
+
+    def _check_schedule(self, settings: dict[str, Any], steps: int) -> None:
+        """Check that AdaLoRA, and AdaMSS if it is asked to, get to move their budgets.
+
+        Raises:
+            ValueError: no training step is one of those that do.
+        """
+        if self.name == "adalora":
+            start, end = (settings.get(k, self._default(k)) for k in ("init_r", "target_r"))
+            if end >= start:
+                raise ValueError(
+                    f"target_r: {end} must be less than init_r: {start}, or no rank is ever moved"
+                )
+        if self.name == "adalora" and steps - settings.get("tfinal", 0) < 2:
+            raise ValueError(
+                f"AdaLoRA needs two training steps before its last tfinal steps, and there are "
+                f"{steps}: raise train.examples or train.epochs, or lower tfinal"
+            )
+        if not (self.name == "adamss" and settings.get("use_asa")):
+            return
+        first, last, every = (
+            settings.get(key, self._default(key))
+            for key in ("init_warmup", "final_warmup", "mask_interval")
+        )
+        if not any(step % every == 0 for step in range(first, min(last, steps) + 1)):
+            raise ValueError(
+                f"use_asa would do nothing in {steps} training steps: it acts every mask_interval="
+                f"{every} steps from init_warmup={first} to final_warmup={last}; lower these"
+            )
+
+
+def training_steps(cell: Cell) -> int:
+    """Optimizer steps of a training cell; a large number for a probe."""
+    if cell.kind == "probe" or cell.examples is None or cell.epochs is None:
+        return _LONG_SCHEDULE
+    return -(-cell.examples // cell.batch_size) * cell.epochs
+
+
+def _fields(config: Any) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(config))
+
+
+def peft_classes() -> dict[str, Any]:
+    """Configuration classes of the installed PEFT, and of SSMLoRA, by lower-case name."""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    import ssmlora  # noqa: F401  # registers its PEFT type
+
+    return {str(getattr(k, "value", k)).lower(): v for k, v in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+
+
+def peft_method(name: str, where: str = "methods") -> PeftMethod:
+    """Look a method up.
+
+    Raises:
+        BadInput: PEFT has no such method, or it cannot run on the sites of a sweep.
+    """
+    known = peft_classes()
+    if name not in known:
+        running = {
+            n for n, c in known.items() if n not in REFUSED and "target_modules" in _fields(c)
+        }
+        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*running, 'full'})}")
+    fields = _fields(known[name])
+    if name in REFUSED:
+        raise BadInput(f"{where}: '{name}' is not supported: {REFUSED[name]}")
+    if "target_modules" not in fields:
+        raise BadInput(f"{where}: '{name}' is not placed on modules, so it has no density to sweep")
+    return PeftMethod(name, known[name], fields)
+
+
+def check_keys(kind: PeftMethod, method: Method, where: str) -> None:
+    """Refuse keys that the method has no use for.
+
+    Raises:
+        BadInput: naming the key.
+    """
+    if not kind.on_sites:
+        for key in ("density", "placement", "target"):
+            if getattr(method, key):
+                raise BadInput(
+                    f"{where}.{key}: '{kind.name}' trains the normalisation layers, all of them: "
+                    f"leave {key} out"
+                )
+    for key, field in (("rank", kind.rank_field), ("alpha", kind.alpha_field)):
+        if getattr(method, key) and field is None:
+            why = _NO_RANK.get(kind.name) if key == "rank" else None
+            raise BadInput(
+                f"{where}.{key}: '{kind.name}' has no {key}"
+                + (f"; {why}" if why else f": leave {key} out")
+            )
+    if method.alpha is not None and kind.rank_field and not (method.rank or kind.rank()):
+        raise BadInput(f"{where}.alpha: '{kind.name}' has no alpha without a rank: give rank")
+    for key, value in method.options.items():
+        if key in _BY_HARNESS.get(kind.name, {}):
+            raise BadInput(f"{where}.{key}: not set by hand: {_BY_HARNESS[kind.name][key]}")
+        if (kind.name, key) == ("boft", "boft_n_butterfly_factor") and value != 1:
+            raise BadInput(
+                f"{where}.{key}: needs a CUDA extension of PEFT, without which PEFT uses 1: leave "
+                f"{key} out"
+            )
+        if key in _NO_EFFECT:
+            raise BadInput(f"{where}.{key}: has no effect here, {_NO_EFFECT[key]}: leave {key} out")
+        if str(value).lower() in _NEEDS_DATA.get(key, ()):
+            raise BadInput(
+                f"{where}.{key}: '{value}' needs a pass over data before training, which is not "
+                f"supported: choose another value"
+            )
+
+
+def sweep_key(kind: PeftMethod, field: str) -> str | None:
+    """The sweep's own key for a field of the configuration; None where the field is an option."""
+    if field == kind.alpha_field and field != "alpha":
+        return "alpha"
+    if field not in kind.fields:
+        return None
+    return {**_SWEEP_KEYS, "density": "density", "placement": "placement"}.get(field)
+
+
+def norm_layers(model: nn.Module) -> list[str]:
+    """Names of the normalisation layers over features: LayerNorm, RMSNorm and their relatives."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if any(kind in type(module).__name__ for kind in ("LayerNorm", "RMSNorm"))
+        and not list(module.children())
+        and getattr(module, "weight", None) is not None
+    ]

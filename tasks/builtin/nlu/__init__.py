@@ -1,0 +1,1 @@
+"""GLUE, SuperGLUE and RACE."""

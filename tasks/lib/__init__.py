@@ -1,0 +1,1 @@
+"""Reading, caching and checking data, for tasks."""

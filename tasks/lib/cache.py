@@ -1,0 +1,176 @@
+"""Prepared examples on disk: JSON lines, written whole or not at all, named by what made them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tasks.base import Example, Splits, TaskError
+from tasks.lib.opened import State, note, source_of, states, unchanged, watched
+
+progress = logging.getLogger("tasks.progress")
+"""What takes long, in a line, before it begins. The harness shows it; a worker does not."""
+
+_DIGEST = 32
+"""Bytes before what is kept: its SHA-256, by which a file that is not whole is known."""
+
+
+def cached(
+    name: str,
+    key: str,
+    build: Callable[[], Splits],
+    *,
+    watch: bool = True,
+    reads_files: bool = True,
+    code: Callable[..., Any] | None = None,
+    quiet: bool = False,
+) -> Splits:
+    """Return what `build` returned under this key before, or build and keep it.
+
+    The folder is $BENCH_LONG_CACHE, else ~/.cache/bench-long. What is kept is made again if its
+    file is not whole, and, with `watch`, if one of the files that Python code read for it has
+    changed, or the file that defines `code` (`build`, if not given). A library that reads by itself
+    (pyarrow, a program that is called) is not seen. So where `build` is seen to read no file, the
+    result is not kept, unless `reads_files` is False: then it reads none by declaration.
+    Without `watch` the key must hold everything that decides the content.
+
+    Raises:
+        TaskError: the folder cannot be written.
+    """
+    folder = cache_folder(name)
+    own = source_of(code or build) if watch else ""
+    path = folder / f"{name}-{_short(f'{key} {own}' if watch else key)}.jsonl"
+    try:
+        return _read(path, watch)
+    except (OSError, ValueError, TypeError, KeyError):
+        _check_writable(name, folder)
+    if not quiet:
+        progress.info("%s: its examples are prepared and kept (this time only)", name)
+    with watched() as opened:
+        splits = build()
+    read = {p for p in opened if not Path(p).is_relative_to(folder)} - {own}
+    if watch and reads_files and not read:
+        _say_not_kept(name)
+        return splits
+    try:
+        _write(path, splits, states([*read, own] if own else [*read]) if watch else None)
+    except OSError as error:
+        raise unwritable(name, folder, error.strerror) from None
+    return splits
+
+
+@cache
+def _say_not_kept(name: str) -> None:
+    """Say once why the examples are prepared at every use."""
+    progress.info(
+        "%s: its examples are not kept, because no file was seen to be read: in `cached`, pass "
+        "reads_files=False if it reads none, else watch=False with the data's version in the key",
+        name,
+    )
+
+
+def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
+    """Return the bytes that `make` returned under this key before, or make and keep them.
+
+    As `cached`; but where the folder cannot be written they are made again each time.
+    """
+    try:
+        path = cache_folder(name) / f"{name}-{_short(key)}.bin"
+    except TaskError:  # no home folder
+        return make()
+    try:
+        found = path.read_bytes()
+        if sha256(found[_DIGEST:]).digest() == found[:_DIGEST]:
+            return found[_DIGEST:]
+    except OSError:
+        pass
+    data = make()
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(sha256(data).digest() + data)
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+    return data
+
+
+def cache_folder(name: str) -> Path:
+    """The folder of everything that is kept; it need not be there yet.
+
+    Raises:
+        TaskError: no variable names one, and there is no home folder; `name` begins the message.
+    """
+    given = os.environ.get("BENCH_LONG_CACHE")
+    try:
+        return Path(given).expanduser() if given else Path.home() / ".cache" / "bench-long"
+    except RuntimeError:
+        raise TaskError(
+            f"{name}: there is no home folder for the cache: name one in $BENCH_LONG_CACHE"
+        ) from None
+
+
+def _short(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _check_writable(name: str, folder: Path) -> None:
+    """Before minutes of work: is there a folder that may be written, or made?"""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if not there.is_dir():
+        raise unwritable(name, folder, f"{there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise unwritable(name, folder, "no permission")
+
+
+def unwritable(name: str, folder: Path, why: str | None) -> TaskError:
+    """The error for a cache folder that cannot be written."""
+    return TaskError(
+        f"{name}: the cache folder {folder} cannot be written ({why}): name another in "
+        "$BENCH_LONG_CACHE"
+    )
+
+
+def _read(path: Path, watch: bool) -> Splits:
+    parts: dict[str, list[Example]] = {name: [] for name in Splits._fields}
+    with path.open(encoding="utf-8") as file:
+        if watch:
+            part, *known = json.loads(file.readline())
+            if part != "files" or not unchanged(known):
+                raise ValueError(f"{path} was made of other files")
+            note(state[0] for state in known)  # for a cache that is built of this one
+        for line in file:
+            part, *fields = json.loads(line)
+            if part == "end":
+                return Splits(**parts)
+            parts[part].append(Example(*map(_tuple, fields)))
+    raise ValueError(f"{path} has no end")
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _write(path: Path, splits: Splits, known: list[State] | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process's number in the name: two that build at once do not write into one file.
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            if known is not None:
+                file.write(json.dumps(["files", *known]) + "\n")
+            for name, examples in zip(Splits._fields, splits, strict=True):
+                for example in examples:
+                    file.write(json.dumps([name, *example]) + "\n")
+            file.write('["end"]\n')
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
