@@ -59,7 +59,7 @@ def full_scores(
         from sklearn.metrics import f1_score
 
         macro = f1_score(targets, predicted, average="macro", zero_division=0)
-        scores["macro_f1"] = float(macro)
+        scores["secondary"] = {"macro_f1": float(macro)}
     return scores
 
 
@@ -74,8 +74,7 @@ def _text_scores(
         "score_low": low,
         "score_high": high,
         "test_examples": len(targets),
-        "rouge_l": score(predicted, targets, "rouge_l"),
-        "exact_match": score(predicted, targets, "exact_match"),
+        "secondary": {name: score(predicted, targets, name) for name in ("rouge_l", "exact_match")},
     }
 
 
