@@ -42,16 +42,16 @@ test: setup ## Quick tests, the smoke sweep among them (6 minutes on 2 cores)
 test-all: setup ## Every test (20 minutes on 2 cores)
 	$(BIN)/python -m pytest $(TWO)
 
-lint: setup ## Formatting, lint, types and the README's table of tasks
+lint: setup ## Check formatting, lint, types and docs/tasks.md
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m tasks.table --check README.md
+	$(BIN)/python -m tasks.table --check docs/tasks.md
 
-format: setup ## Format the code and write the README's table of tasks
+format: setup ## Format the code and write docs/tasks.md
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/python -m tasks.table README.md
+	$(BIN)/python -m tasks.table docs/tasks.md
 
 task: setup ## Write a task plug-in with its test: NAME=…
 	@test -n "$(NAME)" || { echo "make task: give NAME=…" >&2; exit 2; }

@@ -3,7 +3,7 @@
 Two colours of a needle's text are swapped: its words stay, who has which colour does not. Printed
 is how far the mean of the token states moves, in percent of how far texts lie from their mean: of
 texts of 64 tokens told so often, the whole again and again or each word (`easier.py`), and of
-texts of the same lengths told once. Where it moves less, learning is slower (`docs/learned.md`).
+texts of the same lengths told once. Where it moves less, learning is slower (`docs/log/`).
 
     python benchmarks/binding.py
 """

@@ -18,6 +18,8 @@ from harness.planning.sweep import Limits, Probe, Sweep, Train, load_sweep
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])
+LOG = sorted((ROOT / "docs" / "log").glob("*.md"))
+"""Records of their day: commands and examples in them are not kept up to date, links are."""
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -36,10 +38,16 @@ def commands(document: Path) -> list[str]:
     return [command for command in bare if command.startswith(("make ", "bench-long "))]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *LOG], ids=lambda d: d.name)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in _LINK.findall(document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+def test_the_log_lists_its_pages() -> None:
+    index = (ROOT / "docs" / "log" / "README.md").read_text()
+    listed = _LINK.findall(index)
+    assert sorted([*listed, "README.md"]) == [page.name for page in LOG]
 
 
 def test_every_make_target_that_is_named_exists() -> None:
@@ -143,7 +151,7 @@ def test_python_examples_run(document: Path) -> None:
 def test_the_embedded_decoder_is_called_by_its_whole_name() -> None:
     """SmolLM2-135M is another model, the base of the instruction-tuned one."""
     folders = ("harness", "ssmlora", "tasks", "reports", "benchmarks")
-    code = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
-    for path in [*DOCUMENTS, *code, *(ROOT / "sweeps").glob("*.yaml")]:
+    code = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    for path in [*DOCUMENTS, *LOG, *code, *(ROOT / "sweeps").glob("*.yaml")]:
         if path.name != "CHANGELOG.md":  # which tells what was there before
             assert not re.search(r"SmolLM2-135M(?!-Instruct)", path.read_text()), path

@@ -1,4 +1,4 @@
-"""The README's table names every plug-in and says what was never read."""
+"""docs/tasks.md lists every task with its metadata."""
 
 from __future__ import annotations
 
@@ -8,63 +8,73 @@ import pytest
 
 from tasks import discover
 from tasks.lib.rows import SCHEMA_ONLY
-from tasks.table import BEGIN, END, main, task_table, with_table
+from tasks.table import main, tasks_page
 
-README = Path(__file__).parents[2] / "README.md"
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split(" | ")]
+PAGE = Path(__file__).parents[2] / "docs" / "tasks.md"
 
 
-def test_every_plugin_has_its_line() -> None:
+def _tables() -> dict[str, list[list[str]]]:
+    """The cells of each row, by the type of the tasks in the table."""
+    tables: dict[str, list[list[str]]] = {}
+    for line in tasks_page().splitlines():
+        if line.startswith("## "):
+            rows = tables.setdefault(line.split()[1], [])
+        elif line.startswith("| `"):
+            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return tables
+
+
+def test_every_task_has_a_row_with_its_metadata() -> None:
     found = discover()
-    head, rule, *lines = task_table().splitlines()
-    assert [line.split("`")[1] for line in lines] == sorted(found)
-    assert len({line.count(" | ") for line in (head, rule, *lines)}) == 1
-    for line in lines:
-        name, family, title, source, licence, lengths, checked = _cells(line)
-        metadata = found[name.strip("`")].metadata
-        assert (family, title, source) == (metadata.family, metadata.title, metadata.source)
-        assert licence == metadata.licence
-        assert lengths == ", ".join(str(length) for length in metadata.lengths)
-        assert checked in ("real data", "its schema only")
+    names = []
+    for family, rows in _tables().items():
+        assert rows == sorted(rows)
+        for name, title, source, licence, lengths, tested in rows:
+            metadata = found[name.strip("`")].metadata
+            names.append(metadata.name)
+            assert (family, title, source) == (metadata.family, metadata.title, metadata.source)
+            assert licence == metadata.licence
+            assert lengths == ", ".join(str(length) for length in metadata.lengths)
+            schema_only = SCHEMA_ONLY in metadata.description
+            assert tested == ("columns only" if schema_only else "real data")
+    assert sorted(names) == sorted(found)
 
 
-def test_what_was_only_checked_on_its_schema_is_said() -> None:
-    lines = {line.split("`")[1]: line for line in task_table().splitlines()[2:]}
-    schema = {name for name, line in lines.items() if line.endswith("| its schema only |")}
-    found = discover()
-    assert schema == {name for name in found if SCHEMA_ONLY in found[name].metadata.description}
-    assert "imdb" in schema
-    assert "linux" not in schema
+def test_the_heading_counts_the_tasks() -> None:
+    tables = _tables()
+    for line in tasks_page().splitlines():
+        if line.startswith("## "):
+            assert line == f"## {line.split()[1]} ({len(tables[line.split()[1]])})"
+
+
+def test_what_was_only_tested_on_its_columns_is_marked() -> None:
+    tested = {row[0].strip("`"): row[-1] for rows in _tables().values() for row in rows}
+    assert tested["imdb"] == "columns only"
+    assert tested["linux"] == "real data"
 
 
 def test_a_cell_cannot_break_the_table() -> None:
     metadata = discover()["listops"].metadata
     odd = metadata.model_copy(update={"title": "a | b\n<script> \\"})
-    line = task_table([odd]).splitlines()[2]
-    assert "a \\| b &lt;script&gt; \\\\" in line
-    assert len(task_table([odd]).splitlines()) == 3
+    rows = [line for line in tasks_page([odd]).splitlines() if line.startswith("| ")]
+    assert len(rows) == 3
+    assert "a \\| b &lt;script&gt; \\\\" in rows[2]
 
 
-def test_the_readmes_table_is_written_where_it_stands(tmp_path: Path) -> None:
-    copy = tmp_path / "README.md"
-    old = with_table(README.read_text(), "| an old table |\n")
-    copy.write_text(old)
-    assert main(["--check", str(copy)]) == 1
-    assert copy.read_text() == old
-    assert main([str(copy)]) == 0
-    assert copy.read_text() == with_table(README.read_text(), task_table())
-    assert main(["--check", str(copy)]) == 0
+def test_the_page_in_the_repository_is_up_to_date() -> None:
+    assert main(["--check", str(PAGE)]) == 0
 
 
-@pytest.mark.parametrize("text", ["", BEGIN, END, END + BEGIN, 2 * (BEGIN + END)])
-def test_a_document_without_a_place_for_it_is_left_alone(
-    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("old", [None, "an old page\n"])
+def test_the_page_is_written_and_checked(
+    tmp_path: Path, old: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "README.md"
-    copy.write_text(text)
-    assert main([str(copy)]) == 2
-    assert "expected one line" in capsys.readouterr().err
-    assert copy.read_text() == text
+    page = tmp_path / "tasks.md"
+    if old is not None:
+        page.write_text(old)
+    assert main(["--check", str(page)]) == 1
+    assert str(page) in capsys.readouterr().err
+    assert (page.read_text() if page.exists() else None) == old
+    assert main([str(page)]) == 0
+    assert page.read_text() == tasks_page()
+    assert main(["--check", str(page)]) == 0
