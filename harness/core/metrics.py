@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+    Values = Sequence[Any] | Array
 
 _DRAWS = 2_000
 """Bootstrap samples of an interval."""
@@ -49,7 +50,7 @@ class Metric:
 
     name: str
     label: str
-    rows: Callable[[Sequence[Any], Sequence[Any]], Array]
+    rows: Callable[[Values, Values], Array]
     statistic: Callable[[Array], Array]
     unit: str = ""
     low: float | None = 0.0
@@ -58,15 +59,13 @@ class Metric:
     interval: Literal["Wilson", "bootstrap"] = "bootstrap"
     by_text: bool = False
 
-    def score(self, predicted: Sequence[Any], targets: Sequence[Any]) -> float:
+    def score(self, predicted: Values, targets: Values) -> float:
         """Return the score of all examples; 0 without examples."""
         if not len(targets):
             return 0.0
         return float(self.statistic(self.rows(predicted, targets)[None])[0])
 
-    def score_with_interval(
-        self, predicted: Sequence[Any], targets: Sequence[Any]
-    ) -> tuple[float, float, float]:
+    def score_with_interval(self, predicted: Values, targets: Values) -> tuple[float, float, float]:
         """Return the score and the ends of its 95 % interval; there must be an example."""
         rows = self.rows(predicted, targets)
         score = float(self.statistic(rows[None])[0])
@@ -74,7 +73,7 @@ class Metric:
             return score, *_wilson(int(rows.sum()), len(rows))
         return score, *bootstrap(rows, self.statistic)
 
-    def example_scores(self, predicted: Sequence[Any], targets: Sequence[Any]) -> list[float]:
+    def example_scores(self, predicted: Values, targets: Values) -> list[float]:
         """Return the score of every example on its own."""
         if not len(targets):
             return []
@@ -148,7 +147,7 @@ def _unknown(name: str) -> Metric:
     return Metric(name, label, _not_computed, _mean)
 
 
-def _not_computed(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+def _not_computed(predicted: Values, targets: Values) -> Array:
     raise TypeError("the scores of this metric are read from result files, not computed")
 
 
@@ -178,19 +177,20 @@ def _wilson(correct: int, count: int) -> tuple[float, float]:
 
 
 def _mean(rows: Array) -> Array:
-    return rows.sum(1)[:, 0] / rows.shape[1]
+    means: Array = rows.sum(1)[:, 0] / rows.shape[1]
+    return means
 
 
 # Accuracy and the F1 of sets of labels.
 
 
-def _correct(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+def _correct(predicted: Values, targets: Values) -> Array:
     import numpy as np
 
     return np.array([[float(p == y)] for p, y in zip(predicted, targets, strict=True)])
 
 
-def _label_counts(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+def _label_counts(predicted: Values, targets: Values) -> Array:
     """By example: labels in both sets, labels predicted, labels in the target."""
     import numpy as np
 
@@ -210,7 +210,7 @@ def _micro_f1(rows: Array) -> Array:
     return np.where(said + there > 0, 2 * found / np.maximum(said + there, 1), 0.0)
 
 
-def _class_counts(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+def _class_counts(predicted: Values, targets: Values) -> Array:
     """By example, one-hot over classes: correct, predicted, target; shape (examples, 3 classes)."""
     import numpy as np
 
@@ -226,7 +226,8 @@ def _macro_f1(rows: Array) -> Array:
 
     correct, said, there = np.split(rows.sum(1), 3, axis=1)
     f1 = 2 * correct / np.maximum(said + there, 1)
-    return f1.sum(1) / (said + there > 0).sum(1)
+    means: Array = f1.sum(1) / (said + there > 0).sum(1)
+    return means
 
 
 def _matthews(rows: Array) -> Array:
@@ -243,13 +244,13 @@ def _matthews(rows: Array) -> Array:
 # Losses and correlations of numbers.
 
 
-def _columns(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+def _columns(predicted: Values, targets: Values) -> Array:
     import numpy as np
 
     return np.stack([np.array(predicted, dtype=float), np.array(targets, dtype=float)], 1)
 
 
-def _loss_rows(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+def _loss_rows(predicted: Values, targets: Values) -> Array:
     """`predicted` holds (summed loss, tokens) by text; there are no targets."""
     import numpy as np
 
@@ -260,7 +261,8 @@ def _loss(rows: Array) -> Array:
     import numpy as np
 
     sums = rows.sum(1)
-    return sums[:, 0] / np.maximum(1, sums[:, 1])
+    losses: Array = sums[:, 0] / np.maximum(1, sums[:, 1])
+    return losses
 
 
 def _pearson(rows: Array) -> Array:
@@ -287,7 +289,7 @@ def _spearman(rows: Array) -> Array:
 
 
 def _best_answers(judge: Callable[[str, str], float]) -> Callable[..., Array]:
-    def rows(predicted: Sequence[Any], targets: Sequence[Any]) -> Array:
+    def rows(predicted: Values, targets: Values) -> Array:
         import numpy as np
 
         pairs = zip(predicted, targets, strict=True)
