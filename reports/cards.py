@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.core.values import LARGEST_SCORE as LOSSES
+from harness.core.values import clean, number
 from reports.metrics import METRICS
-from reports.values import LOSSES, Malformed, clean, number
+
+
+class Malformed(Exception):
+    """What is wrong with a card file, in a few words."""
+
 
 _BYTES, _CARDS, _SPLITS, _LABELS, _ROWS = 2**20, 200, 10, 2_000, 64
 _TEXTS = (

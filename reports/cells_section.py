@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from harness.core.values import clean, number
 from reports.blocks import Entry, Link, Listing, Section, Table, Text
 from reports.extras import statuses
 from reports.files import Result, Run
 from reports.stats import failures
 from reports.study_figures import rate_text
 from reports.text import count, memory, parameters, percent, perplexity, rate, share
-from reports.values import clean, number
 
 _MACHINE = ("cpu", "cores", "memory_gib", "platform", "commit", "python", "torch")
 _SETTINGS = (

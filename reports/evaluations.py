@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from reports.extras import Evaluation
+from harness.core.result import Evaluation
 from reports.files import Result
 from reports.seeds import common_by_length, places
 from reports.stats import Point, Series, one_rate_an_arm

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+from harness.core.values import number
 from reports.files import BASE, BASELINE, REFERENCES, Result, Run
-from reports.values import number
 
 Conditions = tuple[tuple[str, str], ...]
 """What must agree: names and values."""
@@ -26,12 +26,12 @@ _SCORES = (
     (DATA, "task_revision"),
     ("version of the weights", "backbone_revision"),
     ("number format", "dtype"),
-    ("protocol version", "recipe"),
+    ("protocol version", "protocol"),
 )
 MACHINE = ("cpu", "cores", "memory_gib", "platform", "gpu", "python", "torch", "transformers",
            "peft", "numpy")  # fmt: skip
 """The machine of a cost: what computes and holds the memory, and the libraries that decide how.
-The commit is none of it: it changes with every document, and changes of outcomes raise `recipe`."""
+The commit is none of it: it changes with every document, and changes of outcomes raise it."""
 
 SETTINGS = (
     ("examples", "train {}"),
@@ -75,7 +75,7 @@ def cost_conditions(run: Run) -> dict[str, Conditions]:
     def told(r: Result) -> list[tuple[str, str]]:
         own = [(name, _told(r, column)) for name, column in _SCORES]
         own = [pair for pair in own if r["kind"] == "train" or pair[0] != DATA]
-        head = "of the language model" if r.asked.get("writes") == "True" else "classifier"
+        head = "of the language model" if r.asked.get("uses_lm_head") == "True" else "classifier"
         own += [("device", _told(r, "device")), ("head", head)]
         return own + [(name, _machine(r, name)) for name in MACHINE]
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from harness.core.result import PositionLoss as Bin
 from reports.axes import empty_note, legend, marked
-from reports.extras import Bin
 from reports.files import BASE, Result
 from reports.metrics import metric_of
 from reports.panels import Grid
@@ -34,7 +34,7 @@ def position_curves(results: Sequence[Result]) -> tuple[int, dict[str, list[Bin]
         losses: dict[tuple[int, int], list[float]] = {}
         for one in (one for r in cells if r["arm"] == arm for one in r.by_position):
             losses.setdefault((one.start, one.end), []).append(one.loss)
-        found[arm] = [Bin(a, b, fmean(losses[a, b])) for a, b in sorted(losses)]
+        found[arm] = [Bin(start=a, end=b, loss=fmean(losses[a, b])) for a, b in sorted(losses)]
     return longest, found
 
 
@@ -83,7 +83,7 @@ def loss_by_position(results: Sequence[Result]) -> Figure:
 
 def _axis(axes: Axes, bins: Sequence[tuple[int, int]]) -> None:
     """A logarithmic axis on which each bin is named by the positions in it."""
-    places = {middle(Bin(a, b, 0.0)): f"{a}–{b - 1}" for a, b in bins}
+    places = {middle(Bin(start=a, end=b, loss=0.0)): f"{a}–{b - 1}" for a, b in bins}
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(list(places)))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.columns import ADDED, EXTRAS, HOUSE
+from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS
 from reports.files import Result, load_run, write_atomically
 from reports.glance import as_markdown, main_tables
 
-COLUMNS = tuple(source[0] for source in HOUSE)
+COLUMNS = tuple(column.name for column in CORE_COLUMNS)
 """What scripts may rely on, in this order; further columns follow."""
 
+_ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 _DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
 
 
@@ -31,7 +32,7 @@ def read_results(run_dir: Path) -> pd.DataFrame:
 
 def as_frame(results: Sequence[Result]) -> pd.DataFrame:
     """Results as rows, with every column present and typed even where there are no rows."""
-    kinds = {name: kind for name, _, _, kind in HOUSE + EXTRAS} | dict(ADDED)
+    kinds = {column.name: column.kind for column in CORE_COLUMNS + EXTRA_COLUMNS} | _ADDED
     columns = {
         name: pd.Series([result[name] for result in results], dtype=_DTYPES[kind])
         for name, kind in kinds.items()

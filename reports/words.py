@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from harness.core.values import number
 from reports.captions import seed_notes
 from reports.compare import Growth, growth
 from reports.files import Result, Run
@@ -22,7 +23,6 @@ from reports.stats import (
     tries,
 )
 from reports.text import capital, count, duration, listed, percent
-from reports.values import number
 
 
 def coverage(runs: Sequence[Run]) -> list[tuple[str, str]]:

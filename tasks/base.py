@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from harness.core.errors import printable as printable
+
 
 class TaskError(Exception):
     """A task that cannot be used: one line that says what is missing and how to get it."""
@@ -45,15 +47,6 @@ class MissingData(TaskError):
     def __reduce__(self) -> tuple[Any, ...]:
         """For a process that hands it on."""
         return type(self), (self.task, self.what, self.remedy, self.download)
-
-
-SIMILAR = 0.75
-"""Least similarity (difflib's ratio) of a name to one that is suggested in its place."""
-
-
-def printable(text: str) -> str:
-    """A text without what could move a terminal's cursor or start another line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 Family = Literal[

@@ -14,7 +14,8 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
-from tasks.base import SIMILAR, Count, Task, TaskError, TaskMetadata
+from harness.core.hints import SIMILAR
+from tasks.base import Count, Task, TaskError, TaskMetadata
 
 GROUP = "bench_long.tasks"
 """Entry-point group under which other packages offer task classes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,7 +13,8 @@ from rich.text import Text
 
 from harness.cli.console import coloured
 from harness.core.cell import Cell
-from harness.execution.runner import STATUSES, Outcome, Progress
+from harness.core.result import FAILURES, CellResult
+from harness.execution.runner import Outcome, Progress
 
 
 class RunDisplay:
@@ -43,7 +43,7 @@ class RunDisplay:
         """Take the bar away."""
         self._bar.stop()
 
-    def update(self, progress: Progress, result: dict[str, Any] | None) -> None:
+    def update(self, progress: Progress, result: CellResult | None) -> None:
         """Show the counts; with a result, its line too."""
         counts = f"{progress.done}/{progress.total} cells, {progress.running} running"
         counts += f", {progress.failed} failed"
@@ -96,40 +96,36 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
         for row in rows:
             table.add_row(*row.values())
         console.print(table)
-    share = outcome.manifest.get("overhead_share")
+    share = outcome.manifest.overhead_share
     if share is not None:
         console.print(
-            f"{outcome.manifest['wall_s']:.0f} s on {outcome.manifest['workers']} workers; "
+            f"{outcome.manifest.wall_s:.0f} s on {outcome.manifest.workers} workers; "
             f"{share:.1%} of it was not training, evaluating or probing",
             highlight=False,
         )
     if outcome.failed:
-        names = ", ".join(
-            f"{r['id']} ({r['status']})" for r in outcome.results.values() if r["status"] != "ok"
-        )
+        names = ", ".join(f"{r.id} ({r.status})" for r in outcome.results.values() if not r.ok)
         console.print(coloured((f"{outcome.failed} failed:", "red"), f" {names}"), soft_wrap=True)
-        seen = {r["status"] for r in outcome.results.values()}
-        if again := ",".join(status for status in STATUSES if status in seen):
+        seen = {r.status for r in outcome.results.values()}
+        if again := ",".join(status for status in FAILURES if status in seen):
             console.print(f"to run them again, add: --retry {again}")
 
 
-def _line(result: dict[str, Any]) -> list[str | tuple[str, str]]:
-    cell = Cell.model_validate(result["cell"])
+def _line(result: CellResult) -> list[str | tuple[str, str]]:
+    cell, scores, cost = result.cell, result.scores, result.cost
     parts = [cell.title]
     if cell.kind == "train" and cell.lr is not None:
         parts.append(f"lr {cell.lr:g}")
-    scores = result["scores"] or {}
-    cost = result["cost"] or {}
-    if result["status"] != "ok":
-        error = result["error"] or {}
-        said = f" {' · '.join(parts)}: {error.get('message', '')}"
-        return [(str(result["status"]), "red"), said]
-    if "score" in scores:
-        parts.append(f"{scores['metric']} {scores['score']:.3f}")
-    elif "validation_score" in scores:
-        parts.append(f"validation {scores['validation_score']:.3f}")
-    if cost.get("train_tokens_per_s"):
-        parts.append(f"{cost['train_tokens_per_s']:.0f} tokens/s")
-    if cost.get("train_peak_bytes"):
-        parts.append(f"{cost['train_peak_bytes'] / 2**20:.0f} MiB")
-    return [("ok", "green"), " " + " · ".join([*parts, f"{result['seconds']['wall']:.0f} s"])]
+    if not result.ok:
+        message = result.error.message if result.error else ""
+        return [(result.status, "red"), f" {' · '.join(parts)}: {message}"]
+    if scores and scores.score is not None:
+        parts.append(f"{scores.metric} {scores.score:.3f}")
+    elif scores and scores.validation_score is not None:
+        parts.append(f"validation {scores.validation_score:.3f}")
+    if cost and cost.train_tokens_per_s:
+        parts.append(f"{cost.train_tokens_per_s:.0f} tokens/s")
+    if cost and cost.train_peak_bytes:
+        parts.append(f"{cost.train_peak_bytes / 2**20:.0f} MiB")
+    parts.append(f"{result.seconds.wall or 0:.0f} s")
+    return [("ok", "green"), " " + " · ".join(parts)]

@@ -239,10 +239,10 @@ def tasks(
 )
 def tuned(directory: Path, to: Path | None) -> None:
     """Choose learning rates from the finished study in DIRECTORY, on its validation split."""
-    from harness.core.folder import RunFolder
+    from harness.core.folder import read_run
     from harness.planning import tuned as study
 
-    results = RunFolder(directory).results()
+    results = read_run(directory).results
     if not results:
         raise BadInput(f"{directory}: no results are here")
     chosen = study.choose(list(results.values()))
@@ -328,10 +328,10 @@ def _report(dirs: Sequence[Path], out: Path) -> Path:
 
 def _statuses(text: str) -> list[str]:
     from harness.core.errors import nearest
-    from harness.execution.runner import STATUSES
+    from harness.core.result import FAILURES
 
     chosen = [word.strip() for word in text.split(",") if word.strip()]
     for word in chosen:
-        if word not in STATUSES:
-            raise BadInput(f"--retry: unknown status '{word}'.{nearest(word, STATUSES)}")
+        if word not in FAILURES:
+            raise BadInput(f"--retry: unknown status '{word}'.{nearest(word, FAILURES)}")
     return chosen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.core.errors import BadInput, printable, told
+from harness.core.errors import BadInput, one_line, printable
 from tasks import TaskError, discover, load_task
 from tasks.contract import check_examples
 
@@ -43,7 +43,9 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
     except (BadInput, OSError):
         raise
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(f"tasks: '{name}' fails: {type(error).__name__}: {told(error)}") from None
+        raise BadInput(
+            f"tasks: '{name}' fails: {type(error).__name__}: {one_line(error)}"
+        ) from None
 
 
 def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) -> int:
@@ -82,7 +84,7 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
         raise
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
         raise BadInput(
-            f"tasks check: '{name}' fails: {type(error).__name__}: {told(error)}"
+            f"tasks check: '{name}' fails: {type(error).__name__}: {one_line(error)}"
         ) from None
     for line, at in wrong.items():
         where = "" if len(at) == len(lengths) else f" (at {', '.join(map(str, at))} tokens)"
@@ -120,7 +122,7 @@ def export(
         raise
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
         raise BadInput(
-            f"tasks export: '{name}' fails: {type(error).__name__}: {told(error)}"
+            f"tasks export: '{name}' fails: {type(error).__name__}: {one_line(error)}"
         ) from None
 
 

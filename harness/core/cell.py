@@ -1,52 +1,52 @@
-"""A cell: one kind, method, length and seed. The unit of isolation, of resume, of scale."""
+"""A cell: one kind, method, length and seed. The unit of isolation, of resuming, of scale."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-RECIPE = 5
-"""Raised whenever the code changes what a cell's outcome would be: it is part of every id."""
+from harness.core.methods import FULL, PLACEMENTS, RANK, TFIDF, ZERO_SHOT, method_info
 
-BASELINE = "tfidf"
-"""The method of the cells that show what a linear model on words gets from the same texts."""
-
-BASE = "base"
-"""The method of the cells that show what the backbone does untrained."""
+PROTOCOL_VERSION = 5
+"""Part of every id. Raise it whenever the code changes the outcome of a cell."""
 
 LM_EVAL = "lm_eval"
-"""The task of the cells that only run tasks of lm-eval, on the untrained backbone."""
+"""The task of cells that only run tasks of lm-eval on the untrained backbone."""
 
-_NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", BASELINE: "TF-IDF", BASE: "Base"}
+NO_CURRICULUM = "none"
 
-_LATER = ("writes", "evaluations", "evaluation_examples")
-"""Fields that came after the first results: at their defaults they are no part of an id."""
+_ID_NAMES = {"uses_lm_head": "writes"}
+"""Fields that are hashed under their first name, so that ids of earlier results stay valid."""
+
+_OPTIONAL = ("writes", "evaluations", "evaluation_examples", "curriculum")
+"""Fields that were added later. At their defaults they are not part of the id."""
 
 
 class Cell(BaseModel):
-    """Everything that decides one outcome. Fields that do not apply are None.
+    """All settings that decide an outcome. Settings that do not apply are None.
 
-    `lr` is a number here, whatever the sweep says; `revisions` holds the checksum or version of the
-    data and of the weights, so that other data is another cell.
+    `lr` is a number, whatever the sweep file says. `revisions` holds the checksum or version of
+    data and weights, so that changed data makes another cell.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     kind: Literal["train", "probe"]
     task: str | None
     backbone: str
     method: str
-    density: float | None = None
+    density: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     placement: str | None = None
-    rank: int | None = None
+    rank: Annotated[int, Field(strict=True, ge=1)] | None = None
     alpha: float | None = None
     target: str | None = None
     options: dict[str, Any] = {}
-    length: int
+    length: Annotated[int, Field(strict=True, ge=1, le=2**40)]
+    """In tokens."""
     seed: int
     lr: float | None = None
     lr_source: Literal["sweep", "tuned", "default"] | None = None
@@ -57,6 +57,8 @@ class Cell(BaseModel):
     test_examples: int | None = None
     epochs: int | None = None
     validations: int | None = None
+    curriculum: str = NO_CURRICULUM
+    """How training texts are made easier than test texts; `none` leaves them alike."""
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -65,35 +67,39 @@ class Cell(BaseModel):
     dtype: Literal["float32", "bfloat16"]
     device: Literal["cpu", "cuda"]
     revisions: dict[str, str] = {}
-    writes: bool = False
-    """Whether the model predicts tokens (language modelling, generation) and has no classifier."""
+    uses_lm_head: bool = Field(
+        default=False, validation_alias=AliasChoices("uses_lm_head", "writes")
+    )
+    """Whether the model predicts tokens (language modelling, generation) without a classifier."""
     evaluations: tuple[str, ...] = ()
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: int | None = None
     evaluation_seconds: float | None = None
 
-    @property  # not cached: `model_copy` would carry it to a cell that it is wrong for
+    @property  # not cached: `model_copy` would carry it to a cell that has another id
     def id(self) -> str:
-        """12 hexadecimal digits of the SHA-256 of RECIPE and the fields that decide the outcome."""
+        """12 hexadecimal digits of the SHA-256 of all settings that decide the outcome."""
         fields = self.model_dump(exclude={"evaluation_seconds", "lr_source"})
-        for name in _LATER:
-            if fields[name] == type(self).model_fields[name].default:
-                del fields[name]
-        text = json.dumps([RECIPE, fields], sort_keys=True, separators=(",", ":"))
+        for name, field in type(self).model_fields.items():
+            if name in fields:
+                first = _ID_NAMES.get(name, name)
+                fields[first] = fields.pop(name)
+                if first in _OPTIONAL and fields[first] == field.default:
+                    del fields[first]
+        text = json.dumps([PROTOCOL_VERSION, fields], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def arm(self) -> str:
-        """The label of the curve this cell belongs to, for example `SSMLoRA 1/2`."""
-        label = _NAMES.get(self.method, self.method)
+        """The label of the curve that this cell belongs to, for example `SSMLoRA 1/2`."""
+        label = method_info(self.method).label
         if self.density is not None:
-            near = Fraction(self.density).limit_denominator(64)
-            label += f" {near}" if abs(near - self.density) < 1e-3 else f" {self.density:g}"
-        if self.placement not in (None, "alternate"):
+            label += f" {density_label(self.density)}"
+        if self.placement not in (None, PLACEMENTS[0]):
             label += f" {self.placement}"
-        if self.rank is not None and self.rank != 8:
+        if self.rank is not None and self.rank != RANK:
             label += f" r{self.rank}"
-        if not self._usual_alpha:
+        if not self._default_alpha:
             label += f" alpha={self.alpha:g}"
         for key, value in sorted(self.options.items()):
             label += f" {key}={value}"
@@ -101,15 +107,15 @@ class Cell(BaseModel):
 
     @property
     def arm_key(self) -> dict[str, Any]:
-        """What a tuned learning rate belongs to: the arm, whatever the length and the seed."""
+        """The settings that share one tuned learning rate, whatever the length and the seed."""
         fields = ("backbone", "task", "method", "density", "placement", "rank", "options")
         key = {name: getattr(self, name) for name in fields}
         if self.target not in (None, "attention"):
             key["target"] = self.target
-        return key if self._usual_alpha else {**key, "alpha": self.alpha}
+        return key if self._default_alpha else {**key, "alpha": self.alpha}
 
     @property
-    def _usual_alpha(self) -> bool:
+    def _default_alpha(self) -> bool:
         return self.alpha is None or (self.rank is not None and self.alpha == 2 * self.rank)
 
     @property
@@ -119,18 +125,25 @@ class Cell(BaseModel):
         return f"{what} · {self.arm} · {self.length} tokens · seed {self.seed}"
 
     @property
-    def work(self) -> float:
-        """A rough weight for order and time left: tokens passed, a training step as three passes.
+    def estimated_cost(self) -> float:
+        """A relative cost that orders cells and estimates the time left.
 
-        Attention's quadratic part is left out; only ratios between cells matter here.
+        Tokens times passes; a training step costs three passes. The quadratic part of attention is
+        left out, because only ratios between cells matter.
         """
-        if self.method == BASELINE:
+        if self.method == TFIDF:
             return 2000.0
-        if self.method == BASE:
+        if self.method == ZERO_SHOT:
             return self.length * ((self.test_examples or 0) + (self.evaluation_examples or 0)) + 1.0
-        step = 3.6 if self.method == "full" else 3.0
+        step = 3.6 if self.method == FULL else 3.0
         if self.kind == "probe":
             return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)
         trained = (self.examples or 0) * (self.epochs or 0) * step
         read = (self.validation_examples or 0) * (self.validations or 0) + (self.test_examples or 0)
         return self.length * (trained + read) + 20_000
+
+
+def density_label(density: float) -> str:
+    """Return a density as labels show it: `1/2`, or the number where no small fraction fits."""
+    near = Fraction(density).limit_denominator(64)
+    return str(near) if abs(near - density) < 1e-3 else f"{density:g}"

@@ -1,11 +1,11 @@
-"""The run folder: one file a cell, written whole or not at all, never overwritten.
+"""The run folder: its file names, atomic writing, and the one reader of result files.
 
-sweep.yaml            the sweep as run (earlier ones stay as sweep.1.yaml, …)
-manifest.json         every cell the sweep stands for, and what running them took
-cells/<id>.json       a cell's outcome; <id>.retry1.json, … where it was run again
-logs/<id>.log         what its process printed, tracebacks included
-cards/<task>.json     what each task's data is like
-results.csv, report/  made from the cells
+sweep.yaml            the sweep as run (earlier versions stay as sweep.1.yaml, …)
+manifest.json         every cell of the sweep, and the wall time of each run
+cells/<id>.json       the result of a cell; <id>.retry1.json, … where it ran again
+logs/<id>.log         what the cell's process printed, tracebacks included
+cards/<task>.json     statistics of each task's data
+results.csv, report/  made from the results
 """
 
 from __future__ import annotations
@@ -15,37 +15,144 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import filelock
+from pydantic import BaseModel, BeforeValidator, ValidationError, computed_field
 
 from harness.core.errors import BadInput
-from harness.core.result import FAILURES
-from harness.planning.sweep import Sweep
-from harness.planning.yaml_files import dump_yaml
+from harness.core.result import CellResult
+from harness.core.values import clean, number
 
-_CELL_FILE = re.compile(r"^(?P<id>[0-9a-f]{12})(?:\.retry(?P<attempt>\d+))?\.json$")
-_RECORDS = re.compile(
-    r"(?:[0-9a-f]{12}(?:\.retry\d+)?\.json|manifest\.json|sweep(?:\.\d+)?\.yaml)\.tmp"
+CELLS, LOGS, CARDS, REPORT = "cells", "logs", "cards", "report"
+SWEEP, MANIFEST, CSV, PAGE = "sweep.yaml", "manifest.json", "results.csv", "index.html"
+
+_CELL_FILE = re.compile(r"(?P<id>[^.]+)(?:\.retry(?P<attempt>\d+))?\.json")
+_PART = re.compile(
+    r"(?:[\w-]+(?:\.retry\d+)?\.json|sweep(?:\.\d+)?\.yaml|results\.csv|index\.html|[\w-]+\.png)"
+    r"\.(?P<pid>\d+)\.tmp"
 )
-_CARD = re.compile(r".+\.json\.tmp")
-_REPORT = re.compile(r"(?:results\.csv|index\.html|[\w-]+\.png)\.(?P<pid>\d+)\.tmp")
-"""Names of half-written files: of this module's, whose one writer holds the lock; and of the
-report's, which any process may be writing and whose names hold its number."""
+"""The name of a half-written file: the name of the target and the number of the process."""
+
+
+class RunTime(BaseModel):
+    """One run of a sweep: wall time, and the seconds in which its workers trained or evaluated."""
+
+    cells: int = 0
+    wall_s: float
+    busy_s: float
+    workers: int
+
+
+def _runs(value: Any) -> list[Any]:
+    """The valid entries: anyone may have edited a manifest."""
+    names = ("wall_s", "busy_s", "workers")
+    listed = value if isinstance(value, list) else []
+    return [
+        run
+        for run in listed
+        if isinstance(run, dict) and all(number(run.get(name)) is not None for name in names)
+    ]
+
+
+class Manifest(BaseModel):
+    """The content of `manifest.json`. `ids` is None in a folder without one."""
+
+    name: Annotated[str | None, BeforeValidator(lambda v: clean(v) if v else None)] = None
+    ids: Annotated[
+        list[str] | None,
+        BeforeValidator(lambda v: [str(i) for i in v] if isinstance(v, list) else None),
+    ] = None
+    finished: Annotated[bool, BeforeValidator(lambda v: v is True)] = False
+    runs: Annotated[list[RunTime], BeforeValidator(_runs)] = []
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def wall_s(self) -> float:
+        """Wall time of all runs, in seconds."""
+        return sum(run.wall_s for run in self.runs)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def overhead_share(self) -> float | None:
+        """Share of the workers' time that was not training, evaluating or probing."""
+        available = sum(run.wall_s * run.workers for run in self.runs)
+        return 1 - sum(run.busy_s for run in self.runs) / available if available else None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def workers(self) -> int | None:
+        """Workers of the last run."""
+        return self.runs[-1].workers if self.runs else None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run folder as read from disk.
+
+    Attributes:
+        results: the last readable attempt of each cell, by id.
+        attempts: the number of that attempt, 0 for the first, by id.
+        unreadable: (file name, reason) of each cell file that cannot be used.
+        manifest: an empty one where there is none.
+        sweep: the text of `sweep.yaml`, "" where there is none.
+    """
+
+    path: Path
+    results: dict[str, CellResult]
+    attempts: dict[str, int]
+    unreadable: list[tuple[str, str]]
+    manifest: Manifest
+    sweep: str
+
+
+def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
+    """Read a run folder, or of its cells those in `ids`. A torn or foreign file is left out."""
+    wanted = None if ids is None else set(ids)
+    results: dict[str, CellResult] = {}
+    attempts: dict[str, int] = {}
+    unreadable: list[tuple[str, str]] = []
+    for file in sorted((path / CELLS).glob("*.json")):
+        match = _CELL_FILE.fullmatch(file.name)
+        if match and wanted is not None and match["id"] not in wanted:
+            continue
+        try:
+            if not match:
+                raise ValueError("its name is not <id>.json or <id>.retry<n>.json")
+            attempt = int(match["attempt"] or 0)
+            if attempts.get(match["id"], -1) > attempt:
+                continue
+            result = CellResult.model_validate(_json_object(file))
+            if result.id != match["id"]:
+                raise ValueError(f"it has the id {clean(result.id)}, not the id in its name")
+        except (ValueError, OSError, RecursionError) as error:
+            unreadable.append((clean(file.name), _reason(error)))
+            continue
+        results[result.id], attempts[result.id] = result, attempt
+    return StoredRun(path, results, attempts, unreadable, read_manifest(path), _sweep_text(path))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest of a run folder; an empty one where there is none."""
+    try:
+        return Manifest.model_validate(_json_object(path / MANIFEST))
+    except (ValueError, OSError, RecursionError):
+        return Manifest()
 
 
 class RunFolder:
-    """One run's folder, held by one process at a time (`with`)."""
+    """A run folder to write to, held by one process at a time (`with`)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.cells = path / "cells"
-        self.logs = path / "logs"
+        self.cells = path / CELLS
+        self.logs = path / LOGS
         self._lock = filelock.FileLock(path / ".lock", timeout=0)
 
     def __enter__(self) -> RunFolder:
-        """Make the folder and take its lock; the system drops the lock of a process that died.
+        """Make the folder and take its lock; the system releases the lock of a process that died.
 
         Raises:
             BadInput: the folder cannot be written, or another run holds it.
@@ -54,8 +161,8 @@ class RunFolder:
             self.cells.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
             self._lock.acquire()
-            for left_over in self._half_written():
-                left_over.unlink(missing_ok=True)
+            for part in self._abandoned():
+                part.unlink(missing_ok=True)
         except filelock.Timeout:
             raise BadInput(
                 f"{self.path}: another run is writing into this folder: wait for it to end, or "
@@ -68,62 +175,44 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         self._lock.release()
 
-    def _half_written(self) -> Iterator[Path]:
-        """What killed processes left half written; nothing else that may lie in this folder."""
-        for folder in (self.path, self.cells):
-            yield from _parts(folder, _RECORDS)
-        yield from _parts(self.path / "cards", _CARD)
-        for folder in (self.path, self.path / "report"):
-            for path in _parts(folder, _REPORT):
-                match = _REPORT.fullmatch(path.name)
-                if match and not _is_writing(int(match["pid"]), path):
+    def _abandoned(self) -> Iterator[Path]:
+        """Half-written files of processes that no longer run; no other file of this folder."""
+        for folder in (self.path, self.cells, self.path / CARDS, self.path / REPORT):
+            for path in folder.glob("*.tmp"):
+                match = _PART.fullmatch(path.name)
+                if match and path.is_file() and not _is_writing(int(match["pid"]), path):
                     yield path
 
-    def results(self, ids: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-        """The last attempt of every cell (or of `ids`) that has one.
+    def read(self, ids: Iterable[str] | None = None) -> StoredRun:
+        """Read the folder, or of its cells those in `ids`."""
+        return read_run(self.path, ids)
 
-        A file that is torn or no result is left out, so that its cell is run again beside it.
+    def write_result(self, result: CellResult) -> Path:
+        """Write a result under the next free name.
+
+        Raises:
+            OSError: it cannot be written; the file is named.
         """
-        wanted = None if ids is None else set(ids)
-        found: dict[str, tuple[int, dict[str, Any]]] = {}
-        for path in self.cells.glob("*.json"):
-            match = _CELL_FILE.match(path.name)
-            if not match or (wanted is not None and match["id"] not in wanted):
-                continue
-            attempt = int(match["attempt"] or 0)
-            if match["id"] in found and found[match["id"]][0] > attempt:
-                continue
-            result = _read(path)
-            if result.get("id") == match["id"] and result.get("status") in ("ok", *FAILURES):
-                found[match["id"]] = (attempt, result)
-        return {cell_id: result for cell_id, (_, result) in found.items()}
-
-    def write_result(self, result: dict[str, Any]) -> Path:
-        """Write a cell's outcome under the next free name."""
-        path = self.cells / f"{result['id']}.json"
+        path = self.cells / f"{result.id}.json"
         attempt = 0
         while path.exists():
             attempt += 1
-            path = self.cells / f"{result['id']}.retry{attempt}.json"
-        write_atomically(path, json.dumps(result, indent=1, allow_nan=True))
+            path = self.cells / f"{result.id}.retry{attempt}.json"
+        write_atomically(path, result.model_dump_json(indent=1))
         return path
 
     def write_card(self, name: str, text: str) -> None:
         """Replace a task's card."""
-        path = self.path / "cards" / f"{name}.json"
-        try:
-            path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{path.parent}: cannot be written: {error.strerror}") from None
+        path = self.path / CARDS / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
         write_atomically(path, text)
 
-    def write_sweep(self, sweep: Sweep) -> None:
-        """Keep the sweep as run; one that differs from the last is kept beside it."""
-        text = dump_yaml(as_file(sweep))
-        path = self.path / "sweep.yaml"
+    def write_sweep(self, text: str) -> None:
+        """Write the sweep as run; a different earlier one is kept beside it."""
+        path = self.path / SWEEP
         old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
         if old != text:
             number = 1
@@ -132,37 +221,30 @@ class RunFolder:
             write_atomically(aside, old)
         write_atomically(path, text)
 
-    def read_manifest(self) -> dict[str, Any]:
-        """The manifest, or an empty one."""
-        return _read(self.path / "manifest.json")
-
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest."""
-        write_atomically(self.path / "manifest.json", json.dumps(manifest, indent=1))
+        write_atomically(self.path / MANIFEST, manifest.model_dump_json(indent=1))
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside the target, flush to disk, then rename: a reader sees all of it or none.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside the target, flush to disk, rename: a reader sees the old or the new content.
 
     Raises:
-        BadInput: the disk is full, or the folder went away or may no longer be written.
+        OSError: it cannot be written; the file is named.
     """
-    part = path.with_name(path.name + ".tmp")
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror}") from None
+    except OSError as error:  # a full disk does not name the file
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         with suppress(OSError):
-            part.unlink()
-
-
-def _parts(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
-    return (path for path in folder.glob("*.tmp") if name.fullmatch(path.name) and path.is_file())
+            part.unlink(missing_ok=True)
 
 
 def _is_writing(pid: int, path: Path) -> bool:
@@ -175,21 +257,29 @@ def _is_writing(pid: int, path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; an empty one where there is none."""
+def _json_object(path: Path) -> dict[str, Any]:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(data, dict):
+        raise ValueError("not a JSON object")
+    return data
+
+
+def _sweep_text(path: Path) -> str:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
+        return (path / SWEEP).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
-def as_file(sweep: Sweep) -> dict[str, Any]:
-    """A sweep in the form of its file: methods as one-key mappings, only what was given."""
-    data = sweep.model_dump(exclude_unset=True)
-    methods: list[Any] = []
-    for method in sweep.methods:
-        settings = method.model_dump(exclude_unset=True, exclude={"type", "options"})
-        settings |= method.options
-        methods.append({method.type: settings} if settings else method.type)
-    return {**data, "methods": methods}
+def _reason(error: Exception) -> str:
+    """Why a file cannot be used, in a few words."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        return clean(f"{place} {message}" if place else message)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "not valid JSON" if isinstance(error, json.JSONDecodeError) else clean(error)

@@ -1,53 +1,318 @@
-"""The form of a result file, shared by the cell that fills it and the engine that fails it."""
+"""The outcome of a cell: one typed model, written and read by the same classes."""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from harness.core.cell import RECIPE, Cell
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-FAILURES = ("oom", "diverged", "timeout", "error")
-"""The ways a cell can fail; each is a result."""
+from harness.core.cell import PROTOCOL_VERSION, Cell
+from harness.core.format1 import upgrade
+from harness.core.values import LARGEST_SCORE, Amount, Count, Real, Share, Text, Words, number
+
+FORMAT = 2
+"""Version of the result file. Readers accept every version up to this one."""
+
+Status = Literal["ok", "oom", "diverged", "timeout", "error"]
+OK: Status = "ok"
+FAILURES: tuple[Status, ...] = ("oom", "diverged", "timeout", "error")
+"""The ways in which a cell can fail; each is a result."""
+
+ACCURACY = "accuracy"
+LOSS = "loss"
+
+
+class _Part(BaseModel):
+    """A section of a result. Unknown keys are ignored, so that later versions can be read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ModelInfo(_Part):
+    """The adapted model. `links` counts sites that receive a state from the site before."""
+
+    sites: Count = None
+    links: Count = None
+    trainable_params: Count = None
+    total_params: Count = None
+    attention: Text = None
+    """The kernel that a forward pass reaches."""
+    dropout: Text = None
+    dtype: Text = None
+    device: Text = None
+
+
+class DataInfo(_Part):
+    """The texts of a cell. `truncated` and `reach` are shares of texts, `longest` is in tokens."""
+
+    truncated: Share = None
+    """Share of the training texts that were cut at the cell's length."""
+    tokens_median: Amount = None
+    reach: Share = None
+    """Share of the test texts that fill the cell's length."""
+    longest: Count = None
+    whole_texts: Annotated[bool, BeforeValidator(lambda v: v is True)] = False
+    """Whether the task declares that its texts are whole and may be shorter than the length."""
+    task_revision: Text = None
+
+
+def _with_loss(parts: Any) -> Any:
+    """Ranges of positions without a loss are left out."""
+    if not isinstance(parts, list):
+        return parts
+    return [p for p in parts if not isinstance(p, dict) or number(p.get("loss")) is not None]
+
+
+class PositionLoss(_Part):
+    """Mean loss (nats per token) at the positions `start` <= p < `end` of the test texts."""
+
+    start: int
+    end: int
+    loss: float
+    tokens: Count = None
+
+
+class Scores(_Part):
+    """Scores of the trained model on the test texts, with 95 % intervals over texts."""
+
+    metric: Text = None
+    score: Real = None
+    score_low: Real = None
+    score_high: Real = None
+    test_examples: Count = None
+    accuracy: Share = None
+    accuracy_low: Share = None
+    accuracy_high: Share = None
+    secondary: dict[str, Real] = {}
+    """Further metrics of the same answers, by name."""
+    perplexity: Amount = None
+    majority: Share = None
+    """The accuracy of the best constant answer on the test texts."""
+    validation_score: Real = None
+    validation_accuracy: Share = None
+    validation_loss: Real = None
+    by_position: Annotated[list[PositionLoss], BeforeValidator(_with_loss)] = []
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether lower is better: the score is a loss in nats per token."""
+        return self.metric == LOSS
+
+    @model_validator(mode="after")
+    def _check(self) -> Scores:
+        names = ("score", "score_low", "score_high", "validation_score")
+        for name in names:
+            value = getattr(self, name)
+            if self.is_loss and value is not None and value < 0:
+                raise ValueError(f"{name} is negative")
+            if not self.is_loss and value is not None and abs(value) > 1:
+                raise ValueError(f"{name} is more than 1")
+        reached = 0
+        for part in self.by_position:
+            if not reached <= part.start < part.end <= 2**40:
+                raise ValueError("by_position has ranges that do not follow each other")
+            if part.loss < 0:
+                raise ValueError("by_position has a negative loss")
+            reached = part.end
+        if self.is_loss and self.perplexity is None and self.score is not None:
+            self.perplexity = math.exp(self.score) if self.score < 700 else None
+        return self
+
+
+class CurvePoint(_Part):
+    """One validation during training."""
+
+    step: Count = None
+    examples: Count = None
+    train_loss: Real = None
+    validation_loss: Real = None
+    validation_score: Real = None
+    validation_accuracy: Real = None
+
+
+class Cost(_Part):
+    """Tokens per second (`_low` and `_high`: quartiles over steps) and peaks of memory in bytes."""
+
+    base_bytes: Count = None
+    train_tokens_per_s: Amount = None
+    train_tokens_per_s_low: Amount = None
+    train_tokens_per_s_high: Amount = None
+    eval_tokens_per_s: Amount = None
+    eval_tokens_per_s_low: Amount = None
+    eval_tokens_per_s_high: Amount = None
+    train_peak_bytes: Count = None
+    eval_peak_bytes: Count = None
+
+
+class Seconds(_Part):
+    """Wall-clock seconds of each phase, and of the whole cell."""
+
+    load: Amount = None
+    data: Amount = None
+    train: Amount = None
+    eval: Amount = None
+    probe: Amount = None
+    wall: Amount = None
+
+
+class Predictions(_Part):
+    """Answers to the test examples, in one order: ids, targets, answers, scores per example."""
+
+    ids: list[Any] = []
+    labels: list[Any] | None = None
+    predicted: list[Any] | None = None
+    scores: list[Any] | None = None
+
+    def correct(self) -> dict[str, bool]:
+        """Return for each example id whether the answer equals the label."""
+        labels, predicted = self.labels or [], self.predicted or []
+        pairs = zip(self.ids, labels, predicted, strict=False)
+        found = {str(i): label == answer for i, label, answer in pairs}
+        same = len(found) == len(self.ids) == len(labels) == len(predicted)
+        return found if same else {}
+
+    def example_scores(self) -> dict[str, float]:
+        """Return the score of each example by its id; empty unless every example has a number."""
+        if len(self.ids) != len(self.scores or []):
+            return {}
+        pairs = zip(self.ids, self.scores or [], strict=True)
+        found = {
+            str(i): value
+            for i, score in pairs
+            if (value := number(score)) is not None and 0 <= value <= LARGEST_SCORE
+        }
+        return found if len(found) == len(self.ids) else {}
+
+
+class Environment(BaseModel):
+    """The machine and the versions that a cell ran with. Further keys are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    started: Text = None
+    python: Text = None
+    torch: Text = None
+    transformers: Text = None
+    peft: Text = None
+    platform: Text = None
+    cpu: Text = None
+    gpu: Text = None
+    commit: Text = None
+    cores: Count = None
+    memory_gib: Amount = None
+
+
+class ErrorInfo(_Part):
+    """Why a cell failed: the type of the exception, one line, and the log beside the results."""
+
+    type: Text = None
+    message: Text = None
+    log: Text = None
+
+
+class Evaluation(_Part):
+    """One metric of one further evaluation of the cell's model.
+
+    `length` and `position` (tokens) are set where they differ from those of training. `value` is
+    None unless `status` is `ok`.
+    """
+
+    task: Annotated[str, BeforeValidator(lambda v: _name(v))]
+    metric: Words = ""
+    value: Real = None
+    low: Real = None
+    high: Real = None
+    stderr: Amount = None
+    examples: Count = None
+    higher_is_better: Annotated[bool, BeforeValidator(lambda v: v is not False)] = True
+    length: Count = None
+    position: Count = None
+    status: Literal["ok", "timeout", "error"]
+    message: Words = ""
+    version: Words = ""
+    seconds: Amount = None
+
+    @model_validator(mode="after")
+    def _without_value(self) -> Evaluation:
+        if self.status == OK and self.value in (None, -1):
+            # lm-eval returns -1 where it measured nothing.
+            self.status, self.message = "error", self.message or "lm-eval measured nothing"
+        if self.status != OK:
+            self.value = self.stderr = None
+        return self
 
 
 class Failure(NamedTuple):
-    """How a cell failed: its status, a short name for the kind, and one line for the reader."""
+    """How a cell failed: its status, the name of the error, and one line for the reader."""
 
-    status: str
+    status: Status
     kind: str
     message: str
 
 
-def new_result(cell: Cell, machine: dict[str, Any]) -> dict[str, Any]:
-    """A result before anything is known but what was to be run."""
-    return {
-        "format": 1,
-        "recipe": RECIPE,
-        "id": cell.id,
-        "kind": cell.kind,
-        "status": "error",
-        "arm": cell.arm,
-        "cell": cell.model_dump(),
-        "model": None,
-        "data": None,
-        "scores": None,
-        "curve": [],
-        "cost": None,
-        "seconds": {},
-        "predictions": None,
-        "environment": {"started": datetime.now(UTC).isoformat(timespec="seconds"), **machine},
-        "error": None,
-    }
+class CellResult(_Part):
+    """The content of `cells/<id>.json`."""
+
+    format: int = FORMAT
+    protocol: Count = PROTOCOL_VERSION
+    id: str
+    kind: Literal["train", "probe"]
+    status: Status = "error"
+    arm: str
+    cell: Cell
+    model: ModelInfo | None = None
+    data: DataInfo | None = None
+    scores: Scores | None = None
+    curve: list[CurvePoint] = []
+    cost: Cost | None = None
+    seconds: Seconds = Seconds()
+    predictions: Predictions | None = None
+    evaluations: list[Evaluation] = []
+    environment: Environment = Environment()
+    error: ErrorInfo | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, data: Any) -> Any:
+        return upgrade(data, FORMAT) if isinstance(data, dict) else data
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cell ended without a failure."""
+        return self.status == OK
+
+    @property
+    def statuses(self) -> set[str]:
+        """The status of the cell and those of its evaluations."""
+        return {self.status, *(one.status for one in self.evaluations)}
+
+    @classmethod
+    def begun(cls, cell: Cell, machine: dict[str, Any] | None = None) -> CellResult:
+        """Return the result of a cell that is about to run; its status is `error` until it ends."""
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        environment = Environment.model_validate({"started": started, **(machine or {})})
+        return cls.model_construct(
+            id=cell.id, kind=cell.kind, arm=cell.arm, cell=cell, status="error",
+            seconds=Seconds(), environment=environment, curve=[], evaluations=[],
+        )  # fmt: skip
+
+    @classmethod
+    def failed(
+        cls, cell: Cell, machine: dict[str, Any] | None, failure: Failure, seconds: float
+    ) -> CellResult:
+        """Return the result of a cell whose process ended without one. Logs are named by id."""
+        result = cls.begun(cell, machine)
+        result.status = failure.status
+        result.error = ErrorInfo(
+            type=failure.kind, message=failure.message, log=f"logs/{cell.id}.log"
+        )
+        result.seconds = Seconds(wall=seconds)
+        return result
 
 
-def failed_result(
-    cell: Cell, machine: dict[str, Any], log: Path, failure: Failure, seconds: float
-) -> dict[str, Any]:
-    """The result of a cell whose process could not tell its own."""
-    result = new_result(cell, machine)
-    result["status"] = failure.status
-    result["error"] = {"type": failure.kind, "message": failure.message, "log": f"logs/{log.name}"}
-    result["seconds"] = {"wall": seconds}
-    return result
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("names no task")
+    return value

@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from harness.core.cell import BASE, BASELINE, LM_EVAL, Cell
-from harness.core.errors import log_traceback, told
-from harness.core.result import new_result
+from harness.core.cell import LM_EVAL, Cell
+from harness.core.errors import log_traceback, one_line
+from harness.core.methods import TFIDF, ZERO_SHOT
+from harness.core.result import (
+    OK,
+    CellResult,
+    Cost,
+    DataInfo,
+    ErrorInfo,
+    ModelInfo,
+    Predictions,
+    Scores,
+    Seconds,
+    Status,
+)
 from harness.lm_eval.run import ROOM, run_evaluations
 from harness.lm_eval.tasks import is_ruler
 from harness.models.architectures import describe_dropout
@@ -40,87 +52,82 @@ if TYPE_CHECKING:
 
 def run_cell(
     cell: Cell, backbone: Path, machine: dict[str, Any], tasks_dir: Path | None = None
-) -> dict[str, Any]:
-    """Run one cell in this process and return its result, whatever becomes of it.
+) -> CellResult:
+    """Run one cell in this process and return its result, also when it fails.
 
     A traceback goes to standard error, which a worker has turned into the cell's log.
     """
     start = time.perf_counter()
     meter = MemoryMeter(cell.device)
     watch = Stopwatch()
-    result = new_result(cell, machine)
-    result["cost"] = {"base_bytes": meter.current()}
+    result = CellResult.begun(cell, machine)
+    result.cost = Cost(base_bytes=meter.current())
     try:
         if cell.device == "cuda":
-            result["environment"]["gpu"] = torch.cuda.get_device_name()
+            result.environment.gpu = torch.cuda.get_device_name()
         _seed(cell.seed)
         source = Backbone(cell.backbone, backbone, "")
         if cell.kind == "probe":
             _probe(cell, source, result, watch, meter)
-        elif cell.method == BASELINE:
+        elif cell.method == TFIDF:
             _baseline(cell, source, result, watch, tasks_dir)
         elif cell.task == LM_EVAL:
             _only_evaluated(cell, source, result, watch)
         else:
             _train(cell, source, result, watch, meter, tasks_dir)
-        result["status"] = "ok"
+        result.status = OK
     except Exception as error:
         log_traceback()
-        result["status"] = _status_of(error)
-        result["error"] = {
-            "type": type(error).__name__,
-            "message": told(error),
-            "log": f"logs/{cell.id}.log",
-        }
-    result["seconds"] = {**watch.seconds, "wall": time.perf_counter() - start}
+        result.status = _status_of(error)
+        result.error = ErrorInfo(
+            type=type(error).__name__, message=one_line(error), log=f"logs/{cell.id}.log"
+        )
+    result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
     return result
 
 
 def _train(
     cell: Cell,
     backbone: Backbone,
-    result: dict[str, Any],
+    result: CellResult,
     watch: Stopwatch,
     meter: MemoryMeter,
     tasks_dir: Path | None,
 ) -> None:
     with watch.phase("data"):
         tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
-        result["data"] = _describe_data(cell, metadata, training, test)
+        result.data = _describe_data(cell, metadata, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
-    if cell.method != BASE:
+    if cell.method != ZERO_SHOT:
         outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
-        result["curve"] = outcome["curve"]
-        result["scores"] = outcome["scores"]
-        result["cost"] |= outcome["cost"]
+        result.curve, result.scores = outcome.curve, outcome.scores
+        _add_cost(result, outcome.cost)
     if len(test):
         meter.reset()
         with watch.phase("eval"):
             seen = evaluate(model, cell, test, pad_id, metadata)
-        result["cost"] |= seen.rate.row("eval_tokens_per_s", steady=False)
-        result["cost"]["eval_peak_bytes"] = meter.peak()
+        rates = seen.rate.row("eval_tokens_per_s", steady=False)
+        _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
         _score(result, test, seen, metadata)
     _evaluations(cell, model, tokenizer, result, watch)
 
 
-def _only_evaluated(
-    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch
-) -> None:
+def _only_evaluated(cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch) -> None:
     tokenizer = load_tokenizer(backbone)
     model = _load(cell, backbone, None, result, watch, tokenizer.pad_token_id)
     _evaluations(cell, model, tokenizer, result, watch)
 
 
 def _evaluations(
-    cell: Cell, model: Any, tokenizer: Any, result: dict[str, Any], watch: Stopwatch
+    cell: Cell, model: Any, tokenizer: Any, result: CellResult, watch: Stopwatch
 ) -> None:
     """Tasks of lm-eval on the model as it now is."""
     if not cell.evaluations:
         return
     model.eval()
     with watch.phase("eval"):
-        result["evaluations"] = run_evaluations(
+        result.evaluations = run_evaluations(
             model,
             tokenizer,
             cell.evaluations,
@@ -132,28 +139,29 @@ def _evaluations(
 
 
 def _probe(
-    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, meter: MemoryMeter
+    cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch, meter: MemoryMeter
 ) -> None:
     model = _load(cell, backbone, None, result, watch, pad_token_id=0)
     with watch.phase("probe"):
-        result["cost"] |= probe(model, cell, int(model.config.vocab_size), meter)
+        _add_cost(result, probe(model, cell, int(model.config.vocab_size), meter))
 
 
 def _baseline(
-    cell: Cell, backbone: Backbone, result: dict[str, Any], watch: Stopwatch, tasks_dir: Path | None
+    cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch, tasks_dir: Path | None
 ) -> None:
     """TF-IDF and logistic regression on the same texts, cut where the backbone's are cut."""
     from tasks.lib.baseline import baseline
 
     with watch.phase("data"):
         _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
-        result["data"] = _describe_data(cell, metadata, training, test)
+        result.data = _describe_data(cell, metadata, training, test)
     with watch.phase("train"):
         texts = validation.kept + test.kept
         predicted = baseline(metadata, training.kept, training.targets, texts)
     held = len(validation)
     seen = Evaluation(predicted=predicted[:held])
-    result["scores"] = validation_scores(seen, validation.targets, metadata.metric)
+    known = validation_scores(seen, validation.targets, metadata.metric)
+    result.scores = Scores.model_validate({"metric": metadata.metric, **known})
     if len(test):
         _score(result, test, Evaluation(predicted=predicted[held:]), metadata)
 
@@ -179,13 +187,13 @@ def _load(
     cell: Cell,
     backbone: Backbone,
     metadata: TaskMetadata | None,
-    result: dict[str, Any],
+    result: CellResult,
     watch: Stopwatch,
     pad_token_id: int | None,
 ) -> Any:
     with watch.phase("load"):
         model: Any
-        if cell.writes:
+        if cell.uses_lm_head:
             spare = ROOM if any(map(is_ruler, cell.evaluations)) else 0
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
         else:
@@ -201,43 +209,49 @@ def _load(
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)
         parameters = list(model.parameters())
-        result["model"] = {
-            "sites": adapted.sites,
-            "links": adapted.links,
-            "trainable_params": sum(p.numel() for p in parameters if p.requires_grad),
-            "total_params": sum(p.numel() for p in parameters),
-            "attention": attention_kernel(model, cell, int(model.config.vocab_size)),
-            "dropout": describe_dropout(model.config),
-            "dtype": "bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
-            "device": cell.device,
-        }
+        result.model = ModelInfo(
+            sites=adapted.sites,
+            links=adapted.links,
+            trainable_params=sum(p.numel() for p in parameters if p.requires_grad),
+            total_params=sum(p.numel() for p in parameters),
+            attention=attention_kernel(model, cell, int(model.config.vocab_size)),
+            dropout=describe_dropout(model.config),
+            dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
+            device=cell.device,
+        )
     return model
 
 
-def _score(result: dict[str, Any], test: Encoded, seen: Evaluation, metadata: TaskMetadata) -> None:
-    said: dict[str, Any] = {"ids": test.names, "labels": None, "predicted": None}
+def _score(result: CellResult, test: Encoded, seen: Evaluation, metadata: TaskMetadata) -> None:
+    answers = Predictions(ids=test.names)
     if seen.positions is not None:
         scores = seen.positions.scores()
-        said["scores"] = seen.positions.each()
+        answers.scores = seen.positions.each()
     else:
         scores = full_scores(seen.predicted, test.targets, metadata)
-        said |= {"labels": test.targets, "predicted": seen.predicted}
+        answers.labels, answers.predicted = test.targets, seen.predicted
     if metadata.family == "generation":
-        said["scores"] = each(seen.predicted, test.targets, metadata.metric)
+        answers.scores = each(seen.predicted, test.targets, metadata.metric)
     scores["majority"] = best_constant(metadata, test.targets)
-    result["scores"] = {**(result["scores"] or {}), **scores}
-    result["predictions"] = said
+    known = result.scores.model_dump(exclude_unset=True) if result.scores else {}
+    result.scores = Scores.model_validate(known | scores)
+    result.predictions = answers
+
+
+def _add_cost(result: CellResult, cost: dict[str, Any]) -> None:
+    known = result.cost.model_dump(exclude_unset=True) if result.cost else {}
+    result.cost = Cost.model_validate(known | cost)
 
 
 def _describe_data(
     cell: Cell, metadata: TaskMetadata, training: Encoded, test: Encoded
-) -> dict[str, Any]:
-    return {
-        "truncated": training.truncated / len(training),
-        "tokens_median": float(np.median(training.ids.sizes())),
+) -> DataInfo:
+    return DataInfo(
+        truncated=training.truncated / len(training),
+        tokens_median=float(np.median(training.ids.sizes())),
         **describe_reach(test, cell.length, metadata),
-        "task_revision": cell.revisions.get("task"),
-    }
+        task_revision=cell.revisions.get("task"),
+    )
 
 
 def _seed(seed: int) -> None:
@@ -246,7 +260,7 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _status_of(error: Exception) -> str:
+def _status_of(error: Exception) -> Status:
     if isinstance(error, Diverged):
         return "diverged"
     told_by = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.core.cell import Cell
 from harness.core.errors import printable
-from harness.core.folder import RunFolder
-from harness.execution.runner import STATUSES, outcomes
+from harness.core.folder import CELLS, read_manifest, read_run
+from harness.core.result import FAILURES
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class State:
 
 def states(folder: Path, cells: list[Cell]) -> dict[str, State]:
     """The state of each cell by its id."""
-    results = RunFolder(folder).results(cell.id for cell in cells)
+    results = read_run(folder, (cell.id for cell in cells)).results
     return {
-        cell.id: State(str(found["status"]), frozenset(outcomes(found) & {*STATUSES}))
+        cell.id: State(found.status, frozenset(found.statuses & {*FAILURES}))
         if (found := results.get(cell.id)) is not None
         else State()
         for cell in cells
@@ -50,14 +50,14 @@ def summary(states: Mapping[str, State], folder: Path, name: str) -> list[str]:
     left = sum(state.status is None for state in states.values())
     lines = [f"{folder}: {done} done, {len(states) - done - left} failed, {left} to run"]
     failed = {status for state in states.values() for status in state.failed}
-    if again := [status for status in STATUSES if status in failed]:
+    if again := [status for status in FAILURES if status in failed]:
         lines.append(f"to run failed ones again: bench-long run with --retry {','.join(again)}")
-    other = RunFolder(folder).read_manifest().get("name")
-    if isinstance(other, str) and other != name:
+    other = read_manifest(folder).name
+    if other and other != name:
         lines.append(
             f"{folder} holds the sweep {printable(other)[:64]!r}; running {name!r} there keeps its "
             f"results beside those"
         )
-    elif not (folder / "cells").is_dir() and any(folder.iterdir()):
+    elif not (folder / CELLS).is_dir() and any(folder.iterdir()):
         lines.append(f"{folder} is no result folder: it has no cells/ in it")
     return lines

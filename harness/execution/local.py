@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -13,10 +12,10 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from harness.core.errors import BadInput, told
-from harness.core.result import Failure, failed_result
+from harness.core.errors import BadInput, one_line
+from harness.core.result import CellResult, Failure
 from harness.execution.lifeline import hold, kill_group
 from harness.execution.worker import PRELOAD, Job, work
 
@@ -27,7 +26,7 @@ class Engine(Protocol):
     def start(self, job: Job) -> None:
         """Begin a cell; returns at once."""
 
-    def finished(self, timeout: float) -> list[dict[str, Any]]:
+    def finished(self, timeout: float) -> list[CellResult]:
         """Results of the cells that ended, after waiting up to `timeout` seconds for one."""
 
     def send(self, signal_: int) -> None:
@@ -74,7 +73,7 @@ class LocalEngine:
                 # closed its pipes a moment before the system says that it is dead.
                 if patience is None:
                     raise BadInput(
-                        f"the process of a cell cannot be started: {told(error)}"
+                        f"the process of a cell cannot be started: {one_line(error)}"
                     ) from None
                 time.sleep(patience)
 
@@ -94,7 +93,7 @@ class LocalEngine:
         send.close()
         return _Running(job, process, receive, time.monotonic(), _oom_kills())
 
-    def finished(self, timeout: float) -> list[dict[str, Any]]:
+    def finished(self, timeout: float) -> list[CellResult]:
         """Collect results; a process that died or outran its limit yields one in its place."""
         now = time.monotonic()
         ends = [running.started + self._limit for running in self._running.values()]
@@ -119,15 +118,15 @@ class LocalEngine:
             _kill(running.process)
         self._running.clear()
 
-    def _outcome(self, running: _Running) -> dict[str, Any] | None:
+    def _outcome(self, running: _Running) -> CellResult | None:
         job = running.job
         seconds = time.monotonic() - running.started
-        result: dict[str, Any] | None = None
+        result: CellResult | None = None
         failure: Failure | None = None
         dead = not running.process.is_alive()  # asked first: what it sent before can be read
         if running.results.poll():
             try:
-                result = json.loads(running.results.recv_bytes())
+                result = CellResult.model_validate_json(running.results.recv_bytes())
             except (EOFError, OSError):  # nothing, or half a result
                 failure = _how_it_died(running)
         elif dead:  # without an end of the pipe: a process that it left behind holds it open
@@ -135,7 +134,7 @@ class LocalEngine:
         elif seconds > self._limit:
             failure = Failure("timeout", "CellTimeout", f"ended after {self._limit:g} s, its limit")
         if failure is not None:
-            result = failed_result(job.cell, job.machine, job.log, failure, seconds)
+            result = CellResult.failed(job.cell, job.machine, failure, seconds)
         if result is not None:
             running.results.close()
             running.process.join(1)

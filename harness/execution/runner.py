@@ -9,19 +9,18 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.core.cell import Cell
-from harness.core.folder import RunFolder
-from harness.core.result import FAILURES
+from harness.core.folder import Manifest, RunFolder, RunTime
+from harness.core.result import CellResult
 from harness.execution.local import Engine, LocalEngine
 from harness.execution.machine import describe_machine
 from harness.execution.worker import Job
 from harness.models.backbones import find_backbone
 from harness.planning.plan import Plan
 from harness.planning.resources import available_cores, available_memory
-
-STATUSES = FAILURES
+from harness.planning.sweep import as_file
+from harness.planning.yaml_files import dump_yaml
 
 
 @dataclass
@@ -40,15 +39,15 @@ class Progress:
 class Outcome:
     """How a run ended: results of all the sweep's cells so far, and whether it was interrupted."""
 
-    results: dict[str, dict[str, Any]]
+    results: dict[str, CellResult]
     ran: int
     interrupted: bool
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def failed(self) -> int:
         """Cells whose last result is a failure."""
-        return sum(result["status"] != "ok" for result in self.results.values())
+        return sum(not result.ok for result in self.results.values())
 
 
 def run_plan(
@@ -56,7 +55,7 @@ def run_plan(
     folder: RunFolder,
     workers: int,
     retry: Collection[str] = (),
-    report: Callable[[Progress, dict[str, Any] | None], None] = lambda *_: None,
+    report: Callable[[Progress, CellResult | None], None] = lambda *_: None,
 ) -> Outcome:
     """Run the cells of a plan that have no result yet, or one whose status is in `retry`.
 
@@ -64,21 +63,22 @@ def run_plan(
     """
     started = time.monotonic()
     ids = [cell.id for cell in plan.cells]
-    results = folder.results(ids)
-    pending = [c for c in plan.cells if c.id not in results or outcomes(results[c.id]) & {*retry}]
-    folder.write_sweep(plan.sweep)
-    manifest = {**folder.read_manifest(), "name": plan.sweep.name, "ids": ids, "finished": False}
+    stored = folder.read(ids)
+    results = stored.results
+    pending = [c for c in plan.cells if c.id not in results or results[c.id].statuses & {*retry}]
+    folder.write_sweep(dump_yaml(as_file(plan.sweep)))
+    update = {"name": plan.sweep.name, "ids": ids, "finished": False}
+    manifest = stored.manifest.model_copy(update=update)
     folder.write_manifest(manifest)
     progress = Progress(
         total=len(plan.cells),
         done=len(plan.cells) - len(pending),
-        failed=sum(r["status"] != "ok" for r in results.values())
-        - sum(c.id in results for c in pending),
+        failed=sum(not r.ok for r in results.values()) - sum(c.id in results for c in pending),
         running=min(workers, len(pending)),  # being started
-        work_total=sum(cell.work for cell in pending),
+        work_total=sum(cell.estimated_cost for cell in pending),
     )
     report(progress, None)
-    ran: dict[str, dict[str, Any]] = {}
+    ran: dict[str, CellResult] = {}
     interrupted = False
     if pending:
         try:
@@ -87,11 +87,9 @@ def run_plan(
         except KeyboardInterrupt:
             interrupted = True
     results |= ran
-    runs = _accounts(manifest.get("runs"))
     if pending:
-        runs.append(_account(ran, time.monotonic() - started, workers))
-    manifest |= {"runs": runs, **_totals(runs)}
-    manifest["finished"] = not interrupted and len(results) == len(ids)
+        manifest.runs = [*manifest.runs, _run_time(ran, time.monotonic() - started, workers)]
+    manifest.finished = not interrupted and len(results) == len(ids)
     folder.write_manifest(manifest)
     return Outcome(results, len(ran), interrupted, manifest)
 
@@ -101,14 +99,15 @@ def _run(
     pending: list[Cell],
     folder: RunFolder,
     workers: int,
-    ran: dict[str, dict[str, Any]],
+    ran: dict[str, CellResult],
     progress: Progress,
-    report: Callable[[Progress, dict[str, Any] | None], None],
+    report: Callable[[Progress, CellResult | None], None],
 ) -> None:
     machine = describe_machine()
     limits = plan.sweep.limits
     backbone = find_backbone(plan.sweep.backbone).folder
     queue = list(reversed(pending))
+    costs = {cell.id: cell.estimated_cost for cell in pending}
     # One thread a process: libraries read these when the fork server imports them.
     os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
     engine: Engine = LocalEngine(limits.cell_seconds)
@@ -128,11 +127,11 @@ def _run(
             while progress.running:
                 for result in engine.finished(timeout=0.5):
                     folder.write_result(result)
-                    ran[result["id"]] = result
+                    ran[result.id] = result
                     progress.running -= 1
                     progress.done += 1
-                    progress.failed += result["status"] != "ok"
-                    progress.work_done += next(c.work for c in pending if c.id == result["id"])
+                    progress.failed += not result.ok
+                    progress.work_done += costs[result.id]
                     fill()
                     report(progress, result)
     finally:
@@ -140,35 +139,11 @@ def _run(
         progress.running = 0
 
 
-def outcomes(result: dict[str, Any]) -> set[str]:
-    """The status of a cell and those of the lm-eval tasks that it ran."""
-    entries = result.get("evaluations")
-    listed = entries if isinstance(entries, list) else []
-    return {str(e.get("status")) for e in [result, *listed] if isinstance(e, dict)}
-
-
-def _account(ran: dict[str, dict[str, Any]], wall: float, workers: int) -> dict[str, Any]:
-    """Wall time of this run and what of it was training, evaluating or probing."""
+def _run_time(ran: dict[str, CellResult], wall: float, workers: int) -> RunTime:
+    """Wall time of this run, and how much of it was training, evaluating or probing."""
     phases = ("train", "eval", "probe")
-    busy = sum(r["seconds"].get(name, 0.0) for r in ran.values() for name in phases)
-    return {"cells": len(ran), "wall_s": wall, "busy_s": busy, "workers": workers}
-
-
-def _accounts(runs: Any) -> list[dict[str, Any]]:
-    """Earlier accounts, as far as a manifest that anyone may have edited has them."""
-    keys = {"wall_s", "busy_s", "workers"}
-    listed = runs if isinstance(runs, list) else []
-    return [run for run in listed if isinstance(run, dict) and keys <= set(run)]
-
-
-def _totals(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    room = sum(run["wall_s"] * run["workers"] for run in runs)
-    busy = sum(run["busy_s"] for run in runs)
-    return {
-        "wall_s": sum(run["wall_s"] for run in runs),
-        "overhead_share": 1 - busy / room if room else None,
-        "workers": runs[-1]["workers"] if runs else None,
-    }
+    busy = sum(getattr(r.seconds, name) or 0.0 for r in ran.values() for name in phases)
+    return RunTime(cells=len(ran), wall_s=wall, busy_s=busy, workers=workers)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -50,7 +49,7 @@ def work(job: Job, results: Connection) -> None:
         _limit_memory(job.memory_limit)
     machine = {**job.machine, "threads": torch.get_num_threads()}
     result = run_cell(job.cell, job.backbone, machine, job.tasks_dir)
-    results.send_bytes(json.dumps(result).encode())
+    results.send_bytes(result.model_dump_json().encode())
 
 
 def _log_to(path: Path) -> None:

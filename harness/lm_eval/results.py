@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
+
+from harness.core.result import Evaluation
 
 
-def failed(status: str, message: str, metric: str = "") -> dict[str, Any]:
+def failed(
+    task: str, status: Literal["timeout", "error"], message: str, metric: str = ""
+) -> Evaluation:
     """The entry of a task, or of a metric, that has no value."""
-    return {
-        "metric": metric,
-        "value": None,
-        "stderr": None,
-        "examples": None,
-        "higher_is_better": True,
-        "status": status,
-        "message": message,
-    }
+    return Evaluation(task=task, metric=metric, status=status, message=message)
 
 
-def entries_of(name: str, found: dict[str, Any], only: str | None) -> list[dict[str, Any]]:
+def entries_of(name: str, found: dict[str, Any], only: str | None) -> list[Evaluation]:
     """What lm-eval found, one entry a metric; `only` is RULER's metric of the length that was run.
 
     lm-eval names RULER's metrics by lengths and gives -1 for those that were not run.
@@ -35,22 +31,22 @@ def entries_of(name: str, found: dict[str, Any], only: str | None) -> list[dict[
         short += f" ({chosen})" if chosen != "none" else ""
         number = isinstance(value, int | float) and math.isfinite(value)
         if not number or (only and value < 0):
-            entries.append(failed("error", f"lm-eval gives no value for {metric}", short))
+            entries.append(failed(name, "error", f"lm-eval gives no value for {metric}", short))
             continue
         samples = [s for s in found["samples"][name] if s["filter"] == chosen]
         entries.append(
-            {
-                "metric": short,
-                "value": float(value),
-                "stderr": _stderr(float(value), [s.get(metric) for s in samples]),
-                "examples": len(samples),
-                "higher_is_better": bool(better.get(metric, True)),
-                "status": "ok",
-                "message": "",
-            }
+            Evaluation(
+                task=name,
+                metric=short,
+                value=float(value),
+                stderr=_stderr(float(value), [s.get(metric) for s in samples]),
+                examples=len(samples),
+                higher_is_better=bool(better.get(metric, True)),
+                status="ok",
+            )
         )
     missing = f"the metric of {only} tokens" if only else "a metric"
-    return entries or [failed("error", f"lm-eval's result lacks {missing}")]
+    return entries or [failed(name, "error", f"lm-eval's result lacks {missing}")]
 
 
 def _stderr(value: float, parts: Sequence[Any]) -> float | None:

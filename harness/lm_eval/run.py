@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import BadInput, log_traceback, nearest, told
+from harness.core.errors import BadInput, log_traceback, nearest, one_line
+from harness.core.result import Evaluation
 from harness.execution.deadline import TimedOut, hard_limit
 from harness.lm_eval import tasks as lm_tasks
 from harness.lm_eval.results import entries_of, failed
@@ -72,7 +73,7 @@ def check(
     try:
         tokenizer = _complete(load_tokenizer(Backbone("", tokenizer_folder, "")))
     except Exception as error:
-        raise BadInput(f"{where}: tokenizer of {tokenizer_folder}: {told(error)}") from None
+        raise BadInput(f"{where}: tokenizer of {tokenizer_folder}: {one_line(error)}") from None
     for name in names:
         _check_settings(name, where)
         # Only RULER's texts depend on the length.
@@ -109,7 +110,7 @@ def _check_data(name: str, tokenizer: Any, length: int, where: str) -> None:
 
 
 def _why_no_data(name: str, length: int, error: Exception) -> str:
-    said = told(error)
+    said = one_line(error)
     if "a run fetches nothing" in said or "HTTPSConnectionPool" in said:
         return "reads the network each time that it runs, and a run fetches nothing: leave it out"
     if "Couldn't reach" in said or "offline" in said.lower():
@@ -133,7 +134,7 @@ def run_evaluations(
     limit: int | None,
     batch_size: int,
     seconds: float,
-) -> list[dict[str, Any]]:
+) -> list[Evaluation]:
     """Run lm-eval tasks on a causal language model (or a PEFT model around one) on its device.
 
     RULER's texts have `length` tokens; other tasks see at most the last `length` tokens. Greedy,
@@ -151,21 +152,20 @@ def run_evaluations(
     Returns:
         One entry a metric; one with a status and a message for a task that failed.
     """
-    entries: list[dict[str, Any]] = []
+    entries: list[Evaluation] = []
     for name in names:
         start = time.perf_counter()
-        rows: list[dict[str, Any]]
+        rows: list[Evaluation]
         try:
             with hard_limit(seconds), lm_tasks.quiet_and_offline():
                 rows = _evaluate(model, tokenizer, name, length, limit, batch_size, seconds)
         except TimedOut:
-            rows = [failed("timeout", f"not done after {seconds:g} s")]
+            rows = [failed(name, "timeout", f"not done after {seconds:g} s")]
         except Exception as error:
             log_traceback()
-            rows = [failed("error", f"{type(error).__name__}: {told(error)}")]
-        taken = time.perf_counter() - start
-        about = {"seconds": taken, "version": _version(name)}
-        entries += [{"task": name, **row, **about} for row in rows]
+            rows = [failed(name, "error", f"{type(error).__name__}: {one_line(error)}")]
+        about = {"seconds": time.perf_counter() - start, "version": _version(name)}
+        entries += [row.model_copy(update=about) for row in rows]
     return entries
 
 
@@ -184,7 +184,7 @@ def _evaluate(
     limit: int | None,
     batch_size: int,
     seconds: float,
-) -> list[dict[str, Any]]:
+) -> list[Evaluation]:
     import torch
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import told
+from harness.core.errors import one_line
 from harness.execution.deadline import in_child
 from harness.lm_eval.words import import_niah, swapped
 
@@ -146,7 +146,7 @@ def _bend(names: dict[str, Any], tokenizer: Any, limit: int | None) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, LookupError) and "punkt" in str(error):
         return "nltk's sentence splitter punkt_tab is missing: python -m nltk.downloader punkt_tab"
-    return told(error)
+    return one_line(error)
 
 
 def _seed() -> None:

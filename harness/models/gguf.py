@@ -8,7 +8,7 @@ from contextlib import redirect_stderr
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.core.errors import BadInput, told
+from harness.core.errors import BadInput, one_line
 from harness.execution.scratch import owned_folder
 from tasks import TaskError
 from tasks.lib.cache import cache_folder
@@ -46,8 +46,9 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
         ) from None
     except Exception as error:  # parts of the libraries tell of a full disk by errors of their own
         raise BadInput(
-            f"{where}: {name}: its weights cannot be unpacked into {folder.parent}: {told(error)}: "
-            f"they take some 600 MB; another folder can be named in $BENCH_LONG_CACHE"
+            f"{where}: {name}: its weights cannot be unpacked into {folder.parent}: "
+            f"{one_line(error)}: they take some 600 MB; another folder can be "
+            f"named in $BENCH_LONG_CACHE"
         ) from None
     return folder
 

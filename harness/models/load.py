@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import told
+from harness.core.errors import one_line
 from harness.models.architectures import attention_of, read_config
 from harness.models.backbone_files import model_files
 from harness.models.backbones import Backbone, predicts_words
@@ -128,7 +128,7 @@ def _classifier(encoder: PreTrainedModel, outputs: int, family: Family) -> Class
             raise
         raise ValueError(
             f"{type(encoder).__name__} gives no states for token ids alone, which a classifier "
-            f"needs ({type(error).__name__}: {told(error)}): take another backbone"
+            f"needs ({type(error).__name__}: {one_line(error)}): take another backbone"
         ) from error
 
 

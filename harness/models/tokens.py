@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.quiet import quiet
-from harness.core.errors import told
+from harness.core.errors import one_line
 from harness.models.backbones import EMBEDDED
 from tasks.lib.texts import well_formed
 
@@ -73,7 +73,7 @@ def _read(folder: Path) -> Any:
         name = next(name for name in _VOCABULARIES if (folder / name).is_file())
         raise ValueError(
             f"{folder / name}: it and tokenizer_config.json cannot be read as a tokenizer "
-            f"({type(error).__name__}: {told(error)})"
+            f"({type(error).__name__}: {one_line(error)})"
         ) from None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import BadInput, told
+from harness.core.errors import BadInput, one_line
 from harness.core.folder import RunFolder
 from harness.models.backbones import Backbone
 from harness.models.tokens import token_offsets, word_counter
@@ -50,7 +50,7 @@ def write_cards(
         except BadInput:
             raise
         except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-            lost.append(f"no card of the task '{name}': {type(error).__name__}: {told(error)}")
+            lost.append(f"no card of the task '{name}': {type(error).__name__}: {one_line(error)}")
     return lost
 
 

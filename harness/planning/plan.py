@@ -8,8 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from harness.core.cell import BASE, BASELINE, LM_EVAL, Cell
+from harness.core.cell import LM_EVAL, Cell
 from harness.core.errors import BadInput
+from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.execution.machine import choose_device, choose_dtype
 from harness.lm_eval.run import PREFIX, check
 from harness.models.backbones import Backbone, check_writes
@@ -69,7 +70,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     for name, (task, pinned) in tasks.items():
         family = task.metadata.family
         revisions = {"task": pinned, "backbone": backbone.revision}
-        place = {**common, "task": name, "writes": family in WRITING, "revisions": revisions}
+        place = {**common, "task": name, "uses_lm_head": family in WRITING, "revisions": revisions}
         own_cells = [
             rates.given_to(cell)
             for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {})
@@ -78,22 +79,24 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
             settings = _settings(sweep, task, length)
             own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
             if family != "language_modelling":  # words tell no linear model what comes next
-                own_cells.append(Cell(**own, method=BASELINE))
+                own_cells.append(Cell(**own, method=TFIDF))
             if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
-                own_cells.append(Cell(**own, method=BASE))
+                own_cells.append(Cell(**own, method=ZERO_SHOT))
         pins = DataPins(task)
         cells += [pins.added_to(cell) for cell in own_cells]
     rates.check()
     place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
-    writing = bool(cells) and all(cell.writes for cell in cells)
-    cells += _probe_cells(sweep, {**place, "writes": writing or bool(evaluated and not cells)})
+    writing = bool(cells) and all(cell.uses_lm_head for cell in cells)
+    cells += _probe_cells(
+        sweep, {**place, "uses_lm_head": writing or bool(evaluated and not cells)}
+    )
     if evaluated:
-        cells += _evaluation_cells(sweep, _joined({**place, "writes": True}, evaluated))
+        cells += _evaluation_cells(sweep, _joined({**place, "uses_lm_head": True}, evaluated))
     check_models(cells, backbone, source)
     unique = {cell.id: cell for cell in cells}
     # Probes last and next to each other, so that they are measured under the same load; the
     # longest first within each kind, so that no long cell is left alone at the end.
-    ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.work))
+    ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.estimated_cost))
     return Plan(sweep, ordered, tasks_dir, backbone, tuple(warnings))
 
 
@@ -150,7 +153,7 @@ def _evaluation_cells(sweep: Sweep, place: dict[str, Any]) -> Iterator[Cell]:
     batch = sweep.train.batch_size
     for length in sweep.lengths:
         yield Cell(
-            **{**place, "task": LM_EVAL}, kind="train", method=BASE, length=length,
+            **{**place, "task": LM_EVAL}, kind="train", method=ZERO_SHOT, length=length,
             seed=sweep.seeds[0], batch_size=batch,
         )  # fmt: skip
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.cli.quiet import quiet
-from harness.core.cell import BASE, BASELINE, Cell
-from harness.core.errors import BadInput, told
+from harness.core.cell import Cell
+from harness.core.errors import BadInput, one_line
+from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
 from harness.models.backbones import EMBEDDED, Backbone, check_writes
@@ -39,7 +40,7 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     Raises:
         BadInput: what a cell would have failed with, in one line.
     """
-    if any(cell.writes for cell in cells):
+    if any(cell.uses_lm_head for cell in cells):
         check_writes(backbone, f"{source}: backbone")
     foreign = backbone.name not in EMBEDDED
     arms = [
@@ -66,13 +67,13 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
     tokenizer = None
     if any(cell.kind == "train" for cell in cells):
         tokenizer = _or_refuse(f"{where}: tokenizer", partial(load_tokenizer, backbone))
-        if any(cell.writes for cell in cells):
+        if any(cell.uses_lm_head for cell in cells):
             _or_refuse(f"{where}: tokenizer", partial(end_of_text, tokenizer))
     weights = model_files(backbone.folder, where)
     for path in weights:
         _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
-    for writes in sorted({cell.writes for cell in cells}):
-        longest = max(cell.length for cell in cells if cell.writes == writes)
+    for writes in sorted({cell.uses_lm_head for cell in cells}):
+        longest = max(cell.length for cell in cells if cell.uses_lm_head == writes)
         small = _bytes(backbone, where) < _SMALL
         load = _load if small else load_skeleton
         model = _or_refuse(where, partial(load, backbone, longest, writes))
@@ -145,7 +146,7 @@ def _fails(model: Any, writes: bool, dtype: str) -> str:
     except MemoryError:
         raise
     except Exception as error:  # whatever the model's own code raises
-        return f"{type(error).__name__}: {told(error)}"
+        return f"{type(error).__name__}: {one_line(error)}"
     return ""
 
 
@@ -153,27 +154,27 @@ def _train_steps(cell: Cell, backbone: Backbone) -> None:
     """Train the arm for a few steps, as `harness/planning/rehearsal.py` says."""
     from harness.planning.rehearsal import rehearse
 
-    rehearse(_load(backbone, cell.length, cell.writes), cell)
+    rehearse(_load(backbone, cell.length, cell.uses_lm_head), cell)
 
 
 def _arms(cells: list[Cell]) -> list[Cell]:
     """One cell of each arm and schedule."""
-    arm = ("method", "density", "placement", "rank", "alpha", "options", "writes")
+    arm = ("method", "density", "placement", "rank", "alpha", "options", "uses_lm_head")
     fields = (*arm, "kind", "examples", "epochs")
     arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
-    return [cell for cell in arms.values() if cell.method not in (BASELINE, BASE)]
+    return [cell for cell in arms.values() if cell.method not in (TFIDF, ZERO_SHOT)]
 
 
 def _build(cell: Cell, backbone: Backbone) -> None:
     from harness.training.methods import adapt
 
     try:
-        skeleton = load_skeleton(backbone, cell.length, cell.writes)
+        skeleton = load_skeleton(backbone, cell.length, cell.uses_lm_head)
         if cell.method != "full":
             _check_sites(skeleton)
         adapt(skeleton, cell)
     except RuntimeError:  # some ways to start an adapter look at the weights
-        adapt(_load(backbone, cell.length, cell.writes), cell)
+        adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
 
 
 def _check_sites(model: Any) -> None:
@@ -192,4 +193,4 @@ def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:
     try:
         return make()
     except Exception as error:  # whatever these libraries raise
-        raise BadInput(f"{where}: {told(error)}") from None
+        raise BadInput(f"{where}: {one_line(error)}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.core.errors import BadInput, told
+from harness.core.errors import BadInput, one_line
 from harness.lm_eval.run import meant_task
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
@@ -59,7 +59,9 @@ def _counter(backbone: Backbone, source: Path) -> Count:
     try:
         count(["a"])
     except Exception as error:  # whatever the tokenizers package raises
-        raise BadInput(f"{source}: backbone: {backbone.folder}: tokenizer: {told(error)}") from None
+        raise BadInput(
+            f"{source}: backbone: {backbone.folder}: tokenizer: {one_line(error)}"
+        ) from None
     return count
 
 
@@ -84,7 +86,8 @@ def _prepared(
         raise BadInput(f"{source}: tasks: {error}") from None
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
         raise BadInput(
-            f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
+            f"{source}: tasks: the plug-in '{name}' fails: "
+            f"{type(error).__name__}: {one_line(error)}"
         ) from None
     return task, pinned
 
@@ -105,7 +108,8 @@ def _warnings(task: Task, sweep: Sweep, source: Path, backbone: Backbone) -> lis
         raise BadInput(f"{source}: tasks: {error}") from None
     except (Exception, SystemExit) as error:  # a plug-in is anybody's code
         raise BadInput(
-            f"{source}: tasks: the plug-in '{name}' fails: {type(error).__name__}: {told(error)}"
+            f"{source}: tasks: the plug-in '{name}' fails: "
+            f"{type(error).__name__}: {one_line(error)}"
         ) from None
     return [*(f"{source}: tasks: {name}: {line}" for line in found), *short]
 

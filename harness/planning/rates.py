@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from harness.core.cell import BASE, BASELINE, Cell
+from harness.core.cell import Cell
 from harness.core.errors import BadInput
+from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.planning import tuned
 from harness.planning.sweep import Sweep
 
@@ -48,7 +49,7 @@ class Rates:
         Raises:
             BadInput: a study cannot be read.
         """
-        if cell.method in (BASELINE, BASE):
+        if cell.method in (TFIDF, ZERO_SHOT):
             return cell
         if cell.lr is not None:  # the method's own, which may be swept
             return _with(cell, cell.lr, "sweep")

@@ -18,7 +18,7 @@ def rehearse(model: Any, cell: Cell) -> None:
         Exception: what the method itself raises.
     """
     adapted: Any = adapt(model, cell).model
-    inputs = random_batch(int(adapted.config.vocab_size), 2, 8, 0, cell.writes)
+    inputs = random_batch(int(adapted.config.vocab_size), 2, 8, 0, cell.uses_lm_head)
     with autocast(cell):
         loss = adapted.train()(**inputs).loss
     loss.backward()

@@ -225,3 +225,14 @@ def _override(data: dict[str, Any], override: str) -> None:
             raise BadInput(f"--set {override}: {part} has no keys below it")
         data = inner
     data[last] = parse_yaml(text, f"--set {override}")
+
+
+def as_file(sweep: Sweep) -> dict[str, Any]:
+    """Return a sweep in the form of its file: methods as one-key mappings, only given settings."""
+    data = sweep.model_dump(exclude_unset=True)
+    methods: list[Any] = []
+    for method in sweep.methods:
+        settings = method.model_dump(exclude_unset=True, exclude={"type", "options"})
+        settings |= method.options
+        methods.append({method.type: settings} if settings else method.type)
+    return {**data, "methods": methods}

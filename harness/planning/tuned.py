@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.core.cell import BASE, BASELINE, Cell
 from harness.core.errors import BadInput
 from harness.core.folder import write_atomically
+from harness.core.methods import BASELINES
+from harness.core.result import CellResult, Scores
 from harness.planning.sweep import LearningRate
 from harness.planning.validation import explain
 from harness.planning.yaml_files import dump_yaml, read_yaml
@@ -60,7 +61,7 @@ def read(path: Path) -> list[Entry]:
         raise explain(error, Study, str(path)) from None
 
 
-def choose(results: list[dict[str, Any]]) -> Study:
+def choose(results: list[CellResult]) -> Study:
     """Choose for each arm the rate with the best mean validation score, then lowest loss.
 
     A score that is a loss counts with its sign turned, here and in the tries that are kept.
@@ -77,35 +78,36 @@ def choose(results: list[dict[str, Any]]) -> Study:
     runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
     losses: set[str] = set()
     for result in results:
-        cell = result["cell"]
-        if result["kind"] != "train" or cell["method"] in (BASE, BASELINE):
+        cell, scores = result.cell, result.scores or Scores()
+        if cell.kind != "train" or cell.method in BASELINES or cell.lr is None:
             continue
-        arm = Cell.model_construct(**cell).arm_key
+        arm = cell.arm_key
         key = yaml.safe_dump(arm)
         arms[key] = arm
-        scores = result["scores"] or {}
-        ok = result["status"] == "ok"
-        value = scores.get("validation_score") if ok else None
-        loss = scores.get("validation_loss") if ok else float("inf")
-        if scores.get("metric") == "loss":
+        value = scores.validation_score if result.ok else None
+        loss = scores.validation_loss if result.ok else None
+        if scores.is_loss:
             losses.add(key)
-        runs[key][cell["lr"]].add((cell["length"], cell["seed"]))
-        tries[key][cell["lr"]].append((value, float("inf") if loss is None else loss))
+        runs[key][cell.lr].add((cell.length, cell.seed))
+        tries[key][cell.lr].append((value, float("inf") if loss is None else loss))
     if not arms:
         raise BadInput("no training cells are here to choose learning rates from")
     if len({len(t) for t in tries.values()}) > 1:
         counts = ", ".join(
             f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
         )
-        raise BadInput(f"the arms had unequal numbers of tries ({counts}): no arm may be starved")
+        raise BadInput(
+            f"the arms had unequal numbers of tries ({counts}): all methods need the "
+            "same number of learning rates"
+        )
     for key, rates in runs.items():
         _check_same_runs(arms[key], rates)
     entries = [_entry(arms[key], tries[key], key in losses) for key in sorted(arms)]
-    trained = [r["cell"] for r in results if r["kind"] == "train"]
-    lengths = sorted({cell["length"] for cell in trained})
-    seeds = sorted({cell["seed"] for cell in trained})
+    trained = [r.cell for r in results if r.kind == "train"]
+    lengths = sorted({cell.length for cell in trained})
+    seeds = sorted({cell.seed for cell in trained})
     study = {
-        name: trained[0][name]
+        name: getattr(trained[0], name)
         for name in ("examples", "epochs", "batch_size", "validation_examples")
     }
     return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
@@ -126,7 +128,7 @@ def write(study: Study, path: Path) -> None:
     """Write a study as YAML.
 
     Raises:
-        BadInput: the file cannot be written.
+        OSError: the file cannot be written; it is named.
     """
     head = (
         "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"

@@ -8,8 +8,8 @@ from typing import Any, get_origin
 from pydantic import BaseModel, ValidationError
 
 from harness.core.errors import BadInput, nearest
+from harness.core.hints import elsewhere, similar, similar_alias
 from harness.planning.forms import form_for
-from harness.planning.hints import elsewhere, similar, similar_alias
 
 SHOWN = 5
 """Wrong keys that get a line each; the rest are counted."""

@@ -8,17 +8,29 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from harness.core.cell import Cell
+from harness.core.result import CurvePoint, Scores
 from harness.training.batches import Encoded, padded, random_batch
 from harness.training.evaluate import Diverged, autocast, evaluate, moved
 from harness.training.meter import MemoryMeter, Rate, Stopwatch, synchronize
 from harness.training.methods import after_step
 from harness.training.scores import validation_scores
 from tasks import TaskMetadata
+
+_VALIDATED = {"validation_loss", "validation_score", "validation_accuracy"}
+
+
+class Outcome(NamedTuple):
+    """What training gave: validations, the scores of the last one, fields of `Cost`."""
+
+    curve: list[CurvePoint]
+    scores: Scores
+    cost: dict[str, Any]
+
 
 _LEAST_SECONDS = 1.0
 """A probe measures for at least this long: a few very short steps say little."""
@@ -33,7 +45,7 @@ def train(
     metadata: TaskMetadata,
     watch: Stopwatch,
     meter: MemoryMeter,
-) -> dict[str, Any]:
+) -> Outcome:
     """Train by the cell's settings; return curve, throughput, peak memory and last validation.
 
     AdamW, linear warm-up and decay to zero, gradients clipped by their global norm. Validation
@@ -53,7 +65,7 @@ def train(
         for k in range(1, (cell.validations or 1) + 1)
     }
     shuffle = torch.Generator().manual_seed(cell.seed)
-    curve: list[dict[str, Any]] = []
+    curve: list[CurvePoint] = []
     rate, peak, step = Rate(), 0, 0
     after = after_step(model)
     losses: list[float] = []
@@ -78,32 +90,31 @@ def train(
                 with watch.phase("eval"):
                     seen = evaluate(model, cell, validation, pad_id, metadata)
                 curve.append(
-                    {
-                        "step": step,
-                        "examples": step * cell.batch_size,
-                        "train_loss": sum(losses) / len(losses),
-                        "validation_loss": seen.loss,
+                    CurvePoint(
+                        step=step,
+                        examples=step * cell.batch_size,
+                        train_loss=sum(losses) / len(losses),
+                        validation_loss=seen.loss,
                         **validation_scores(seen, validation.targets, metadata.metric),
-                    }
+                    )
                 )
                 _report(curve[-1], total)
                 losses = []
                 model.train()
                 meter.reset()
-    return {
-        "curve": curve,
-        "cost": {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
-        "scores": {
-            "metric": metadata.metric,
-            **{k: v for k, v in curve[-1].items() if k.startswith("validation")},
-        },
-    }
+    last = curve[-1].model_dump(include=_VALIDATED, exclude_unset=True)
+    return Outcome(
+        curve,
+        Scores(metric=metadata.metric, **last),
+        {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
+    )
 
 
-def _report(point: dict[str, Any], total: int) -> None:
-    """Write a point of the curve to the cell's log: a long cell is watched while it trains."""
-    said = ", ".join(f"{name} {value:.5g}" for name, value in point.items() if name != "step")
-    print(f"step {point['step']} of {total}: {said}", file=sys.stderr, flush=True)
+def _report(point: CurvePoint, total: int) -> None:
+    """Write a point of the curve to the cell's log, for users who watch a long cell."""
+    values = point.model_dump(exclude={"step"}, exclude_none=True)
+    text = ", ".join(f"{name} {value:.5g}" for name, value in values.items())
+    print(f"step {point.step} of {total}: {text}", file=sys.stderr, flush=True)
 
 
 def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:
@@ -113,7 +124,7 @@ def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[s
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(trainable, cell)
-    inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed, cell.writes)
+    inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed, cell.uses_lm_head)
     tokens = cell.batch_size * cell.length
 
     after, steps = after_step(model), itertools.count(1)
@@ -155,11 +166,11 @@ def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
                 names.add(str(func).removeprefix("aten.").split(".")[0])
             return func(*args, **(kwargs or {}))
 
-    inputs = moved(random_batch(vocabulary, 1, 16, 0, cell.writes), cell.device)
+    inputs = moved(random_batch(vocabulary, 1, 16, 0, cell.uses_lm_head), cell.device)
     del inputs["labels"]
     model.train()
     with autocast(cell), Watch():  # type: ignore[no-untyped-call]
-        (model if cell.writes else model.encoder)(**inputs)
+        (model if cell.uses_lm_head else model.encoder)(**inputs)
     kernel = ", ".join(sorted(name.strip("_") for name in names))
     if kernel or getattr(model.config, "_attn_implementation", None) != "eager":
         return kernel or "not fused"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.core.cell import BASE, BASELINE, Cell
+from harness.core.cell import Cell
 from harness.core.errors import BadInput, nearest
+from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.planning.sweep import Method, Sweep
 from harness.planning.validation import meant_key
 from harness.training.peft_methods import (
@@ -139,7 +140,7 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     Raises:
         ValueError: PEFT cannot build the method on this model, or would adapt other modules.
     """
-    if cell.method in ("full", BASE):
+    if cell.method in ("full", ZERO_SHOT):
         model.requires_grad_(cell.method == "full")
         return Adapted(model, None, None)
     from harness.training.peft_wrap import wrap
@@ -193,14 +194,14 @@ def _check_adapted(model: Any, targets: list[str], cell: Cell) -> None:
             f"names: they differ in {others[0]}"
         )
     head = [p for n, p in model.base_model.model.named_parameters() if n.startswith("classifier.")]
-    if not cell.writes and not any(p.requires_grad for p in head):
+    if not cell.uses_lm_head and not any(p.requires_grad for p in head):
         raise ValueError(f"{cell.method} does not train the classifier")
 
 
 def foreign_arms(cells: list[Cell]) -> list[Cell]:
     """One cell of each method and set of options that only PEFT knows."""
-    fields = ("method", "options", "writes")
-    known = ("full", "ssmlora", BASELINE, BASE)
+    fields = ("method", "options", "uses_lm_head")
+    known = ("full", "ssmlora", TFIDF, ZERO_SHOT)
     foreign = [c for c in cells if c.method not in known and (c.method != "lora" or c.options)]
     found = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in foreign}
     return list(found.values())

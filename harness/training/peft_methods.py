@@ -121,7 +121,7 @@ class PeftMethod:
     def settings(self, cell: Cell, targets: list[str]) -> dict[str, Any]:
         """Arguments of the configuration class for a cell that adapts the modules `targets`."""
         settings: dict[str, Any] = {"target_modules": targets}
-        if cell.writes:
+        if cell.uses_lm_head:
             settings["task_type"] = "CAUSAL_LM"  # PEFT's class for it brings `generate`
         else:
             settings["modules_to_save"] = ["classifier"]

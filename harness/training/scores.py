@@ -40,8 +40,8 @@ def full_scores(
     }
     if metric == "accuracy":
         scores |= {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
-    for name in _SECONDARY.get(metadata.family, ()):
-        scores[name] = score(predicted, targets, name)
+    if secondary := _SECONDARY.get(metadata.family):
+        scores["secondary"] = {name: score(predicted, targets, name) for name in secondary}
     return scores
 
 

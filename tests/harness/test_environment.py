@@ -36,7 +36,7 @@ def test_a_report_that_does_not_fit_names_its_file(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from reports.files import write_atomically\n"
+        "from harness.core.folder import write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try: write_atomically(Path(sys.argv[1]), b'x' * 9999)\n"

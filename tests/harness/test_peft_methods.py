@@ -65,7 +65,7 @@ def steps(adapted: Adapted, cell: Cell, count: int = 2) -> set[str]:
     model: Any = adapted.model.train()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer, inputs = _optimizer(trainable, cell), random_batch(60, 4, 8, 0, cell.writes)
+    optimizer, inputs = _optimizer(trainable, cell), random_batch(60, 4, 8, 0, cell.uses_lm_head)
     hook = after_step(model)
     for step in range(1, count + 1):
         _step(model, inputs, optimizer, trainable, cell, hook and (lambda at=step: hook(at)))
@@ -81,7 +81,7 @@ def steps(adapted: Adapted, cell: Cell, count: int = 2) -> set[str]:
 def test_a_method_trains_its_sites_and_the_head_alone(name: str, writes: bool) -> None:
     on_sites = name != "ln_tuning"
     method = entry(name, **({"density": 0.5} if on_sites else {}))
-    cell = one_cell(method, writes=writes)
+    cell = one_cell(method, uses_lm_head=writes)
     model = decoder() if writes else encoder()
     expected = norm_layers(model)
     if on_sites:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cli.main import main
-from harness.core.cell import BASELINE, Cell
+from harness.core.cell import Cell
 from harness.core.errors import BadInput
-from harness.core.folder import as_file
+from harness.core.methods import TFIDF
 from harness.models.backbones import Backbone
 from harness.planning.plan import Plan, make_plan
-from harness.planning.sweep import Sweep, load_sweep
+from harness.planning.sweep import Sweep, as_file, load_sweep
 from tasks import discover
 from tasks.base import Count
 from tests.harness.conftest import SWEEPS
@@ -28,7 +28,7 @@ def plan(name: str, *changes: str) -> Plan:
 
 def test_laptop_sweeps_what_the_readme_says() -> None:
     cells = plan("laptop.yaml").cells
-    arms = {c.arm for c in cells if c.method != BASELINE}
+    arms = {c.arm for c in cells if c.method != TFIDF}
     assert arms == {
         "Full", "LoRA 1", "LoRA 1/2", "SSMLoRA 1", "SSMLoRA 1/2", "SSMLoRA 1/4",
     }  # fmt: skip
@@ -80,7 +80,7 @@ def test_tuned_rates_come_from_the_study() -> None:
     study = yaml.safe_load((SWEEPS / "tuned.yaml").read_text())
     rates = {(e["arm"]["method"], e["arm"]["density"]): e["lr"] for e in study["entries"]}
     for cell in plan("laptop.yaml").cells:
-        if cell.kind == "train" and cell.method != BASELINE:
+        if cell.kind == "train" and cell.method != TFIDF:
             assert cell.lr == rates[cell.method, cell.density]
     assert len({len(e["tries"]) for e in study["entries"]}) == 1
 
@@ -89,7 +89,7 @@ def test_longest_first_and_probes_last() -> None:
     cells = plan("smoke.yaml").cells
     kinds = [c.kind for c in cells]
     assert kinds == sorted(kinds, reverse=True)
-    train = [c.work for c in cells if c.kind == "train"]
+    train = [c.estimated_cost for c in cells if c.kind == "train"]
     assert train == sorted(train, reverse=True)
 
 
@@ -110,7 +110,7 @@ def test_arms_that_differ_have_names_and_rates_of_their_own() -> None:
     settings = ["density: 0.5", "density: 0.505", "alpha: 4", "rank: 4", "alpha: 16.0", ""]
     methods = ", ".join(f"{{lora: {{{text}}}}}" for text in settings)
     cells = plan("smoke.yaml", f"methods=[{methods}]", "probe=null", "lengths=[32]").cells
-    arms = {c.arm: c.arm_key for c in cells if c.method != BASELINE}
+    arms = {c.arm: c.arm_key for c in cells if c.method != TFIDF}
     assert set(arms) == {
         "LoRA 1/2", "LoRA 0.505", "LoRA 1 alpha=4", "LoRA 1 r4", "LoRA 1",
     }  # fmt: skip

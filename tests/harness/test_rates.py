@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.core.cell import BASELINE, Cell
+from harness.core.cell import Cell
 from harness.core.errors import BadInput
+from harness.core.methods import TFIDF
 from harness.planning.plan import make_plan
 from harness.planning.sweep import load_sweep
 from tests.harness.conftest import SWEEPS, TINY
@@ -28,7 +29,7 @@ def trained(folder: Path, *changes: tuple[str, str]) -> list[Cell]:
         text = text.replace(old, new)
     path = folder / "sweep.yaml"
     path.write_text(text)
-    return [c for c in make_plan(load_sweep(path), path).cells if c.method != BASELINE]
+    return [c for c in make_plan(load_sweep(path), path).cells if c.method != TFIDF]
 
 
 def test_a_number_in_the_sweep_is_taken(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_every_arm_without_an_entry_is_named(tmp_path: Path) -> None:
 def test_a_sweep_named_as_a_study_is_does_not_read_itself(tmp_path: Path) -> None:
     path = tmp_path / "tuned.yaml"
     path.write_text(TINY.replace(", lr: 1.0e-3", ""))
-    (cell,) = (c for c in make_plan(load_sweep(path), path).cells if c.method != BASELINE)
+    (cell,) = (c for c in make_plan(load_sweep(path), path).cells if c.method != TFIDF)
     assert (cell.lr, cell.lr_source) == (HALF_LORA, "tuned")
 
 

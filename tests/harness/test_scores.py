@@ -31,7 +31,7 @@ def test_accuracy_has_wilsons_interval_and_macro_f1() -> None:
     scores = full_scores([0, 1, 1, 2], [0, 1, 2, 2], metadata())
     assert scores["accuracy"] == scores["score"] == 0.75
     assert scores["accuracy_low"] == pytest.approx(0.3006, abs=1e-4)  # Wilson (1927), by hand
-    assert scores["macro_f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+    assert scores["secondary"]["macro_f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
 
 
 @given(st.lists(LABELS, min_size=1, max_size=12))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.core.cell import BASELINE
 from harness.core.errors import BadInput
+from harness.core.methods import TFIDF
 from harness.planning import tuned
 from tests.harness.test_plan import BASE
 
@@ -74,7 +74,7 @@ def test_no_arm_may_be_starved() -> None:
 
 def test_the_baseline_is_no_arm_and_nothing_is_nothing() -> None:
     with pytest.raises(BadInput, match="no training cells"):
-        tuned.choose([result(1e-3, 0.8, method=BASELINE)])
+        tuned.choose([result(1e-3, 0.8, method=TFIDF)])
 
 
 def test_a_study_survives_its_file(tmp_path: Path) -> None:

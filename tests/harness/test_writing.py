@@ -31,7 +31,7 @@ READ = metadata("language_modelling")
 WRITE = metadata("generation", judged_by="exact_match", answer_tokens=4)
 CELL = Cell(
     kind="train", task="x", backbone="x", method="full", length=64, seed=0, batch_size=3,
-    dtype="float32", device="cpu", writes=True,
+    dtype="float32", device="cpu", uses_lm_head=True,
 )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> N
     assert base["model"]["trainable_params"] == 0
     assert base["curve"] == []
     probe = found[None, "ssmlora"]
-    assert probe["cell"]["writes"] is True
+    assert probe["cell"]["uses_lm_head"] is True
     head = 30522 * 32
     assert probe["model"]["total_params"] > head
     assert found["made_read", "full"]["cell"]["examples"] == 120

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports.columns import EXTRAS, HOUSE
+from harness.core.columns import CORE_COLUMNS as HOUSE
+from harness.core.columns import EXTRA_COLUMNS as EXTRAS
+from harness.core.values import LONGEST_TEXT as LONGEST
+from harness.core.values import clean, number
 from reports.files import Run, density_text, load_run, write_atomically
 from reports.table import as_frame
-from reports.values import LONGEST, clean, number
 from tests.reports.conftest import laptop_cells, make_cell, write_run
 
 GOOD = make_cell()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.core.cell import RECIPE, Cell
-from harness.core.result import new_result
+from harness.core.cell import PROTOCOL_VERSION, Cell
+from harness.core.result import CellResult
 from reports.page import build_report
 from tests.reports.conftest import write_run
 from tests.reports.pages import anchors, check_harmless, read, rows, section
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_a_new_result_says_its_protocol_version() -> None:
     about = {"kind": "probe", "task": None, "backbone": "minilm", "method": "full", "length": 8}
     made = Cell(**about, seed=0, batch_size=1, dtype="float32", device="cpu")
-    assert new_result(made, {})["recipe"] == RECIPE
+    assert CellResult.begun(made).protocol == PROTOCOL_VERSION
 
 
 def test_the_page_of_joined_folders(tmp_path: Path) -> None:

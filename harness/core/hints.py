@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
-from tasks.base import SIMILAR
+SIMILAR = 0.75
+"""Least similarity (difflib) of a name that is suggested for an unknown one."""
 
 ALIASES = {
     # settings of a method

@@ -1,0 +1,44 @@
+"""Adaptation methods: their ids in sweeps and results, their labels and their order in reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FULL = "full"
+LORA = "lora"
+SSMLORA = "ssmlora"
+TFIDF = "tfidf"
+"""A linear model on TF-IDF features of the same texts."""
+ZERO_SHOT = "base"
+"""The backbone without any training."""
+
+BASELINES = (TFIDF, ZERO_SHOT)
+"""Methods that train no part of the backbone: arms are compared with them."""
+
+RANK = 8
+"""Rank of an adapter where neither the sweep nor PEFT sets one."""
+
+PLACEMENTS = ("alternate", "even", "first", "last", "random")
+"""How target modules are chosen below density 1; the first is the default."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """How a method is shown: its label, and its position among the others."""
+
+    label: str
+    order: int
+
+
+_KNOWN = {
+    FULL: MethodInfo("Full", 0),
+    LORA: MethodInfo("LoRA", 1),
+    SSMLORA: MethodInfo("SSMLoRA", 2),
+    ZERO_SHOT: MethodInfo("Base", 8),
+    TFIDF: MethodInfo("TF-IDF", 9),
+}
+
+
+def method_info(method: str) -> MethodInfo:
+    """Return label and order of a method; methods that only PEFT knows keep their PEFT name."""
+    return _KNOWN.get(method) or MethodInfo(method, 5)
