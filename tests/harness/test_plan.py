@@ -14,6 +14,7 @@ from harness.cli.main import main
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.methods import TFIDF
+from harness.core.result import CellResult, Evaluation
 from harness.models.backbones import Backbone
 from harness.planning.plan import Plan, make_plan
 from harness.planning.sweep import Sweep, as_file, load_sweep
@@ -194,8 +195,8 @@ def test_a_plan_says_which_cells_a_folder_has(
     planned = make_plan(load_sweep(tiny, ["lengths=[32, 48]"]), tiny).cells
     (out / "cells").mkdir(parents=True)
     for cell, status in zip(planned, ("ok", "oom"), strict=False):
-        found = {"id": cell.id, "status": status}
-        (out / "cells" / f"{cell.id}.json").write_text(json.dumps(found))
+        found = CellResult.begun(cell).model_copy(update={"status": status})
+        (out / "cells" / f"{cell.id}.json").write_text(found.model_dump_json())
     assert main(["plan", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     states = {line.split()[0]: line for line in lines if line[:12].isalnum()}
@@ -212,10 +213,15 @@ def test_a_plan_beside_another_sweeps_results(
     (out / "cells").mkdir(parents=True)
     (out / "manifest.json").write_text(json.dumps({"name": "other", "ids": ["x"]}))
     first, second = make_plan(load_sweep(tiny), tiny).cells
-    evaluations = [{"status": "ok"}, {"status": "timeout"}]
-    for cell, status in ((first, "ok"), (second, "[/red]\\x1b")):
-        found = {"id": cell.id, "status": status, "evaluations": evaluations}
-        (out / "cells" / f"{cell.id}.json").write_text(json.dumps(found))
+    evaluations = [
+        Evaluation(task="t", value=0.5, status="ok"),
+        Evaluation(task="t", status="timeout"),
+    ]
+    done = {"status": "ok", "evaluations": evaluations}
+    found = CellResult.begun(first).model_copy(update=done)
+    (out / "cells" / f"{first.id}.json").write_text(found.model_dump_json())
+    text = CellResult.begun(second).model_dump_json().replace('"error"', '"[/red]\\u001b"', 1)
+    (out / "cells" / f"{second.id}.json").write_text(text)
     before = sorted(p.name for p in out.rglob("*"))
     assert main(["plan", str(tiny), "--out", str(out)]) == 0
     told = capsys.readouterr().out

@@ -7,20 +7,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import RunFolder, write_atomically
-from harness.planning.sweep import load_sweep
+from harness.core.result import CellResult, Seconds, Status
+from harness.planning.sweep import as_file, load_sweep
+from harness.planning.yaml_files import dump_yaml
 from tests.harness.conftest import ROOT, SWEEPS
 
-ID = "0123456789ab"
+CELL = Cell(
+    kind="probe", task=None, backbone="minilm", method="full", length=8, seed=0, batch_size=1,
+    dtype="float32", device="cpu",
+)  # fmt: skip
+ID = CELL.id
 
 
-def result(status: str = "ok", cell_id: str = ID) -> dict[str, Any]:
-    return {"id": cell_id, "status": status}
+def result(status: Status = "ok") -> CellResult:
+    return CellResult.begun(CELL).model_copy(update={"status": status})
 
 
 def test_a_retried_cell_is_kept_beside_the_old(tmp_path: Path) -> None:
@@ -30,29 +36,31 @@ def test_a_retried_cell_is_kept_beside_the_old(tmp_path: Path) -> None:
             f"{ID}.json", f"{ID}.retry1.json", f"{ID}.retry2.json",
         ]  # fmt: skip
         assert [json.loads(p.read_text())["status"] for p in paths] == ["oom", "error", "ok"]
-        assert folder.results()[ID]["status"] == "ok"
-        assert folder.results(["ffffffffffff"]) == {}
+        assert folder.read().results[ID].ok
+        assert folder.read(["ffffffffffff"]).results == {}
 
 
 def test_ten_attempts_are_read_in_order_of_number(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         for attempt in range(12):
-            folder.write_result({**result(), "attempt": attempt})
-        assert folder.results()[ID]["attempt"] == 11
+            folder.write_result(result().model_copy(update={"seconds": Seconds(wall=attempt)}))
+        stored = folder.read()
+        assert (stored.results[ID].seconds.wall, stored.attempts[ID]) == (11, 11)
 
 
 def test_a_status_that_no_run_writes_counts_as_no_result(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
-        folder.write_result(result("weird"))
-        assert folder.results() == {}
+        text = result().model_dump_json().replace('"status":"ok"', '"status":"weird"')
+        (folder.cells / f"{ID}.json").write_text(text)
+        assert folder.read().results == {}
 
 
 def test_a_torn_file_counts_as_no_result(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         (folder.cells / f"{ID}.json").write_text('{"id": "0123')
-        assert folder.results() == {}
+        assert folder.read().results == {}
         assert folder.write_result(result()).name == f"{ID}.retry1.json"
-        assert folder.results()[ID]["status"] == "ok"
+        assert folder.read().results[ID].ok
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,7 @@ def test_what_is_no_result_counts_as_none(content: str, tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         (folder.cells / f"{ID}.json").write_text(content)
         (folder.cells / "ffffffffffff.json").mkdir()
-        assert folder.results() == {}
+        assert folder.read().results == {}
         assert folder.write_result(result()).name == f"{ID}.retry1.json"
 
 
@@ -79,31 +87,35 @@ def test_files_of_the_user_stay(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_and_a_folder_that_went_away(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as folder:
         folder.cells.rename(tmp_path / "aside")
-        with pytest.raises(BadInput, match=r"cells/0123456789ab\.json: cannot be written: No such"):
+        with pytest.raises(OSError, match="No such") as caught:
             folder.write_result(result())
+        assert caught.value.filename == str(folder.cells / f"{ID}.json")
     limit = (
         "import resource, sys; from pathlib import Path; from harness.core.folder import *\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "path = Path(sys.argv[1])\n"
         "try: write_atomically(path, 'x' * 10000)\n"
-        "except BadInput as error: print(error, [p.name for p in path.parent.iterdir()])"
+        "except OSError as error:\n"
+        "    print(error.filename, error.strerror, [p.name for p in path.parent.iterdir()])"
     )
     path = tmp_path / "aside" / "file"
     call = [sys.executable, "-c", limit, str(path)]
     done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == f"{path}: cannot be written: File too large []\n", done.stderr
+    assert done.stdout == f"{path} File too large []\n", done.stderr
 
 
 def test_a_sweep_file_that_is_rubbish_is_kept_aside(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
         (tmp_path / "sweep.yaml").write_bytes(b"\xff\xfe")
-        folder.write_sweep(load_sweep(SWEEPS / "smoke.yaml"))
+        folder.write_sweep("name: smoke\n")
     assert (tmp_path / "sweep.1.yaml").exists()
 
 
 def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as folder:
-        half = folder.cells / f"{ID}.json.tmp"
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        half = folder.cells / f"{ID}.retry1.json.{dead.pid}.tmp"
         half.write_text("{")
     with RunFolder(tmp_path):
         assert not half.exists()
@@ -139,7 +151,7 @@ def test_an_earlier_sweep_is_kept(tmp_path: Path) -> None:
     first, second = (load_sweep(SWEEPS / "smoke.yaml", [f"seeds=[{s}]"]) for s in (1, 2))
     with RunFolder(tmp_path) as folder:
         for sweep in (first, first, second):
-            folder.write_sweep(sweep)
+            folder.write_sweep(dump_yaml(as_file(sweep)))
     assert "- 2" in (tmp_path / "sweep.yaml").read_text()
     assert "- 1" in (tmp_path / "sweep.1.yaml").read_text()
     assert not (tmp_path / "sweep.2.yaml").exists()
@@ -156,7 +168,7 @@ def test_half_a_report_is_swept_away_unless_its_writer_lives(tmp_path: Path) -> 
         tmp_path / "report" / f"index.html.{dead.pid}.tmp",
         tmp_path / "report" / f"cost-time.png.{dead.pid}.tmp",
         tmp_path / "report" / f"index.html.{os.getpid()}.tmp",  # a later process of that number
-        tmp_path / "cards" / "newsgroups.json.tmp",
+        tmp_path / "cards" / f"newsgroups.json.{dead.pid}.tmp",
     ]
     mine = [
         tmp_path / f"results.csv.{os.getpid()}.tmp",

@@ -7,16 +7,23 @@ from typing import Any
 
 import pytest
 
+from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.methods import TFIDF
+from harness.core.result import CellResult, Scores, Status
 from harness.planning import tuned
 from tests.harness.test_plan import BASE
 
 
-def result(lr: float, value: float | None, status: str = "ok", **changes: Any) -> dict[str, Any]:
-    cell = BASE.model_dump() | {"lr": lr} | changes
-    scores = None if value is None else {"validation_score": value, "validation_loss": 1 - value}
-    return {"kind": "train", "status": status, "cell": cell, "scores": scores}
+def result(
+    lr: float, value: float | None, status: Status = "ok", metric: str = "accuracy", **changes: Any
+) -> CellResult:
+    made = CellResult.begun(Cell.model_validate(BASE.model_dump() | {"lr": lr} | changes))
+    made.status = status
+    if value is not None:
+        loss = value if metric == "loss" else 1 - value
+        made.scores = Scores(metric=metric, validation_score=value, validation_loss=loss)
+    return made
 
 
 def test_the_best_mean_over_seeds_is_chosen() -> None:
@@ -41,14 +48,14 @@ def test_a_failed_cell_counts_as_nothing_right() -> None:
 
 def test_between_equals_the_lower_loss_wins() -> None:
     first, second = result(1e-3, 0.8), result(2e-3, 0.8)
-    first["scores"]["validation_loss"] = 0.9
+    assert first.scores is not None
+    first.scores.validation_loss = 0.9
     assert tuned.choose([first, second]).entries[0].lr == 2e-3
 
 
 def test_of_losses_the_lowest_wins_and_a_failed_cell_is_the_worst(tmp_path: Path) -> None:
-    tries = [result(lr, loss) for lr, loss in ((1e-3, 2.3), (2e-3, 2.1), (4e-3, 2.6))]
-    for one in tries:
-        one["scores"] |= {"metric": "loss", "validation_loss": one["scores"]["validation_score"]}
+    losses = ((1e-3, 2.3), (2e-3, 2.1), (4e-3, 2.6))
+    tries = [result(lr, loss, metric="loss") for lr, loss in losses]
     study = tuned.choose([*tries, result(8e-3, None, "diverged")])
     (entry,) = study.entries
     assert entry.lr == 2e-3
@@ -68,7 +75,7 @@ def test_rates_over_different_seeds_are_not_compared() -> None:
 
 def test_no_arm_may_be_starved() -> None:
     tries = [result(1e-3, 0.8), result(2e-3, 0.8), result(1e-3, 0.8, method="ssmlora")]
-    with pytest.raises(BadInput, match=r"unequal numbers of tries.*no arm may be starved"):
+    with pytest.raises(BadInput, match=r"unequal numbers of tries.*lora 0.5: 2.*ssmlora 0.5: 1"):
         tuned.choose(tries)
 
 
