@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.core.metrics import METRICS
 from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
 from tasks.findings import quick_findings, shared_with_train, targets
 from tasks.lib.baseline import Target, baseline, best_constant
 from tasks.lib.excerpt import excerpt
-from tasks.lib.texts import A_TOKEN, bits, judge
+from tasks.lib.texts import A_TOKEN, bits
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""
@@ -237,39 +238,18 @@ def _baselines(
         return alone, packed
     answers, truth = ([_target(metadata, e) for e in part] for part in (train, test))
     predicted = baseline(metadata, rows(train), answers, rows(test))
+    metric = METRICS[metadata.metric]
     if metadata.family == "generation":
         common = Counter(answers).most_common(1)[0][0]
         said = common[0] if isinstance(common, tuple) else ""
-        return (
-            _written(metadata, [str(said)] * len(test), test),
-            _written(metadata, [str(text) for text in predicted], test),
-        )
-    return best_constant(metadata, truth) or 0.0, _score(predicted, truth)
-
-
-def _written(metadata: TaskMetadata, texts: Sequence[str], test: Sequence[Example]) -> float:
-    """Mean score of written texts, the best over the answers that are right."""
-    scores = [
-        max(judge(text, answer, metadata.metric) for answer in example.answers)
-        for text, example in zip(texts, test, strict=True)
-    ]
-    return sum(scores) / len(scores)
+        return metric.score([said] * len(test), truth), metric.score(predicted, truth)
+    return best_constant(metadata, truth) or 0.0, metric.score(predicted, truth)
 
 
 def _target(metadata: TaskMetadata, example: Example) -> Target:
     if metadata.family in WRITING:
         return example.answers
     return example.labels if metadata.family == "multilabel" else example.label
-
-
-def _score(predicted: Sequence[Target], truth: Sequence[Target]) -> float:
-    """Micro-averaged F1 over labels, which for one label each is the share of right answers."""
-    said, there = (
-        [set(answer) if isinstance(answer, tuple) else {answer} for answer in answers]
-        for answers in (predicted, truth)
-    )
-    total = sum(map(len, said)) + sum(map(len, there))
-    return 2 * sum(len(s & t) for s, t in zip(said, there, strict=True)) / max(1, total)
 
 
 def _parts(splits: Splits) -> list[tuple[str, Sequence[Example]]]:

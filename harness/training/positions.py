@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.training.resample import resampled
+from harness.core.metrics import METRICS
 
 FIRST = 16
 """End of the first bin; every further bin ends at twice the position."""
@@ -42,16 +42,15 @@ class Positions:
 
     def mean(self) -> float:
         """Mean loss of a token, in nats."""
-        total, count = self._texts.sum(0)
-        return float(total / max(1, count))
+        return METRICS["loss"].score(self._texts, self._texts)
 
     def each(self) -> list[float]:
         """Mean loss of a token of each text."""
-        return [float(total / max(1, count)) for total, count in self._texts]
+        return METRICS["loss"].example_scores(self._texts, self._texts)
 
     def scores(self) -> dict[str, Any]:
         """What is kept of a test: the mean loss, its interval from resampled texts, the bins."""
-        low, high = resampled(self._texts, lambda sums: sums[:, 0] / np.maximum(1, sums[:, 1]))
+        score, low, high = METRICS["loss"].score_with_interval(self._texts, self._texts)
         by_position = [
             {
                 "start": start,
@@ -64,10 +63,10 @@ class Positions:
         ]
         return {
             "metric": "loss",
-            "score": self.mean(),
+            "score": score,
             "score_low": low,
             "score_high": high,
-            "perplexity": float(np.exp(self.mean())),
+            "perplexity": float(np.exp(score)),
             "test_examples": len(self._texts),
             "by_position": by_position,
         }

@@ -1,51 +1,17 @@
-"""How right a written text is (ROUGE-L, exact match), and what texts are made of."""
+"""Properties of texts: their information content, and characters that cannot be encoded."""
 
 from __future__ import annotations
 
 import lzma
 import math
 import re
-import string
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
-
-MOST = 20_000
-"""Characters of a text that are judged: ROUGE-L takes time with the product of two lengths."""
-
 
 A_TOKEN = 32
 """Characters: few texts have more a token, so that the rest of one that is cut is not tokenised."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def judge(said: str, right: str, metric: str) -> float:
-    """Score of a text against one that is right, 0 to 1.
-
-    `rouge_l`: F1 of the longest common subsequence of words (Lin, ROUGE, 2004), words stemmed, by
-    the rouge-score package, to which a word is letters a to z and digits: of other scripts it sees
-    nothing. `exact_match`: 1 if both are the same but for case, punctuation, articles and spaces
-    (as SQuAD judges; Rajpurkar et al., 2016); of an answer that is nothing else, but for case.
-    """
-    if metric == "exact_match":
-        if not _plain(right):
-            return float(said.lower().split() == right.lower().split())
-        return float(_plain(said) == _plain(right))
-    return float(_rouge().score(right[:MOST], said[:MOST])["rougeL"].fmeasure)
-
-
-def _plain(text: str) -> str:
-    bare = "".join(char for char in text.lower() if char not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
-
-
-@cache
-def _rouge() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(["rougeL"], use_stemmer=True)
 
 
 def bits(texts: Sequence[str]) -> tuple[float, float]:

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -22,7 +21,6 @@ from harness.training.batches import IGNORED, encode, padded, prompts
 from harness.training.evaluate import evaluate
 from harness.training.methods import adapt
 from harness.training.positions import Positions
-from harness.training.resample import resampled
 from harness.training.scores import each, full_scores
 from tasks import Example
 from tests.harness.conftest import SWEEPS, TINY, bench_long
@@ -205,15 +203,6 @@ def test_models_that_do_not_are_taken(tmp_path: Path) -> None:
     ):
         (tmp_path / "config.json").write_text(json.dumps(config))
         check_writes(Backbone("x", tmp_path, ""), "f: backbone")
-
-
-def test_intervals_of_resampled_texts() -> None:
-    values = np.random.default_rng(1).normal(5, 2, (400, 1))
-    low, high = resampled(values, lambda sums: sums[:, 0] / 400)
-    half = 1.96 * values.std() / 20
-    assert low == pytest.approx(values.mean() - half, abs=0.03)
-    assert high == pytest.approx(values.mean() + half, abs=0.03)
-    assert resampled(values, lambda sums: sums[:, 0] / 400) == (low, high)
 
 
 def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
