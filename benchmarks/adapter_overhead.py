@@ -6,7 +6,8 @@
 
 Weights are random, because only shapes decide the cost. The arms take turns within one process, so
 that other load affects all of them. Times are medians: CPU time of the process on one core,
-wall-clock time on a GPU. Ratios to LoRA are medians of the ratios of neighbouring turns, with standard errors.
+wall-clock time on a GPU. Ratios to LoRA are medians of the ratios of neighbouring turns, with
+standard errors.
 """
 
 from __future__ import annotations
