@@ -165,7 +165,7 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
     """
-    from reports.files import unique_folders
+    from reports.frame import unique_folders
 
     for folder in dirs:
         if not (folder / "cells").is_dir():

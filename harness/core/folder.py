@@ -128,7 +128,7 @@ def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
             if result.id != match["id"]:
                 raise ValueError(f"it has the id {clean(result.id)}, not the id in its name")
         except (ValueError, OSError, RecursionError) as error:
-            unreadable.append((clean(file.name), _reason(error)))
+            unreadable.append((clean(file.name), reason_of(error)))
             continue
         results[result.id], attempts[result.id] = result, attempt
     return StoredRun(path, results, attempts, unreadable, read_manifest(path), _sweep_text(path))
@@ -271,7 +271,7 @@ def _sweep_text(path: Path) -> str:
         return ""
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Why a file cannot be used, in a few words."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
@@ -282,4 +282,6 @@ def _reason(error: Exception) -> str:
         return error.strerror or str(error)
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    return "not valid JSON" if isinstance(error, json.JSONDecodeError) else clean(error)
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return "not valid JSON"
+    return clean(error)
