@@ -191,7 +191,7 @@ def _result(cell: CellResult, **added: Any) -> Result:
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
         "evaluations": tuple(cell.evaluations),
         "environment": {
-            key: clean(value)
+            clean(key): clean(value)
             for key, value in cell.environment.model_dump().items()
             if value is not None
         },

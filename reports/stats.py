@@ -146,14 +146,8 @@ class LearningRateTrial:
     @property
     def score(self) -> float:
         """Mean validation score; a failed cell counts as the worst score: 0, or infinite loss."""
-        worst = failed_score(self.metric)
-        values = [*self.values, *(worst for _ in self.failures)]
-        return fmean(values) if values else worst
-
-
-def failed_score(metric: Metric) -> float:
-    """The score of a failed cell: 0 where higher is better, else infinite."""
-    return 0.0 if metric.higher_is_better else math.inf
+        values = [*self.values, *(self.metric.failed for _ in self.failures)]
+        return fmean(values) if values else self.metric.failed
 
 
 def scored(result: Result) -> bool:
@@ -308,7 +302,7 @@ def _trial(lr: float, cells: Sequence[Result], run: int, metric: Metric) -> Lear
 
 def best_trial(rates: Iterable[LearningRateTrial]) -> LearningRateTrial:
     """The rate with the best mean validation score, then the lowest validation loss."""
-    return max(rates, key=lambda t: (t.metric.rank(t.score), -t.loss))
+    return max(rates, key=lambda t: t.metric.rank_of_rate([t.score], [t.loss]))
 
 
 def at_edge(rates: Sequence[LearningRateTrial]) -> bool:

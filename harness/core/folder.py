@@ -48,13 +48,14 @@ class RunTime(BaseModel):
 
 def _runs(value: Any) -> list[Any]:
     """The valid entries: anyone may have edited a manifest."""
-    names = ("wall_s", "busy_s", "workers")
-    listed = value if isinstance(value, list) else []
-    return [
-        run
-        for run in listed
-        if isinstance(run, dict) and all(number(run.get(name)) is not None for name in names)
-    ]
+
+    def valid(run: Any) -> bool:
+        names = ("wall_s", "busy_s", "workers")
+        return isinstance(run, RunTime) or (
+            isinstance(run, dict) and all(number(run.get(name)) is not None for name in names)
+        )
+
+    return [run for run in value if valid(run)] if isinstance(value, list) else []
 
 
 class Manifest(BaseModel):

@@ -292,11 +292,14 @@ def loss_by_position(report: Report) -> list[Block]:
             reach_caption({n: r for n, r in group.reach.items() if n == longest}),
             by=" ",
         )
-        alt = f"{what} by position. " + "; ".join(
-            f"{row[0]}: "
+        found = places(group.cells, _has_positions)
+        notes = {a: at[longest].note for a, at in found.items() if longest in at}
+        values = [
+            f"{row[0]}{f' ({notes[str(row[0])]})' if notes[str(row[0])] else ''}: "
             + ", ".join(f"{v} at {h}" for v, h in zip(row[1:], heads, strict=True) if v)
             for row in rows
-        )
+        ]
+        alt = f"{what} by position. {'; '.join(values)}."
         blocks += [
             picture("loss-position", group, position_figure(group), caption, alt),
             Table(

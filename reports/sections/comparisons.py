@@ -64,7 +64,11 @@ def _against_best(group: Group, found: Places) -> list[Block]:
         f"No arm is named best: {reason}" if reason else "",
         by=". ",
     )
-    return [Table(group.about(caption), head, rows, frozenset(head[1:]))] if len(head) > 2 else []
+    return (
+        [Table(group.about(caption), head, rows, frozenset(head[1:]))]
+        if len(head) > 2 and (bases or len(own) > 1)
+        else []
+    )
 
 
 def _difference(arm: str, other: str, length: int, found: Places, group: Group, reason: str) -> str:

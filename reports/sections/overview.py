@@ -201,9 +201,9 @@ def _scores(group: Group, intervals: bool) -> tuple[str, _Shown]:
     seeds = max((len(p.seeds) for p in every), default=1)
     notes = ["95 % intervals"] if intervals else []
     notes += [f"means of up to {seeds} seeds"] if seeds > 1 else []
-    notes += (
-        ["in brackets both seeds"] if intervals and any(len(p.seeds) == 2 for p in every) else []
-    )
+    two = any(len(p.seeds) == 2 for p in every)
+    notes += ["in brackets both seeds"] if intervals and two else []
+    notes += common_seed_notes(cells)
     what = f"{group.metric.named('test')} by length" + (f" ({'; '.join(notes)})" if notes else "")
     shown = _not_compared(cells, scored, "score")
     shown |= {
@@ -212,6 +212,16 @@ def _scores(group: Group, intervals: bool) -> tuple[str, _Shown]:
         for p in series
     }
     return what, shown
+
+
+def common_seed_notes(cells: Sequence[Result], finished: Finished = scored) -> list[str]:
+    """The lengths at which means are not over all planned seeds."""
+    planned, found = planned_seeds(cells), common_by_length(places(cells, finished))
+    return [
+        f"at {length} tokens over seeds {listed([str(s) for s in sorted(seeds)])}"
+        for length, seeds in found.items()
+        if seeds and seeds != planned
+    ]
 
 
 def _score(point: Point, intervals: bool) -> str:

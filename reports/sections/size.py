@@ -51,7 +51,7 @@ def score_by_density(report: Report) -> list[Block]:
     blocks: list[Block] = []
     for group in report.training:
         maps = density_panels(group)
-        if not maps or not (group.points or failures(group.results)):
+        if not maps or not (group.points or not any(r.ok for r in group.results)):
             continue
         cells = [c for part in maps.values() for c in part]
         series = {arm: p for arm, p in group.points.items() if arm in arms(cells)}
@@ -65,7 +65,7 @@ def score_by_density(report: Report) -> list[Block]:
         )
         alt = joined(values_alt(series, cells, f"{what} by length in tokens."), note, by=" ")
         blocks.append(picture("accuracy-density", group, accuracy_by_density(group), caption, alt))
-    return [*blocks, *_links(report)]
+    return blocks
 
 
 def density_panels(group: Group) -> dict[str, list[Result]]:
@@ -185,7 +185,8 @@ def _heat_axes(
     axes.spines[:].set_visible(False)
 
 
-def _links(report: Report) -> list[Block]:
+@section(order=75, anchor="links", title="State connections (links)")
+def links(report: Report) -> list[Block]:
     """Sites and links of each arm of SSMLoRA."""
     cells = [
         r for run in report.runs for r in run.results if r["method"] == SSMLORA and r["in_sweep"]
