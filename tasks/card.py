@@ -73,7 +73,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
             field: getattr(metadata, field)
             for field in ("name", "title", "description", "family", "metric", "source")
         },
-        "revision": task.pinned(),
+        "revision": task.data_version(),
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
         "baselines": list(_BASELINES.get(metadata.family, (CONSTANT, "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
