@@ -75,6 +75,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
         },
         "revision": task.data_version(),
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
+        "curricula": dict(task.curricula),
         "baselines": list(_BASELINES.get(metadata.family, (CONSTANT, "TF-IDF"))),
         "examples": {name: len(part) for name, part in _parts(longest)},
         "example": excerpt(metadata, shortest.train[0]),
@@ -98,6 +99,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"{field:<9} {card[field]}"
         for field in ("family", "metric", "source", "revision", "licence", "citation")
     ]
+    lines += [f"curriculum {name}: {said}" for name, said in card["curricula"].items()]
     splits = list(card["examples"])
     label_width = max(len(label) for label in ["examples", *card["labels"][splits[0]]])
     lines += ["", " " * label_width + "".join(f"{name:>12}" for name in splits)]

@@ -43,9 +43,7 @@ def first_fault(metadata: TaskMetadata, splits: Splits, most: int = FIRST) -> st
     return ""
 
 
-def check_examples(
-    task: Task, length: int, seed: int, curriculum: str = NO_CURRICULUM
-) -> None:
+def check_examples(task: Task, length: int, seed: int, curriculum: str = NO_CURRICULUM) -> None:
     """Look at the first examples of each split.
 
     Raises:

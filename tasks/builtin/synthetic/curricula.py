@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,7 @@ REPEAT_TOKENS = "repeat_tokens"
 FEWER_FACTS = "fewer_facts"
 WARM_UP = "warm_up"
 
-CURRICULA = {
+CURRICULA: Mapping[str, str] = {
     FEWER_FACTS: (
         "A training text contains a random number of the facts of a test text, always with those "
         "that decide the answer."
@@ -46,9 +46,8 @@ class DrawRoom(Protocol):
     Labels continue evenly after those of `first` texts that were drawn before.
     """
 
-    def __call__(
-        self, random: Generator, count: int, room: int, first: int = 0
-    ) -> Sequence[Drawn]: ...
+    def __call__(self, random: Generator, count: int, room: int, first: int = 0) -> Sequence[Drawn]:
+        """Draw the texts."""
 
 
 def drawer(draw: DrawRoom, room: int, least: int, curriculum: str) -> Draw:

@@ -48,7 +48,7 @@ class _Facts(GeneratedTask):
     """
 
     pinned_by = "version"
-    curricula = CURRICULA
+    curricula: ClassVar[Mapping[str, str]] = CURRICULA
 
     story: ClassVar[Callable[[Random], stories.Story]]
     simpler: ClassVar[Callable[[Random], stories.Story] | None] = None
