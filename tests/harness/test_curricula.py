@@ -14,7 +14,7 @@ from harness.planning.plan import Plan, make_plan
 from harness.planning.sweep import load_sweep
 from tests.harness.conftest import SWEEPS
 
-PLUGIN = '''
+PLUGIN = """
 from tasks import Example, Splits, Task, TaskMetadata
 
 class Mine(Task):
@@ -26,14 +26,16 @@ class Mine(Task):
     )
 
     def splits(self, length, seed):
-        return Splits(*([Example(f"{p}{k}", f"text {'ab'[k % 2]} {p} {k}", k % 2) for k in range(50)]
-                        for p in ("train", "validation", "test")))
+        return Splits(*(
+            [Example(f"{p}{k}", f"text {'ab'[k % 2]} {p} {k}", k % 2) for k in range(50)]
+            for p in ("train", "validation", "test")
+        ))
 
     def training(self, length, seed, curriculum="none"):
         self.check_curriculum(curriculum)
         train = self.splits(length, seed).train
         return train if curriculum == "none" else [e._replace(text="one") for e in train]
-'''
+"""
 
 
 def plan(tasks: str, curriculum: str, folder: Path | None = None) -> Plan:
