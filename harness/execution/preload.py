@@ -23,12 +23,15 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: F401
 from transformers.models.bert import modeling_bert  # noqa: F401
 
 import harness.execution.cell_main
-import harness.training.heads  # noqa: F401
+import harness.execution.forked
+import harness.execution.machine
+import harness.training.heads
 import ssmlora  # noqa: F401
 import tasks
 import tasks.lib.baseline
 
 tasks.discover()
+harness.execution.machine.describe_machine()  # cached; it asks git, which takes 20 ms
 
 # A fork must not inherit a pool of threads that exist in the parent alone.
 torch.set_num_threads(1)

@@ -69,7 +69,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     rates = Rates(sweep, source)
     for name, (task, pinned) in tasks.items():
         family = task.metadata.family
-        revisions = {"task": pinned, "backbone": backbone.revision}
+        revisions = {"task": pinned, "backbone": backbone.pin}
         place = {**common, "task": name, "uses_lm_head": family in WRITING, "revisions": revisions}
         own_cells = [
             rates.given_to(cell)
@@ -85,7 +85,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         pins = DataPins(task)
         cells += [pins.added_to(cell) for cell in own_cells]
     rates.check()
-    place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
+    place = {**common, "task": None, "revisions": {"backbone": backbone.pin}}
     writing = bool(cells) and all(cell.uses_lm_head for cell in cells)
     cells += _probe_cells(
         sweep, {**place, "uses_lm_head": writing or bool(evaluated and not cells)}

@@ -125,6 +125,7 @@ BASE = Cell(
     batch_size=8, examples=32, validation_examples=8, test_examples=8, epochs=1, validations=1,
     dtype="float32", device="cpu", revisions={"task": "a"},
 )  # fmt: skip
+NO_BACKBONE = Backbone("minilm", Path(), "")
 
 
 @pytest.mark.parametrize(
