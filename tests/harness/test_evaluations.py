@@ -90,11 +90,11 @@ def test_without_lm_eval_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("length", [512, 1024, 4096])
 def test_ruler_runs_at_the_length_asked_for(model: LlamaForCausalLM, length: int) -> None:
     (entry,) = run(model, "niah_single_1", length=length)
-    assert entry["status"] == "ok"
-    assert entry["metric"] == "string match"
-    assert entry["examples"] == 2
-    assert 0 <= entry["value"] <= 1
-    assert entry["version"] == "lm-eval 0.4.13, task version 1.0"
+    assert entry.status == "ok"
+    assert entry.metric == "string match"
+    assert entry.examples == 2
+    assert 0 <= entry.value <= 1
+    assert entry.version == "lm-eval 0.4.13, task version 1.0"
     for doc in docs("niah_single_1", length, 2):
         tokens = len(TOKENIZER(doc["input"])["input_ids"])
         assert 0.7 * length < tokens + 128 <= length
@@ -134,7 +134,8 @@ def test_results_repeat_and_the_answer_is_what_is_scored(
     model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (run(model, "niah_multikey_2") for _ in range(2))
-    assert [{**e, "seconds": 0} for e in first] == [{**e, "seconds": 0} for e in second]
+    same = {"seconds": 0.0}
+    assert [e.model_copy(update=same) for e in first] == [e.model_copy(update=same) for e in second]
     golds = iter([doc["outputs"][0] for doc in docs("niah_multikey_2", 512, 2)])
     # A model that gives the first example's answer to every question is right half of the time.
     answer = TOKENIZER(next(golds), add_special_tokens=False, return_tensors="pt")["input_ids"]
@@ -144,8 +145,8 @@ def test_results_repeat_and_the_answer_is_what_is_scored(
 
     monkeypatch.setattr(model, "generate", generate)
     (entry,) = run(model, "niah_multikey_2")
-    assert entry["value"] == 0.5
-    assert entry["stderr"] == pytest.approx(0.5)
+    assert entry.value == 0.5
+    assert entry.stderr == pytest.approx(0.5)
 
 
 def test_no_text_loses_its_beginning(
@@ -170,7 +171,7 @@ def test_a_peft_model_and_an_ssmlora_model_run() -> None:
     for config in (lora, ssm):
         adapted = get_peft_model(llama(), config).eval()
         (entry,) = run(adapted, "niah_single_1")
-        assert entry["status"] == "ok", entry
+        assert entry.status == "ok", entry
 
 
 def test_what_the_run_changed_is_put_back(model: LlamaForCausalLM) -> None:
@@ -198,19 +199,19 @@ def test_a_task_that_loops_for_ever_is_ended_and_the_next_one_runs(
     start = time.monotonic()
     slow, good = run(model, "ruler_vt", "niah_single_1", length=512, seconds=4)
     assert time.monotonic() - start < 8
-    assert (slow["status"], slow["value"]) == ("timeout", None)
-    assert slow["message"] == "not done after 4 s"
-    assert good["status"] == "ok"
+    assert (slow.status, slow.value) == ("timeout", None)
+    assert slow.message == "not done after 4 s"
+    assert good.status == "ok"
 
 
 def test_a_task_that_fails_is_an_entry(
     model: LlamaForCausalLM, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cwe, hub = run(model, "ruler_cwe", "hellaswag", length=256)
-    assert (cwe["status"], cwe["value"]) == ("error", None)
-    assert "without an answer" in cwe["message"]
-    assert hub["status"] == "error"
-    assert "hellaswag" in hub["message"]
+    assert (cwe.status, cwe.value) == ("error", None)
+    assert "without an answer" in cwe.message
+    assert hub.status == "error"
+    assert "hellaswag" in hub.message
     assert "Traceback" in capfd.readouterr().err
 
 
@@ -221,12 +222,12 @@ def test_no_minus_one_gets_out() -> None:
         "samples": {"t": [{"filter": "none", "512": -1.0}]},
     }
     (entry,) = entries_of("t", found, "512")
-    assert (entry["status"], entry["value"]) == ("error", None)
+    assert (entry.status, entry.value) == ("error", None)
     found["results"]["t"]["512,none"] = math.nan
-    assert entries_of("t", found, "512")[0]["value"] is None
+    assert entries_of("t", found, "512")[0].value is None
     del found["results"]["t"]["512,none"]
     (entry,) = entries_of("t", found, "512")
-    assert "512 tokens" in entry["message"]
+    assert "512 tokens" in entry.message
 
 
 def test_a_limit_holds_against_code_that_catches_exceptions() -> None:
@@ -271,5 +272,5 @@ def test_learned_positions_that_are_too_few_are_an_entry(tmp_path: Path) -> None
 
     config = GPT2Config(vocab_size=30522, n_positions=256, n_embd=16, n_layer=1, n_head=2)
     (entry,) = run(GPT2LMHeadModel(config).eval(), "niah_single_1")
-    assert entry["status"] == "error"
-    assert "256 positions" in entry["message"]
+    assert entry.status == "error"
+    assert "256 positions" in entry.message
