@@ -81,7 +81,8 @@ def run_plan(
         cost_total=sum(cells[i].estimated_cost for i in pending),
     )
     folder.write_sweep(dump_yaml(as_file(plan.sweep)))
-    manifest = Manifest(name=plan.sweep.name, ids=[*cells], runs=read_manifest(folder.path).runs)
+    update = {"name": plan.sweep.name, "ids": [*cells], "finished": False}
+    manifest = read_manifest(folder.path).model_copy(update=update)
     folder.write_manifest(manifest)
     listen(progress, None)
     time_of = RunTime(cells=0, wall_s=0, busy_s=0, workers=executor.slots)

@@ -42,9 +42,9 @@ class Host:
     """The actor: runs one cell at a time on the machine where Ray has placed it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = ExitStack()
-        self._folder.enter_context(run_folder())
-        self._executor = LocalExecutor(replace(settings, slots=1))
+        self._stack = ExitStack()
+        self._stack.enter_context(run_folder())  # until this process ends
+        self.executor = LocalExecutor(replace(settings, slots=1))
 
     def machine(self) -> dict[str, Any]:
         """Describe the actor's machine."""
@@ -52,8 +52,8 @@ class Host:
 
     def run(self, job: Job) -> str:
         """Run a cell to its end and return its result as JSON."""
-        self._executor.submit(job)
-        while not (results := self._executor.finished(60)):
+        self.executor.submit(job)
+        while not (results := self.executor.finished(60)):
             pass
         return results[0].model_dump_json()
 
@@ -76,17 +76,21 @@ class _Running:
 class RayExecutor:
     """Actors of a Ray that lives as long as the run.
 
+    Args:
+        host: the class of the actors; a test may pass another.
+
     Raises:
         BadInput: ray is not installed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, host: type[Host] = Host) -> None:
         if importlib.util.find_spec("ray") is None:
             raise BadInput(
                 "--executor ray: the package ray is not installed: pip install 'bench-long[ray]'"
             )
         self.slots = settings.slots
         self._settings = settings
+        self._host = host
         self._ray: Any = None
         self._stack = ExitStack()
         self._others: set[psutil.Process] = set()
@@ -160,7 +164,7 @@ class RayExecutor:
         return folder
 
     def _new_slot(self) -> _Slot:
-        actor = self._ray.remote(Host).options(num_cpus=1, max_restarts=0).remote(self._settings)
+        actor = self._ray.remote(self._host).options(num_cpus=1, max_restarts=0).remote(self._settings)
         return _Slot(actor, actor.machine.remote())
 
     def _result(self, reference: Any) -> CellResult:
