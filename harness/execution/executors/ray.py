@@ -164,7 +164,9 @@ class RayExecutor:
         return folder
 
     def _new_slot(self) -> _Slot:
-        actor = self._ray.remote(self._host).options(num_cpus=1, max_restarts=0).remote(self._settings)
+        actor = (
+            self._ray.remote(self._host).options(num_cpus=1, max_restarts=0).remote(self._settings)
+        )
         return _Slot(actor, actor.machine.remote())
 
     def _result(self, reference: Any) -> CellResult:
