@@ -30,8 +30,7 @@ from harness.core.result import (
 )
 from harness.execution.executor import Job
 from harness.execution.machine import describe_machine
-from harness.lm_eval.run import ROOM, run_evaluations
-from harness.lm_eval.tasks import is_ruler
+from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
 from harness.models.load import load_classifier, load_language_model
@@ -200,7 +199,7 @@ def _load(
     with watch.phase("load"):
         model: Any
         if cell.uses_lm_head:
-            spare = ROOM if any(map(is_ruler, cell.evaluations)) else 0
+            spare = extra_positions(cell.evaluations)
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
         else:
             model = load_classifier(
