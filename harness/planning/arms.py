@@ -22,10 +22,10 @@ TARGETS = ("attention",)
 """Which target modules an arm may adapt: query and value projections of every layer."""
 
 _BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows from train"}}
-"""Options that the harness fills in itself."""
+"""Options that the harness sets."""
 
 _NEEDS_DATA = {"init_lora_weights": ("eva", "corda", "lora_ga")}
-"""Values that need a pass over data before training, without which the method is another one."""
+"""Values that need a pass over data before training, which is not supported."""
 
 _NO_EFFECT = {
     **dict.fromkeys(
@@ -39,7 +39,7 @@ _NO_EFFECT = {
         "it needs a pass over data before training",
     ),
 }
-"""Options that change nothing in a cell, where an arm's label would claim that they do."""
+"""Options without effect in a cell; the label of the arm would claim one."""
 
 _SWEEP_KEYS = {
     "r": "rank",
@@ -51,7 +51,7 @@ _SWEEP_KEYS = {
     "layers_to_transform": "density and placement",
     "layers_pattern": "density and placement",
 }
-"""Fields of PEFT configurations that a sweep sets through keys of its own."""
+"""Fields of PEFT configurations that keys of the sweep set."""
 
 
 def check_method(method: Method, where: str) -> None:
@@ -91,10 +91,10 @@ def check_method(method: Method, where: str) -> None:
 
 
 def arms(method: Method) -> Iterator[dict[str, Any]]:
-    """The fields of the cells that an entry of `methods` sweeps over.
+    """Yield the method fields of the cells of an entry that `check_method` accepts.
 
-    What the sweep does not set is the method's own default; fields that the method does not have
-    are left out. For an entry that `check_method` accepts.
+    Settings that the sweep leaves out have the default of the method; fields that the method does
+    not have are None.
     """
     if method.type == FULL:
         yield {"method": FULL}
@@ -120,13 +120,13 @@ def arms(method: Method) -> Iterator[dict[str, Any]]:
 
 
 def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
-    """Hold a value against the type that its field declares: PEFT itself takes `maybe` for true."""
+    """Check a value against the declared type of its field; PEFT itself accepts `maybe` as true."""
     kind: Any = TypeAdapter(get_type_hints(config_class)[key])
     try:
         kind.validate_python(value, strict=True)
     except ValidationError as error:
         reasons = [e for e in error.errors() if e["type"] != "literal_error"]
-        if len(reasons) == error.error_count():  # which words are allowed, PEFT knows better
+        if len(reasons) == error.error_count():  # PEFT checks which words are allowed
             reason = reasons[0]["msg"].replace("Input should be", "expected")
             reason = reason.replace("a valid boolean", "true or false")
             remedy = ": remove the quotes" if _is_quoted_number(value) else ""
@@ -141,17 +141,16 @@ def _is_quoted_number(value: Any) -> bool:
 
 
 def _check_keys(kind: PeftMethod, method: Method, where: str) -> None:
-    """Refuse keys that the method has no use for.
+    """Check that the method uses every key of its entry.
 
     Raises:
-        BadInput: naming the key.
+        BadInput: naming the key that it does not use.
     """
     if not kind.on_sites:
         for key in ("density", "placement", "target"):
             if getattr(method, key):
                 raise BadInput(
-                    f"{where}.{key}: '{kind.name}' trains the normalisation layers, all of them: "
-                    f"leave {key} out"
+                    f"{where}.{key}: '{kind.name}' trains all normalisation layers: leave {key} out"
                 )
     for key, field in (("rank", kind.rank_field), ("alpha", kind.alpha_field)):
         if getattr(method, key) and field is None:
@@ -180,7 +179,7 @@ def _check_keys(kind: PeftMethod, method: Method, where: str) -> None:
 
 
 def _sweep_key(kind: PeftMethod, field: str) -> str | None:
-    """The sweep's own key for a field of the configuration; None where the field is an option."""
+    """The key of the sweep that sets a field of the configuration; None for an option."""
     if field == kind.alpha_field and field != "alpha":
         return "alpha"
     if field not in kind.fields:
@@ -189,7 +188,7 @@ def _sweep_key(kind: PeftMethod, field: str) -> str | None:
 
 
 def foreign_arms(cells: list[Cell]) -> list[Cell]:
-    """One cell of each method and set of options that only PEFT knows."""
+    """One cell of each method and set of options that PEFT alone defines."""
     fields = ("method", "options", "uses_lm_head")
     known = (FULL, SSMLORA, *BASELINES)
     foreign = [c for c in cells if c.method not in known and (c.method != LORA or c.options)]
@@ -198,7 +197,7 @@ def foreign_arms(cells: list[Cell]) -> list[Cell]:
 
 
 def _options(kind: PeftMethod) -> set[str]:
-    """The fields of a configuration that a sweep may set as options."""
+    """The fields of a configuration that an entry may set as options."""
     from peft import PeftConfig
 
     common = {field.name for field in dataclasses.fields(PeftConfig)} | {"modules_to_save"}

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.cli.quiet import quiet
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, one_line
 from harness.core.methods import TFIDF, ZERO_SHOT
@@ -21,6 +20,7 @@ from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
 from harness.models.backbones import EMBEDDED, Backbone, check_writes
 from harness.models.load import load_classifier, load_language_model, load_skeleton
+from harness.models.quiet import quiet
 from harness.models.tokens import check_ids, load_tokenizer
 from harness.planning.arms import foreign_arms
 from harness.training.rows import end_of_text
