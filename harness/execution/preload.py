@@ -43,7 +43,7 @@ scipy.linalg.cholesky(np.eye(2))
 # A fork must not inherit a pool of threads that exist only in the parent.
 torch.set_num_threads(1)
 
-# The default lock is a semaphore of the system, which a killed cell leaves behind. Python's resource
+# The default lock is a system semaphore, which a killed cell leaves behind. Python's resource
 # tracker would then print a warning on the terminal.
 tqdm.tqdm.set_lock(threading.RLock())
 
