@@ -23,7 +23,7 @@ from harness.models.backbones import EMBEDDED, Backbone, check_writes
 from harness.models.load import load_classifier, load_language_model, load_skeleton
 from harness.models.tokens import check_ids, load_tokenizer
 from harness.training.methods import foreign_arms
-from harness.training.rows import end_of_text
+from tasks.lib.encoding import end_of_text
 
 _Made = TypeVar("_Made")
 

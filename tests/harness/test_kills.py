@@ -149,7 +149,7 @@ def test_what_a_killed_cell_started_ends_with_it(
     engine = LocalEngine(30)
     engine.start(Job(BASE, tmp_path, {}, tmp_path / "log", None, None, threads=1))
     (result,) = engine.finished(20)
-    assert "killed by signal 9" in (result.error and result.error.message or "")
+    assert "killed by signal 9" in ((result.error and result.error.message) or "")
     child = int((tmp_path / "log").read_text())
     end = time.monotonic() + BOUND
     while psutil.pid_exists(child) and time.monotonic() < end:
