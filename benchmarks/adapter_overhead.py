@@ -1,13 +1,13 @@
-"""What the state costs: the head alone, PEFT LoRA and SSMLoRA on the same sites, side by side.
+"""Time and memory of SSMLoRA, PEFT's LoRA and a trained head alone, on the same sites.
 
     python benchmarks/adapter_overhead.py  # SmolLM2-135M-Instruct and MiniLM, CPU
     python benchmarks/adapter_overhead.py --shapes minilm --turns 60 --densities 1 0.5
     python benchmarks/adapter_overhead.py --device cuda --compile --shapes llama2 --tokens 1024 4096
 
-Weights are random: shapes alone decide the cost. The arms take turns within one process, so that a
-busy machine slows all of them alike. Times are medians: of this process's CPU time on one core, of
-the clock on a GPU. Ratios to LoRA are medians of the ratios of neighbouring turns, with their
-standard error.
+Weights are random, because only shapes decide the cost. The arms take turns within one process, so
+that other load affects all of them. Times are medians: CPU time of the process on one core,
+wall-clock time on a GPU. Ratios to LoRA are medians of the ratios of neighbouring turns, with
+standard errors.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SHAPES: dict[str, tuple[int, dict[str, Any]]] = {
     ),
     "llama2": (1024, {"model_type": "llama"}),  # the defaults are LLaMA-2-7B's; it has 32 layers
 }
-"""Tokens where none are asked for, and the model's configuration."""
+"""Default number of tokens, and the configuration of the model."""
 
 NO_WORK = {
     "as_strided",
@@ -81,15 +81,15 @@ NO_WORK = {
     "set_",
     "lift_fresh",
 }
-"""Operators that only allocate, or look at memory in another way."""
+"""Operators that only allocate memory or view it."""
 
 
 def main() -> None:
-    """Measure and print one table for every shape, number of tokens and density."""
+    """Print a table for each shape, number of tokens and density."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shapes", nargs="+", default=["smollm2", "minilm"], choices=list(SHAPES))
     parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--tokens", nargs="+", type=int, help="left out: what is usual")
+    parser.add_argument("--tokens", nargs="+", type=int, help="default: depends on the shapes")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--densities", nargs="+", type=float, default=[1.0])
     parser.add_argument("--turns", type=int, default=15)
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def measure(shape: str, tokens: int, density: float, options: argparse.Namespace) -> None:
-    """Build the arms, let them take turns, print the table."""
+    """Build the arms, measure them in turns, print the table."""
     models = {arm: build(shape, arm, density, options) for arm in ARMS}
     config = models["head"].config
     ids = torch.randint(0, config.vocab_size, (options.batch, tokens), device=options.device)
@@ -156,7 +156,7 @@ def measure(shape: str, tokens: int, density: float, options: argparse.Namespace
 
 
 def build(shape: str, arm: str, density: float, options: argparse.Namespace) -> Any:
-    """The arm's model; LoRA and SSMLoRA on the same sites."""
+    """Return the model of an arm; LoRA and SSMLoRA have the same sites."""
     torch.manual_seed(0)
     settings = SHAPES[shape][1]
     config = transformers.AutoConfig.for_model(**settings, num_hidden_layers=options.layers)
@@ -177,19 +177,19 @@ def build(shape: str, arm: str, density: float, options: argparse.Namespace) -> 
 
 
 def trainable(model: Any) -> list[torch.nn.Parameter]:
-    """What the optimizer gets."""
+    """Return the trainable parameters."""
     return [p for p in model.parameters() if p.requires_grad]
 
 
 def autocast(options: argparse.Namespace) -> Any:
-    """Mixed precision, or nothing."""
+    """Return an autocast context for mixed precision, otherwise an empty one."""
     if options.dtype == "float32":
         return nullcontext()
     return torch.autocast(options.device.partition(":")[0], torch.bfloat16)
 
 
 def step(model: Any, inputs: dict[str, Any], optimizer: Any, options: argparse.Namespace) -> None:
-    """One training step."""
+    """Run one training step."""
     model.train()
     with autocast(options):
         loss = model(**inputs).loss
@@ -200,7 +200,7 @@ def step(model: Any, inputs: dict[str, Any], optimizer: Any, options: argparse.N
 
 
 def forward(model: Any, inputs: dict[str, Any], options: argparse.Namespace) -> None:
-    """One forward pass in evaluation mode."""
+    """Run one forward pass in evaluation mode."""
     model.eval()
     with torch.inference_mode(), autocast(options):
         model(**inputs)
@@ -208,13 +208,13 @@ def forward(model: Any, inputs: dict[str, Any], options: argparse.Namespace) -> 
 
 
 def synchronize(device: str) -> None:
-    """Wait for the device."""
+    """Wait until the device is idle."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
 
 
 def timed(run: Callable[..., None], *arguments: Any) -> float:
-    """Seconds that a call takes: of this process on a CPU (one thread), of the clock on a GPU."""
+    """Return the seconds of a call: CPU time of the process, or wall-clock time on a GPU."""
     clock = time.perf_counter if torch.cuda.is_initialized() else time.process_time
     start = clock()
     run(*arguments)
@@ -222,18 +222,18 @@ def timed(run: Callable[..., None], *arguments: Any) -> float:
 
 
 def ratio(times: dict[str, list[float]], arm: str) -> str:
-    """Median over the turns of the arm's time by LoRA's in the same turn, and its error."""
+    """Return the median over turns of an arm's time divided by LoRA's, and its standard error."""
     if arm == "LoRA":
         return "1"
     ratios = sorted(a / b for a, b in zip(times[arm], times["LoRA"], strict=True))
-    # The median's standard error from the middle half of the ratios, as for a normal spread.
+    # Standard error of the median from the interquartile range, for a normal distribution.
     middle = ratios[len(ratios) * 3 // 4] - ratios[len(ratios) // 4]
     error = 1.253 * middle / 1.349 / len(ratios) ** 0.5
     return f"{statistics.median(ratios):.3f} ± {error:.3f}"
 
 
 def saved_bytes(model: Any, inputs: dict[str, Any], options: argparse.Namespace) -> int:
-    """Bytes that autograd keeps for the backward pass, parameters left out, storages once."""
+    """Return the bytes that autograd keeps for the backward pass, without parameters."""
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
     sizes: dict[int, int] = {}
     alive = []
@@ -257,7 +257,7 @@ def saved_bytes(model: Any, inputs: dict[str, Any], options: argparse.Namespace)
 def profiled(
     model: Any, inputs: dict[str, Any], options: argparse.Namespace
 ) -> tuple[int, int, str]:
-    """Of one forward and backward pass: peak bytes above the start, kernels, attention kernel.
+    """Return peak bytes above the start, kernels and attention kernel of one training pass.
 
     On a CPU kernels are the operators that call no other and compute something, and memory is what
     torch's allocator hands out (not the scratch space of its matrix libraries).
@@ -292,7 +292,7 @@ def profiled(
 
 
 def machine(device: str) -> str:
-    """The device in words."""
+    """Return a description of the device."""
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name())
     cpu = Path("/proc/cpuinfo")

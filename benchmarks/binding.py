@@ -1,9 +1,9 @@
-"""What joins a text's words in a backbone that is not trained yet? By length and way of telling.
+"""How much an untrained backbone's mean state depends on which word belongs to which.
 
-Two colours of a needle's text are swapped: its words stay, who has which colour does not. Printed
-is how far the mean of the token states moves, in percent of how far texts lie from their mean: of
-texts of 64 tokens told so often, the whole again and again or each word (`easier.py`), and of
-texts of the same lengths told once. Where it moves less, learning is slower (`docs/log/`).
+Swaps two colours in a `needle` text: the words stay the same, the pairs change. Prints how far the
+mean of the token states moves, in percent of the distance of texts from their mean. Compares short
+texts repeated k times (the whole text, or each token) with texts of the same length and k = 1.
+Where the mean moves less, learning is slower (docs/log/2026-11-27-training-texts.md).
 
     python benchmarks/binding.py
 """
@@ -24,7 +24,7 @@ from tasks.builtin.synthetic.easier import drawn_out
 
 
 def main() -> None:
-    """Print a row for each number of tellings."""
+    """Print a row for each k."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--backbone", default="minilm")
     parser.add_argument("--texts", type=int, default=16)
@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     short = [example.text for example in load_task("needle").splits(64, 0).test[: options.texts]]
-    print(f"{'tokens':>7}{'told':>6}{'again':>8}{'drawn out':>11}{'once':>8}")
+    print(f"{'tokens':>7}{'k':>6}{'text':>8}{'each token':>11}{'k = 1':>8}")
     for often in options.often:
         room = 62 * often
         once = [e.text for e in load_task("needle").splits(room + 2, 0).test[: options.texts]]
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def swapped(text: str) -> str:
-    """The text with the colour asked for at another thing, and that thing's colour in its place."""
+    """Return the text with the right colour and that of another thing exchanged."""
     asked = text.split()[-2]
     said: dict[str, str] = dict(re.findall(r"the (\w+) is (\w+) \.", text))
     other = next(thing for thing in said if thing != asked)
@@ -57,7 +57,7 @@ def swapped(text: str) -> str:
 
 @torch.inference_mode()
 def shares(name: str, length: int, ways: Sequence[Sequence[Sequence[str]]]) -> list[float]:
-    """For each way: the mean distance within pairs of texts over that of texts from their mean."""
+    """Return for each way the mean distance within pairs over that of texts from their mean."""
     backbone = find_backbone(name)
     tokenizer = load_tokenizer(backbone)
     encoder = load_classifier(backbone, 2, length, 0.0, tokenizer.pad_token_id).encoder.eval()

@@ -1,9 +1,9 @@
-"""How long 10,000 generated examples take on one core, at the Long Range Arena's bounds.
+"""Time to generate 10,000 examples on one core, with the sizes of the Long Range Arena.
 
     python benchmarks/generator_speed.py [--examples 10000]
 
-Prints a JSON line for each. To reach: ListOps of up to 2000 symbols in 10 s, Pathfinder of 32 x 32
-pixels in 60 s. Nothing comes from a cache: what is drawn here is drawn anew, by another seed.
+Prints one JSON line per task. Goals: ListOps with up to 2000 symbols in 10 s, Pathfinder with 32
+x 32 pixels in 60 s. The cache is empty at the start.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def listops(count: int, length: int = 2000) -> dict[str, object]:
-    """As drawn, and as a split yields them: half of what is drawn may not stand in train."""
+    """Time the generator alone and the training split, which rejects half of the expressions."""
     low, high = bounds(length)
     start = time.perf_counter()
     drawn = list(itertools.islice(expressions([0], low, high), count))
@@ -56,7 +56,7 @@ def listops(count: int, length: int = 2000) -> dict[str, object]:
 
 
 def pathfinder(count: int, length: int = 1026) -> dict[str, object]:
-    """As the training split yields them, written into a cache of their own."""
+    """Time the training split, written into an empty cache."""
     start = time.perf_counter()
     train = PathfinderGenerated().splits(length, seed=0).train[:count]
     return {

@@ -1,8 +1,8 @@
-"""Which initialisation trains? Gradient norms by matrix over a real run, and what it learns.
+"""Compares initialisations of SSMLoRA: gradient norms by matrix, accuracy and loss.
 
-Trains all-MiniLM-L6-v2 on the newsgroup texts (the laptop sweep's recipe) with each initialisation
-of SSMLoRA, at several learning rates and seeds, and prints two tables: gradient norms of the four
-matrices at the first steps with how far W_c and W_d moved, and validation accuracy and loss.
+Trains all-MiniLM-L6-v2 on newsgroup texts (the settings of the laptop sweep) with each
+initialisation, at several learning rates and seeds. Prints two tables: gradient norms of the four
+matrices at the first steps with the change of W_c and W_d, and validation accuracy and loss.
 
     python benchmarks/gradient_norms.py                  # the tables in ssmlora/README.md
     python benchmarks/gradient_norms.py --dtype float32 --rates 1e-3 --seeds 0
@@ -41,7 +41,7 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Run the arms that were asked for; append one JSON line each, print tables at the end."""
+    """Run the selected arms, append a JSON line for each, print the tables at the end."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--rates", nargs="+", type=float, default=[5e-4, 2e-3, 5e-3])
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--density", type=float, default=0.5)
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--out", type=Path, help="append one JSON line a run")
+    parser.add_argument("--out", type=Path, help="append one JSON line per run")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def run(arm: str, rate: float, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One training run of one epoch: batches of 8, AdamW, clipping at 1, warm-up and decay."""
+    """Train one epoch: batch size 8, AdamW, clipping at 1, warm-up and linear decay."""
     torch.manual_seed(seed)
     backbone = find_backbone("minilm")
     tokenizer = load_tokenizer(backbone)
@@ -116,7 +116,7 @@ def run(arm: str, rate: float, seed: int, options: argparse.Namespace) -> dict[s
 
 
 def adapted(arm: str, model: Any, options: argparse.Namespace) -> Any:
-    """The model with the arm's adapters, all arms on the same sites."""
+    """Return the model with the adapters of an arm; all arms have the same sites."""
     sites = [site.name for site in select_sites(candidate_sites(model), options.density)]
     common: dict[str, Any] = {"r": 8, "lora_alpha": 16, "modules_to_save": ["classifier"]}
     if arm == "LoRA":
@@ -125,7 +125,7 @@ def adapted(arm: str, model: Any, options: argparse.Namespace) -> Any:
 
 
 def gradient_norm(model: Any, matrix: str) -> float:
-    """Norm of the gradient of one kind of matrix over all layers, before clipping."""
+    """Return the gradient norm of one kind of matrix over all layers, before clipping."""
     squares = [
         float(p.grad.double().square().sum())
         for name, p in model.named_parameters()
@@ -135,7 +135,7 @@ def gradient_norm(model: Any, matrix: str) -> float:
 
 
 def moved(model: Any, start: dict[str, torch.Tensor], matrix: str) -> float:
-    """Root mean square of the change of an entry since the start."""
+    """Return the root mean square change of an entry since the start."""
     changes = [
         (p.detach() - start[name]).flatten()
         for name, p in model.named_parameters()
@@ -145,7 +145,7 @@ def moved(model: Any, start: dict[str, torch.Tensor], matrix: str) -> float:
 
 
 def evaluate(model: Any, data: Encoded, pad: int, dtype: str) -> tuple[float, float]:
-    """Accuracy and mean loss on the validation texts."""
+    """Return accuracy and mean loss on the validation texts."""
     model.eval()
     right, loss = 0, 0.0
     order = sorted(range(len(data)), key=lambda i: len(data.ids[i]))
@@ -159,7 +159,7 @@ def evaluate(model: Any, data: Encoded, pad: int, dtype: str) -> tuple[float, fl
 
 
 def tables(rows: list[dict[str, Any]]) -> str:
-    """Both tables in Markdown: gradient norms of seed 0 at the middle rate, and the outcomes."""
+    """Return both tables in Markdown; gradient norms are of seed 0 at the middle learning rate."""
     rates = sorted({row["rate"] for row in rows})
     middle, seed = rates[len(rates) // 2], rows[0]["seed"]
     shown = [row for row in rows if row["rate"] == middle and row["seed"] == seed]

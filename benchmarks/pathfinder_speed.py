@@ -1,7 +1,7 @@
-"""How long 10,000 Pathfinder images of 32 x 32 take on one core.
+"""Time to generate 10,000 Pathfinder images of 32 x 32 pixels on one core.
 
-Prints one JSON line: the images as drawn, and the same number as texts of a training split, where
-nothing is kept in a cache yet. To reach: 60 s or less.
+Prints one JSON line: the time to draw the images, and the time of a training split of the same size
+with an empty cache. The goal is 60 s.
 
     python benchmarks/pathfinder_speed.py [--images 10000] [--side 32]
 """

@@ -1,7 +1,7 @@
-"""Training throughput of a cell beside a bare PyTorch loop on the same model and batches.
+"""Training throughput of a cell divided by that of a bare PyTorch loop on the same batches.
 
-Run `python benchmarks/training_loop.py`. Both run in one process, in turn, several times; the
-ratio (cell / bare) is taken pair by pair and its median printed. The goal is 0.95 or more.
+Run `python benchmarks/training_loop.py`. Both loops run in turns in one process. Prints the median
+of the ratios of neighbouring turns. The goal is 0.95.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def bare(model: torch.nn.Module, cell: Cell, data: Encoded, pad_id: int) -> float:
-    """Forward, backward, clip, step. Seconds for one pass over the data in the cell's order."""
+    """Return the seconds of one epoch of a bare loop, with the order of examples of the cell."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.01, fused=True)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(cell.seed))
@@ -59,7 +59,7 @@ def of_cell(
     pad_id: int,
     metadata: TaskMetadata,
 ) -> float:
-    """Seconds of the same pass by the cell's own loop: everything but its validation."""
+    """Return the seconds of the same epoch in the cell's loop, without validation."""
     watch = Stopwatch()
     start = time.perf_counter()
     train(model, cell, data, validation, pad_id, metadata, watch, MemoryMeter(cell.device))

@@ -3,8 +3,8 @@
     python examples/finetune_minilm.py                   # about two minutes on one CPU core
     python examples/finetune_minilm.py --texts 2048 --epochs 2
 
-Four newsgroup topics; model and texts come from the packages that `make setup` installs. With
-another model, give its name on the hub to `from_pretrained`.
+The model and the texts (four newsgroup topics) come from packages that `make setup` installs. For
+another model, pass its hub name to `from_pretrained`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     train, test = newsgroups(options.texts, options.test_texts, options.tokens)
 
-    # The ten lines: everything but the configuration is as for any PEFT method.
+    # Only the configuration is specific to SSMLoRA; the rest is as for any PEFT method.
     config = SSMLoraConfig(r=8, lora_alpha=16, density=0.5, task_type="SEQ_CLS")
     model = get_peft_model(pretrained(), config)
     model.print_trainable_parameters()
@@ -64,12 +64,12 @@ def main() -> None:
 
 
 def pretrained() -> Any:
-    """The pretrained encoder under a new head."""
+    """Return the pretrained encoder with a new head."""
     return AutoModelForSequenceClassification.from_pretrained(MINILM, num_labels=len(TOPICS))
 
 
 def newsgroups(texts: int, test_texts: int, tokens: int) -> tuple[list[Any], list[Any]]:
-    """Training and test texts as token ids, cut to a number of tokens."""
+    """Return training and test texts as token ids, cut to `tokens` tokens."""
     tokenizer = AutoTokenizer.from_pretrained(MINILM)
     splits = load_task("newsgroups").splits(tokens, seed=0)
     return tuple(  # type: ignore[return-value]
@@ -82,7 +82,7 @@ def newsgroups(texts: int, test_texts: int, tokens: int) -> tuple[list[Any], lis
 
 
 def accuracy(output: Any) -> dict[str, float]:
-    """Share of right answers."""
+    """Return the share of right answers."""
     return {"accuracy": float((output.predictions.argmax(-1) == output.label_ids).mean())}
 
 

@@ -1,6 +1,6 @@
-"""SSMLoRA as a PEFT method: low-rank adapters that hand a small state from layer to layer.
+"""SSMLoRA as a PEFT method: low-rank adapters that pass a small state from layer to layer.
 
-Import this package before `peft.PeftModel.from_pretrained`, so that PEFT knows the method.
+Import this package before `peft.PeftModel.from_pretrained`: the import registers the method.
 """
 
 from __future__ import annotations

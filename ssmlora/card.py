@@ -1,7 +1,7 @@
-"""The model card of a saved adapter says how to load it: PEFT does not know the method by itself.
+"""Adds the loading code to the model card of a saved adapter.
 
-PEFT 0.21 looks the method up in tables that are filled when a package is imported, and has no entry
-point or other hook for packages of others. So the import cannot be left to PEFT.
+PEFT 0.21 finds methods in tables that packages fill on import. It has no entry point for other
+packages, so the user must import `ssmlora`, and the card must say so.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _PEFT_CARD = re.compile(r"---\r?\n(?:.*\n)*?library_name: *peft\b")
 def explain_loading(folder: Path, task_type: str | None) -> None:
     """Add the loading code to PEFT's model card, once; other text of the card is kept.
 
-    PEFT writes the card before the configurations: into the folder of the adapter `default`, which
-    holds those of other adapters. A file that is no card of PEFT's is left alone.
+    PEFT writes the card first, into the folder of the adapter `default`; folders of other adapters
+    are inside it. Files that are not PEFT model cards are left alone.
 
     Args:
-        folder: where the configuration of an adapter was written.
-        task_type: of the adapter; decides the class of the base model in the code.
+        folder: the folder of an adapter's configuration.
+        task_type: task type of the adapter; decides the class of the base model in the code.
     """
     for at in (folder / "README.md", folder.parent / "README.md"):
         if not at.is_file():

@@ -1,4 +1,4 @@
-"""What a checkpoint must be: safetensors, with every tensor known, present and of its shape."""
+"""Checks a checkpoint: safetensors only, and exactly the tensors that the adapter has."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from torch import nn
 
 SAFETENSORS, PICKLE = "adapter_model.safetensors", "adapter_model.bin"
 SHOWN = 8
-"""Problems named in one message; the rest are counted."""
+"""Number of problems that one message names."""
 
 _WRAPPED = "base_model.model."
-"""Where a PeftModel holds the model; absent where PEFT injected the adapter into a plain one."""
+"""Prefix of tensor names in a PeftModel; absent if PEFT injected the adapter into a plain model."""
 
 
 def refuse_pickle(model_id: Any, subfolder: str | None = None, **hub: Any) -> None:
-    """Refuse an adapter whose weights are there as a pickle only, in a folder or on the hub.
+    """Refuse an adapter that has only pickled weights, in a folder or on the hub.
 
     Args:
         model_id: a folder or the name of a repository.
-        subfolder: of that folder or repository.
+        subfolder: subfolder of `model_id`.
         hub: further arguments of `huggingface_hub.hf_hub_download`.
 
     Raises:
-        ValueError: it is so.
+        ValueError: the only weights are a pickle.
     """
     folder = Path(model_id, subfolder or "")
     if folder.is_dir():
         found = [name for name in (SAFETENSORS, PICKLE) if (folder / name).exists()]
     else:
-        # One after the other: where the first is there, the second is not fetched.
+        # If the safetensors exist, the pickle is not downloaded.
         found = [SAFETENSORS] if _on_hub(model_id, SAFETENSORS, subfolder, hub) else []
         if not found and _on_hub(model_id, PICKLE, subfolder, hub):
             found = [PICKLE]
     if found == [PICKLE]:
         raise ValueError(
-            f"{folder / PICKLE}: only safetensors are read, and this is a pickle; "
-            f"ask whoever made it for {SAFETENSORS}"
+            f"{folder / PICKLE}: only safetensors are read, and this is a pickle: "
+            f"ask its author for {SAFETENSORS}"
         )
 
 
 def _on_hub(model_id: Any, name: str, subfolder: str | None, hub: dict[str, Any]) -> bool:
-    from huggingface_hub import hf_hub_download  # comes with PEFT, which loads adapters with it
+    from huggingface_hub import hf_hub_download  # a dependency of PEFT
 
     try:
         hf_hub_download(str(model_id), name, subfolder=subfolder, **hub)
-    except Exception:  # not there, no such repository, no network: PEFT will say which
+    except Exception:  # no file, repository or network: PEFT reports which
         return False
     return True
 
@@ -59,16 +59,16 @@ def _on_hub(model_id: Any, name: str, subfolder: str | None, hub: dict[str, Any]
 def check_fit(
     model: nn.Module, adapter_name: str, tensors: Mapping[str, torch.Tensor], biases: Any
 ) -> None:
-    """Refuse a checkpoint that does not fit the adapter, by the names of its tensors.
+    """Refuse a checkpoint whose tensors differ from those of the adapter.
 
     Args:
-        model: holds the adapter already.
-        adapter_name: of the adapter that is loaded.
-        tensors: the checkpoint, under the names that its tensors have in `model`.
+        model: the model, with the adapter in it.
+        adapter_name: name of the adapter that is loaded.
+        tensors: the checkpoint, with the tensor names of `model`.
         biases: names of the base model's biases that the adapter trains.
 
     Raises:
-        ValueError: tensors that are missing, not known or of another shape.
+        ValueError: tensors are missing, unknown or have another shape; names them.
     """
     if not any(name.startswith(_WRAPPED) for name, _ in model.named_parameters()):
         tensors = {name.removeprefix(_WRAPPED): tensor for name, tensor in tensors.items()}
@@ -94,10 +94,10 @@ def check_fit(
 
 
 def refuse_nested(model: nn.Module, modules_to_save: Iterable[str] | None) -> None:
-    """Refuse modules to save that lie within each other: PEFT writes them and cannot read them.
+    """Refuse nested modules in `modules_to_save`: PEFT writes them but cannot read them.
 
     Raises:
-        ValueError: two such modules, by name.
+        ValueError: two modules are nested; names them.
     """
     endings = tuple(modules_to_save or ())
     found = [name for name, _ in model.named_modules() if endings and name.endswith(endings)]
@@ -105,13 +105,13 @@ def refuse_nested(model: nn.Module, modules_to_save: Iterable[str] | None) -> No
         inner = next((name for name in found if name.startswith(f"{outer}.")), None)
         if inner is not None:
             raise ValueError(
-                f"modules_to_save: {inner} lies within {outer}, which is trained in full already, "
-                f"and PEFT could not load both again: narrow modules_to_save to one of them"
+                f"modules_to_save: {inner} lies within {outer}, which is already trained in full, "
+                f"and PEFT cannot load both: name only one of them"
             )
 
 
 def wrapped_modules(model: nn.Module) -> Iterator[str]:
-    """Prefixes of the modules that PEFT trains in full: their copies are named like adapters."""
+    """Yield the prefixes of modules that PEFT trains in full."""
     for name, module in model.named_modules():
         if isinstance(module, AuxiliaryTrainingWrapper):
             yield f"{name}."
@@ -120,11 +120,11 @@ def wrapped_modules(model: nn.Module) -> Iterator[str]:
 def without_repeated_biases(
     model: nn.Module, tensors: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Leave out what earlier versions wrote with `bias="all"`: heads' biases, a second time.
+    """Leave out the second copy of the heads' biases that early versions wrote for `bias="all"`.
 
     Args:
-        model: holds the adapter already.
-        tensors: the checkpoint, under the names that its tensors have in `model`.
+        model: the model, with the adapter in it.
+        tensors: the checkpoint, with the tensor names of `model`.
     """
     inside = model.state_dict()
     parts = ("modules_to_save.", "original_module.")
@@ -145,7 +145,7 @@ def _of_adapter(model: nn.Module, adapter_name: str) -> Iterator[str]:
 
 
 def _trained_in_full(model: nn.Module) -> Iterator[str]:
-    """Prefixes of what else PEFT writes: `modules_to_save`, and embeddings that were resized."""
+    """Yield prefixes of other saved tensors: `modules_to_save` and resized embeddings."""
     embeddings: list[Any] = []
     for side in ("input", "output"):
         with suppress(AttributeError, NotImplementedError):

@@ -1,4 +1,4 @@
-"""What a user sets: the fields PEFT users know, and those of the state."""
+"""The configuration: the fields that PEFT users know, and those of the state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmlora.placement import PLACEMENTS
 from ssmlora.register import peft_type
 
 FORMAT = 1
-"""Version of the checkpoint layout: tensor names, their orientation, the placement rule."""
+"""Version of the checkpoint layout: tensor names, orientation of matrices, placement rule."""
 
 INITS = ("paper", "small_random", "lora_scale")
 
@@ -28,28 +28,28 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
         use_rslora: scale by `lora_alpha / sqrt(r)` instead.
         lora_dropout: dropout on the input of W_a, as in LoRA; not in the paper.
         state_dropout: dropout on the state where it enters the output (0.1 in the released code).
-            The state that is handed on is the one before dropout.
-        target_modules: names or a regular expression of the modules that may carry the state;
-            left out: the query and value projections of the architecture.
-        density: share of those modules that are adapted, in (0, 1].
-        placement: which of them: `alternate` (the paper's), `even`, `first`, `last`, `random`,
-            or a list of full module names. See `ssmlora.select_sites`.
+            The next layer gets the state before dropout.
+        target_modules: names or a regular expression of the candidate modules; default: the query
+            and value projections of the architecture.
+        density: share of the candidates that are adapted, in (0, 1].
+        placement: which candidates: `alternate` (as in the paper), `even`, `first`, `last`,
+            `random`, or a list of full module names. See `ssmlora.select_sites`.
         placement_seed: seed of the `random` placement.
         stateless_modules: names or a regular expression of modules that get a plain low-rank pair.
-        init: `paper`, `small_random` or `lora_scale`; see the README for what was measured.
-        epsilon: added to the range in the min-max; left out: 1e-8, the paper's.
-        detach_state: the state handed on carries no gradient (the paper's way).
-        link_state: False cuts the chain: every layer starts from h = 0. The control without which
-            no gain can be credited to the state.
+        init: `paper`, `small_random` or `lora_scale`; the README compares them.
+        epsilon: added to the range in the min-max; default: 1e-8, as in the paper.
+        detach_state: no gradient flows through the state to earlier layers (as in the paper).
+        link_state: False: every layer starts from h = 0. This is the control that shows whether a
+            gain comes from the state.
         bias: `none`, `all` or `ssmlora_only`.
         modules_to_save: modules trained in full and saved with the adapter.
         exclude_modules: names or a regular expression of modules never adapted.
         layers_to_transform: only these layer indices.
-        layers_pattern: name of the list of layers, where PEFT cannot guess it.
-        checkpoint_format: version of the checkpoint's layout, filled in.
+        layers_pattern: name of the list of layers, if PEFT cannot find it.
+        checkpoint_format: version of the checkpoint layout; set automatically.
 
     Raises:
-        ValueError: a value outside its range, or a checkpoint of another format.
+        ValueError: a value is outside its range, or the checkpoint has another format.
     """
 
     r: int = field(default=8, metadata={"help": "Rank of the update and width of the state."})
@@ -58,11 +58,13 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
     lora_dropout: float = field(default=0.0, metadata={"help": "Dropout on the input of W_a."})
     state_dropout: float = field(default=0.1, metadata={"help": "Dropout on the state."})
     target_modules: list[str] | str | None = field(
-        default=None, metadata={"help": "Modules that may carry the state."}
+        default=None, metadata={"help": "Candidate modules."}
     )
-    density: float = field(default=1.0, metadata={"help": "Share of them that are adapted."})
+    density: float = field(
+        default=1.0, metadata={"help": "Share of the candidates that are adapted."}
+    )
     placement: str | list[str] = field(
-        default="alternate", metadata={"help": "Which of them are adapted."}
+        default="alternate", metadata={"help": "Which candidates are adapted."}
     )
     placement_seed: int = field(default=0, metadata={"help": "Seed of placement `random`."})
     stateless_modules: list[str] | str | None = field(
@@ -73,9 +75,9 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
         default=None, metadata={"help": "Added to the range in the min-max."}
     )
     detach_state: bool = field(
-        default=True, metadata={"help": "The state handed on carries no gradient."}
+        default=True, metadata={"help": "No gradient through the state to earlier layers."}
     )
-    link_state: bool = field(default=True, metadata={"help": "Layers hand on their state."})
+    link_state: bool = field(default=True, metadata={"help": "Layers pass their state on."})
     bias: str = field(default="none", metadata={"help": "none, all or ssmlora_only."})
     modules_to_save: list[str] | None = field(
         default=None, metadata={"help": "Modules trained in full."}
@@ -89,10 +91,10 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
     layers_pattern: list[str] | str | None = field(
         default=None, metadata={"help": "Name of the list of layers."}
     )
-    checkpoint_format: int = field(default=FORMAT, metadata={"help": "Filled in."})
+    checkpoint_format: int = field(default=FORMAT, metadata={"help": "Set automatically."})
 
     def __post_init__(self) -> None:
-        """Fill in what PEFT needs and check every value."""
+        """Set the PEFT type and check every value."""
         super().__post_init__()
         self.peft_type = peft_type()
         for name in ("target_modules", "stateless_modules", "exclude_modules", "placement"):
@@ -102,7 +104,7 @@ class SSMLoraConfig(PeftConfig):  # type: ignore[misc]
         self._check()
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
-        """Write the configuration, and into PEFT's model card beside it how to load the adapter."""
+        """Write the configuration, and add the loading code to PEFT's model card."""
         super().save_pretrained(save_directory, **kwargs)
         explain_loading(Path(save_directory), getattr(self.task_type, "value", self.task_type))
 

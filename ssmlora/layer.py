@@ -1,4 +1,4 @@
-"""One adapted linear layer: a low-rank pair, and the state it hands to the next layer."""
+"""One adapted linear layer: a low-rank pair, and the state that it passes to the next layer."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ssmlora.state import ForwardPass, Passes
 
 MERGE_REFUSED = (
     "SSMLoRA cannot be merged: its update depends on the input through the min-max of a state, so "
-    "there is no weight matrix that equals it. Keep the adapter, or remove it with unload()."
+    "no weight matrix equals it. Keep the adapter, or remove it with unload()."
 )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one adapter does in one layer.
+    """The settings of one adapter in one layer.
 
     Attributes:
-        key: names the layer in a forward pass.
+        key: name of the layer within a forward pass.
         reads: keys of the layers before this one on its axis, nearest first.
-        writes: whether a layer follows on the axis.
+        writes: whether another layer follows on its axis.
     """
 
     scaling: float
@@ -44,19 +44,19 @@ class Settings:
 
     @property
     def linked(self) -> bool:
-        """Whether the layer reads another's state or another reads its own."""
+        """Whether the layer reads a state or another layer reads its state."""
         return bool(self.reads) or self.writes
 
 
 class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
     """The adapter weights of a linear layer, by adapter name.
 
-    In the paper's row vectors, with x (..., d_in) and h (..., r):
+    In row vectors, as in the paper, with x (..., d_in) and h (..., r):
 
         u = x W_a;   z = h W_c + u W_d + h;   s = (z - min z) / (max z - min z + epsilon)
         y = x W0 + scaling * (u + dropout(s)) W_b;   s is the next layer's h
 
-    The parameters hold the transposed matrices, as torch's linear layers do: `ssmlora_A` (r, d_in),
+    Parameters are the transposed matrices, as in torch's linear layers: `ssmlora_A` (r, d_in),
     `ssmlora_B` (d_out, r), `ssmlora_C` and `ssmlora_D` (r, r).
     """
 
@@ -78,7 +78,7 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         self.in_features, self.out_features = features(self.get_base_layer())
 
     def update_layer(self, adapter_name: str, config: SSMLoraConfig, stateful: bool) -> None:
-        """Add an adapter: with W_c and W_d if `stateful`, else a plain low-rank pair."""
+        """Add an adapter: with W_c and W_d if `stateful`, otherwise a plain low-rank pair."""
         r = config.r
         self.settings[adapter_name] = Settings(
             scaling=config.scaling,
@@ -98,7 +98,7 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def reset_parameters(self, adapter_name: str, init: str) -> None:
-        """Fill the matrices of an adapter. W_b = 0: the model starts as the base model."""
+        """Initialise the matrices of an adapter. W_b = 0: the model starts as the base model."""
         a, b = self.ssmlora_A[adapter_name], self.ssmlora_B[adapter_name]
         stateful = self.settings[adapter_name].stateful
         if init == "lora_scale" or not stateful:
@@ -108,18 +108,18 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         nn.init.zeros_(b)
         if stateful:
             nn.init.zeros_(self.ssmlora_C[adapter_name])
-            # With W_d = 0 the first layer's z is 0, where the min-max has slope 1 / epsilon.
+            # With W_d = 0, z is 0 in the first layer, where the min-max has slope 1 / epsilon.
             std = {"paper": 0.0, "small_random": 0.02, "lora_scale": a.shape[0] ** -0.5}[init]
             nn.init.normal_(self.ssmlora_D[adapter_name], std=std)
 
     def link(self, adapter_name: str, key: str, reads: tuple[str, ...], writes: bool) -> None:
-        """Say what this layer is called, whose state it reads, and whether any reads its own."""
+        """Set the key of this layer, the keys that it reads, and whether another layer reads it."""
         self.settings[adapter_name] = dataclasses.replace(
             self.settings[adapter_name], key=key, reads=reads, writes=writes
         )
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Refused: a nonlinear state has no weight matrix.
+        """Not supported: no weight matrix equals the update.
 
         Raises:
             NotImplementedError: always.
@@ -145,18 +145,18 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
             x = F.dropout(x, settings.lora_dropout, self.training)
         v = F.linear(x, a)
         if settings.stateful:
-            # The r x r products are too small to gain from half precision, and casting costs more.
+            # The r x r products are too small for half precision: casting costs more.
             with torch.autocast(x.device.type, enabled=False) if autocast else nullcontext():
                 v = self._with_state(adapter_name, settings, v)
         if v.dtype != result.dtype:
             return (result + settings.scaling * F.linear(v, b)).to(result.dtype)
-        # One product that scales and adds: no other tensor as wide as the output is made.
+        # addmm scales and adds in one call, without another tensor of the output's width.
         flat = result.reshape(-1, self.out_features), v.reshape(-1, v.shape[-1])
         return torch.addmm(*flat, b.t(), alpha=settings.scaling).view(result.shape)
 
     def _with_state(self, adapter_name: str, settings: Settings, u: torch.Tensor) -> torch.Tensor:
-        """Read h, compute s, leave it for the next layer; u + dropout(s), (..., r) as u."""
-        # At least float32: in half precision an epsilon of 1e-8 is zero, and the min-max 0 / 0.
+        """Read h, compute s, store it for the next layer; return u + dropout(s), (..., r)."""
+        # At least float32: in half precision, an epsilon of 1e-8 is zero and the min-max is 0 / 0.
         dtype = torch.promote_types(u.dtype, torch.float32)
         c, d = self.ssmlora_C[adapter_name].to(dtype), self.ssmlora_D[adapter_name].to(dtype)
         here = self._pass() if settings.linked else None
@@ -164,8 +164,7 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         h = None if here is None else _read(settings, here, call, u)
         flat = u.to(dtype).reshape(-1, u.shape[-1])
         if h is None and c.requires_grad and torch.is_grad_enabled():
-            # W_c gets a gradient of exactly zero: optimizers and distributed training can live
-            # with that, with none at all they cannot.
+            # Give W_c a gradient of zero: optimizers and distributed training fail without one.
             h = torch.zeros_like(u, dtype=dtype)
         if h is None:
             z = flat @ d.t()
@@ -183,10 +182,9 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         here = self.passes.current() if self.passes is not None else None
         if here is None:
             raise RuntimeError(
-                "An SSMLoRA layer that is linked to others ran outside a forward pass of the model "
-                "that holds it: call the whole model or its encoder or decoder, not one block. "
-                "Gradient checkpointing works through the model's own "
-                "gradient_checkpointing_enable(), not through torch.utils.checkpoint on a block."
+                "A linked SSMLoRA layer ran outside a forward pass of its model: call the model, "
+                "its encoder or its decoder, not a single block. For gradient checkpointing use "
+                "model.gradient_checkpointing_enable(), not torch.utils.checkpoint on a block."
             )
         return here
 
@@ -198,18 +196,18 @@ def _autocast_is_on(device: str) -> bool:
 def _read(settings: Settings, here: ForwardPass, call: int, u: torch.Tensor) -> torch.Tensor | None:
     if here.cut and not settings.detach:
         raise RuntimeError(
-            "detach_state=False needs gradient checkpointing with use_reentrant=False: the "
-            "reentrant kind cuts the gradient that flows through the state."
+            "detach_state=False needs gradient checkpointing with use_reentrant=False: reentrant "
+            "checkpointing cuts the gradient through the state."
         )
-    # Nearest first: a layer that was skipped in this pass (LayerDrop) is passed over.
+    # Nearest first: a layer that was skipped in this pass (LayerDrop) has no state.
     for key in settings.reads:
         h = here.states.get((key, call))
         if h is not None:
             if h.shape != u.shape:
                 raise RuntimeError(
-                    f"An SSMLoRA layer with input of shape {tuple(u.shape[:-1])} was handed a "
-                    f"state of {tuple(h.shape[:-1])}: layers on one axis must see the same "
-                    "tokens. Adapt these layers as stateless_modules."
+                    f"An SSMLoRA layer with input shape {tuple(u.shape[:-1])} received a state of "
+                    f"shape {tuple(h.shape[:-1])}: linked layers must see the same tokens. Put "
+                    "these layers in stateless_modules."
                 )
             return h.to(u.device)
     return None
@@ -226,7 +224,7 @@ class Linear(nn.Module, SSMLoraLayer):
         self.update_layer(adapter_name, config, stateful)
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """The base layer's output plus the update of every active adapter, in its dtype."""
+        """Return the base layer's output plus the updates of the active adapters, in its dtype."""
         result: torch.Tensor = self.base_layer(x, *args, **kwargs)
         if self.disable_adapters:
             return result
@@ -236,22 +234,20 @@ class Linear(nn.Module, SSMLoraLayer):
         return result
 
     def __repr__(self) -> str:
-        """Name the method beside the class."""
+        """Add the name of the method."""
         return "ssmlora." + super().__repr__()
 
 
 def features(base_layer: nn.Module) -> tuple[int, int]:
-    """Input and output width of a linear layer.
+    """Return the input and output width of a linear layer.
 
     Raises:
-        ValueError: a module that is none.
+        ValueError: the module is not a linear layer.
     """
     if type(base_layer).__name__ == "Conv1D":  # transformers, GPT-2: weight is (d_in, d_out)
         weight: Any = base_layer.weight
         return int(weight.shape[0]), int(weight.shape[1])
     if not (hasattr(base_layer, "in_features") and hasattr(base_layer, "out_features")):
-        raise ValueError(
-            f"SSMLoRA adapts linear layers only, and {type(base_layer).__name__} is none"
-        )
+        raise ValueError(f"SSMLoRA adapts linear layers only, not {type(base_layer).__name__}")
     layer: Any = base_layer
     return int(layer.in_features), int(layer.out_features)

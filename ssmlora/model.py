@@ -1,4 +1,4 @@
-"""SSMLoRA on a whole model: choose the layers, put the adapters in, link them by depth."""
+"""SSMLoRA on a whole model: chooses the layers, adds the adapters and links them by depth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _serial = itertools.count()
 
 
 class SSMLoraModel(BaseTuner):  # type: ignore[misc]
-    """A model with SSMLoRA adapters. Made by `peft.get_peft_model(model, SSMLoraConfig(...))`."""
+    """A model with SSMLoRA adapters. `peft.get_peft_model(model, SSMLoraConfig(...))` makes it."""
 
     prefix = "ssmlora_"
     tuner_layer_cls = SSMLoraLayer
@@ -52,8 +52,8 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         state_dict: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Put the adapter in, then fix the order of its layers on each time axis."""
-        # Where PEFT takes the layers from a checkpoint's names, those also say who has a state.
+        """Add the adapter and link its layers on each axis."""
+        # If PEFT takes the layers from a checkpoint, its tensor names say which have a state.
         self._stateful_in_checkpoint = state_dict and {
             name.split(".ssmlora_C")[0] for name in state_dict if ".ssmlora_C" in name
         }
@@ -85,13 +85,13 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
             plain = _maybe_include_all_linear_layers(plain, self.model)
             reserved = {site.name for site in candidates}
             plan = {name: False for name in self._matches(plain) if name not in reserved}
-        if candidates:  # otherwise PEFT says which names it did not find
+        if candidates:  # otherwise PEFT reports the names that it did not find
             sites = select_sites(
                 candidates, peft_config.density, peft_config.placement, peft_config.placement_seed
             )
             plan |= {site.name: True for site in sites}
-        # Module name -> whether it has a state. Not a field: it is not written to checkpoints,
-        # where density and placement say the same.
+        # Module name -> whether it has a state. Not a field, so that it is not written to
+        # checkpoints: density and placement decide it.
         peft_config._plan = plan
         return peft_config
 
@@ -126,9 +126,9 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         self._replace_module(parent, target_name, layer, target)
 
     def _link(self, model: nn.Module, adapter_name: str) -> None:
-        """Chain the layers of each axis in depth order."""
+        """Link the layers of each axis in depth order."""
         layers = _layers(model)
-        # A model has one, also where PEFT injected its adapters through several tuners.
+        # One object per model, even if PEFT injected adapters through several tuners.
         passes = next((at.passes for at in layers.values() if at.passes is not None), Passes())
         stateful = [
             name
@@ -138,7 +138,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         axes: dict[tuple[str, str], list[Site]] = {}
         for site in in_depth_order(stateful):
             axes.setdefault(site.axis, []).append(site)
-        serial = next(_serial)  # no two adapters share a key, whatever their modules are called
+        serial = next(_serial)  # makes the keys of each adapter unique
         for sites in axes.values():
             keys = [f"{serial}.{adapter_name}.{site.name}" for site in sites]
             for i, site in enumerate(sites):
@@ -148,20 +148,20 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
                 layer.link(adapter_name, keys[i], tuple(reversed(keys[:i])), writes=not last)
 
     def delete_adapter(self, adapter_name: str) -> None:
-        """Delete an adapter, and stop watching what only its chains needed.
+        """Delete an adapter and remove the hooks that only its chains needed.
 
         Raises:
-            ValueError: there is no such adapter.
+            ValueError: the adapter does not exist.
         """
         super().delete_adapter(adapter_name)
         _watch(self.model)
 
     @contextmanager
     def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
-        """Around every call of the PeftModel; PEFT would drop `adapter_names` silently.
+        """Run around every call of the PeftModel. PEFT would ignore `adapter_names` silently.
 
         Raises:
-            NotImplementedError: another adapter for every row of the batch was asked for.
+            NotImplementedError: `adapter_names` is given (an adapter per row of the batch).
         """
         if kwargs.get("adapter_names") is not None:
             raise NotImplementedError(
@@ -183,7 +183,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
     def _get_learnable_bias_state_dict(
         cls, model: nn.Module, state_dict: dict[str, Any], config: SSMLoraConfig
     ) -> dict[str, Any]:
-        """PEFT's, without biases in modules trained in full: PEFT saves these by other names."""
+        """Exclude biases of modules trained in full: PEFT saves these under other names."""
         biases: dict[str, Any] = super()._get_learnable_bias_state_dict(model, state_dict, config)
         within = tuple(wrapped_modules(model))
         return {name: bias for name, bias in biases.items() if not name.startswith(within)}
@@ -192,7 +192,7 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
     def _remap_adapter_state_dict_for_load(
         cls, model: nn.Module, config: SSMLoraConfig, adapter_name: str, state_dict: dict[str, Any]
     ) -> dict[str, Any]:
-        """PEFT's, and a refusal of what does not fit: see `checkpoint.check_fit`."""
+        """Map the names as PEFT does, then check that the checkpoint fits the adapter."""
         mapped: dict[str, Any] = super()._remap_adapter_state_dict_for_load(
             model=model, config=config, adapter_name=adapter_name, state_dict=state_dict
         )
@@ -207,9 +207,9 @@ def _layers(model: nn.Module) -> dict[str, SSMLoraLayer]:
 
 
 def _watch(model: nn.Module) -> None:
-    """Make calls of whatever runs a chain forward passes: its stack's module and those above.
+    """Open forward passes at calls of the modules that run a chain: its stack and all above.
 
-    Those above too, because a stack can be a bare list that its owner's owner walks through.
+    All above, because a stack can be a plain list that a module further up iterates over.
     """
     layers = _layers(model)
     runners: dict[str, dict[str, nn.Module]] = {}
@@ -226,6 +226,6 @@ def _watch(model: nn.Module) -> None:
 
 
 def _above(name: str) -> list[str]:
-    """All modules that hold the named one, nearest first, the model itself ("") last."""
+    """Return the modules that contain the named one, nearest first, the model itself ("") last."""
     parts = name.split(".") if name else []
     return [".".join(parts[:i]) for i in reversed(range(len(parts)))]

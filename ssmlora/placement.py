@@ -1,6 +1,6 @@
-"""Which linear layers are adapted: the rule that turns density and placement into module names.
+"""Chooses the linear layers to adapt: turns density and placement into module names.
 
-It deals in names, so LoRA can be given the same sites:
+Other methods can use the same sites:
 `LoraConfig(target_modules=[site.name for site in select_sites(candidate_sites(model), 0.5)])`.
 """
 
@@ -24,21 +24,20 @@ DEFAULT_TARGETS = (
     ("q", "v"),  # T5
     ("q_lin", "v_lin"),  # DistilBERT
     ("query_proj", "value_proj"),  # DeBERTa-v2
-    # Query, key and value in one matrix: the whole of it is one site, so the keys' share of the
-    # output is adapted too.
+    # Query, key and value in one matrix: it is one site, so the key part is adapted too.
     ("c_attn",),  # GPT-2
     ("query_key_value",),  # GPT-NeoX, BLOOM, Falcon
     ("Wqkv",),  # ModernBERT, MPT
     ("qkv_proj",),  # Phi-3
 )
-"""Names of the query and value projections, by family. The first that all occur are taken."""
+"""Names of the query and value projections by model family. The first full match is used."""
 
 _NUMBERED = re.compile(r"(?:(?P<stack>.*?)\.)?(?P<layer>\d+)\.(?P<path>.+)")
 
 
 @dataclass(frozen=True)
 class Site:
-    """A linear layer that may be adapted.
+    """A linear layer that can be adapted.
 
     Attributes:
         name: full module name, relative to the model.
@@ -56,7 +55,7 @@ class Site:
 
     @classmethod
     def of(cls, name: str) -> Site:
-        """Read stack, layer and kind off a module's name; the first number is the layer."""
+        """Derive stack, layer and kind from a module name; the first number is the layer."""
         kind = name.rpartition(".")[2]
         match = _NUMBERED.fullmatch(name)
         if match is None:
@@ -65,28 +64,28 @@ class Site:
 
     @property
     def axis(self) -> tuple[str, str]:
-        """The time axis: sites at the same place in every block of one stack share it.
+        """The axis along which the state is passed: the same place in each block of one stack.
 
-        So queries and values have separate axes, and so have encoder, decoder and cross attention.
+        Queries and values have separate axes; so have encoder, decoder and cross attention.
         """
         return self.stack, self.path
 
     @property
     def group(self) -> tuple[str, str]:
-        """The attention module in its stack: what a placement alternates within."""
+        """The attention module in its stack. A placement alternates within it."""
         return self.stack, self.path.rpartition(".")[0]
 
 
 def candidate_sites(model: nn.Module, target_modules: list[str] | None = None) -> list[Site]:
-    """All sites that may carry the state, in depth order, query before value within a layer.
+    """Return all candidate sites in depth order, query before value within a layer.
 
     Args:
-        model: any module; a model that already carries adapters shows its adapted layers.
-        target_modules: endings of module names, such as `["query", "value"]`; left out, the query
+        model: any module, with or without adapters.
+        target_modules: endings of module names, such as `["query", "value"]`; default: the query
             and value projections of the architecture.
 
     Raises:
-        ValueError: an architecture without a default (says what to pass), or no match.
+        ValueError: the architecture has no default (says what to pass), or nothing matches.
     """
     names = projections(model)
     targets = target_modules if target_modules is not None else default_targets(names)
@@ -103,15 +102,16 @@ def candidate_sites(model: nn.Module, target_modules: list[str] | None = None) -
 
 
 def default_targets(names: Iterable[str]) -> tuple[str, ...] | None:
-    """The query and value projections among `names` of linear layers, or None if unknown."""
+    """Return the kinds of the query and value projections among `names`, None if unknown."""
     kinds = {name.rpartition(".")[2] for name in names}
     return next((known for known in DEFAULT_TARGETS if kinds.issuperset(known)), None)
 
 
 def projections(model: nn.Module) -> list[str]:
-    """Names of the modules that map `in_features` to `out_features`, in the model's order.
+    """Return the names of all linear layers, in the order of the model.
 
-    What lies inside an adapted layer, or inside PEFT's copies of modules trained in full, is none.
+    Layers inside an adapted layer, or inside PEFT's copies of modules trained in full, are left
+    out.
     """
     names: list[str] = []
     wrapped: list[str] = []
@@ -127,7 +127,7 @@ def projections(model: nn.Module) -> list[str]:
 
 
 def in_depth_order(names: Sequence[str]) -> list[Site]:
-    """Sites by stack, then layer, then their order in `names` (the order of the forward pass)."""
+    """Sort sites by stack, then layer, then their order in `names` (that of the forward pass)."""
     sites = [Site.of(name) for name in names]
     stacks = list(dict.fromkeys(site.stack for site in sites))
     return sorted(sites, key=lambda site: (stacks.index(site.stack), site.layer))
@@ -139,12 +139,12 @@ def select_sites(
     placement: str | Sequence[str] = "alternate",
     seed: int = 0,
 ) -> list[Site]:
-    """The sites to adapt: round(density x candidates), ties up, at least one; in depth order.
+    """Choose round(density x candidates) sites (ties up, at least one), in depth order.
 
-    `alternate` spreads them evenly over depth, kinds taking turns (the paper's); `even` adapts all
-    kinds of a layer together, in evenly spread layers; `first` and `last` fill up from the bottom
-    and from the top; `random` draws with `seed`; a list of full names is taken as it stands. On 6
-    layers, q and v marking what is adapted, density 1/2:
+    `alternate` spreads them evenly over depth and alternates the kinds (as in the paper). `even`
+    adapts all kinds of evenly spread layers. `first` and `last` take the lowest and the highest
+    layers. `random` draws with `seed`. A list of full module names is used as it is. Adapted
+    projections of 6 layers at density 1/2:
 
         layer       0    1    2    3    4    5
         alternate   q    v    q    v    q    v
@@ -158,10 +158,10 @@ def select_sites(
         1/4         q         v         q
         1/8         q              v
 
-    An encoder, a decoder and its cross attention each take their share and are filled separately.
+    Encoder, decoder and cross attention each get their share of the sites.
 
     Raises:
-        ValueError: a density outside (0, 1], an unknown placement or name, no candidates.
+        ValueError: density outside (0, 1], unknown placement or name, or no candidates.
     """
     if not candidates:
         raise ValueError("no candidate sites")
@@ -169,11 +169,11 @@ def select_sites(
         raise ValueError(f"density must lie in (0, 1], not {density!r}")
     if not isinstance(placement, str):
         if density != 1:
-            raise ValueError("a list of module names says what is adapted: leave density at 1")
+            raise ValueError("a list of module names decides the sites: leave density at 1")
         return _by_name(candidates, placement)
     if placement not in PLACEMENTS:
         raise ValueError(f"placement must be one of {PLACEMENTS} or a list, not {placement!r}")
-    # Decimal as written: 0.29 x 50 is a tie, which binary fractions miss.
+    # Exact decimals: 0.29 x 50 is a tie, which binary fractions miss.
     count = max(1, int(Fraction(str(density)) * len(candidates) + Fraction(1, 2)))
     if placement == "random":
         drawn = set(random.Random(seed).sample(range(len(candidates)), count))
@@ -190,7 +190,7 @@ def select_sites(
 
 
 def count_links(sites: Iterable[Site]) -> int:
-    """How many sites receive another's state: all but the first on each time axis."""
+    """Count the links: all sites but the first on each axis receive a state."""
     sites = list(sites)
     return len(sites) - len({site.axis for site in sites})
 
@@ -208,7 +208,7 @@ def _pick(group: Sequence[Site], count: int, placement: str) -> list[Site]:
     picked = []
     for i in range(count):
         layer, kind = layers[i // step * len(layers) // rounds], kinds[i % len(kinds)]
-        if (layer, kind) not in free:  # a stack in which some layers lack a kind
+        if (layer, kind) not in free:  # some layers of the stack do not have this kind
             layer, kind = next((key for key in free if key[0] >= layer), next(iter(free)))
         picked.append(free.pop((layer, kind)))
     return picked

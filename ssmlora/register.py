@@ -1,4 +1,4 @@
-"""Puts the method into PEFT: the name SSMLORA, its classes, and safetensors as the only weights."""
+"""Registers the method with PEFT, and refuses pickled weights for it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,25 @@ def register(config_cls: Any, model_cls: Any) -> None:
     """Register the method; a second call does nothing.
 
     Raises:
-        ImportError: this PEFT is too old, or has a method of the same name.
+        ImportError: PEFT is too old, or has a method of the same name.
     """
-    # Without this hook (PEFT before 0.21) checkpoints that do not fit would load without a word.
+    # Without this hook (PEFT before 0.21), checkpoints that do not fit would load silently.
     if not hasattr(BaseTuner, "_remap_adapter_state_dict_for_load"):
-        raise ImportError(f"ssmlora needs PEFT 0.21 or later, and this is {peft.__version__}")
+        raise ImportError(f"ssmlora needs PEFT 0.21 or later; PEFT {peft.__version__} is installed")
     known = peft_type()
     if known in PEFT_TYPE_TO_CONFIG_MAPPING:
         if PEFT_TYPE_TO_CONFIG_MAPPING[known] is not config_cls:
-            raise ImportError(
-                "this PEFT release brings its own SSMLORA: use that one, or an older PEFT"
-            )
+            raise ImportError("this PEFT release brings its own SSMLORA: use it, or an older PEFT")
         return
     register_peft_method(name="ssmlora", config_cls=config_cls, model_cls=model_cls)
     _guard_load_adapter()
 
 
 def peft_type() -> Any:
-    """The PeftType member, added to the enumeration where PEFT does not have it.
+    """Return the PeftType member; add it to the enumeration if PEFT does not have it.
 
-    `PeftType` is closed and `register_peft_method` refuses names that are not in it, so the
-    member goes into the class and into its three look-up maps by hand.
+    `register_peft_method` refuses names that are not in `PeftType`, and an enumeration cannot be
+    extended, so the member is written into the class and its three look-up maps.
     """
     member: Any = PeftType.__members__.get(NAME)
     if member is None:
@@ -53,9 +51,9 @@ def peft_type() -> Any:
 
 
 def _guard_load_adapter() -> None:
-    """Have `PeftModel.load_adapter` refuse a pickle where the adapter is ours.
+    """Make `PeftModel.load_adapter` refuse a pickle for adapters of this method.
 
-    PEFT reads the weights itself, and takes a pickle where it finds no safetensors.
+    PEFT reads the weights itself, and reads a pickle if it finds no safetensors.
     """
     load = PeftModel.load_adapter
 

@@ -1,15 +1,14 @@
-"""The state of one forward pass: born empty when it starts, gone when it ends.
+"""The states of one forward pass. They exist only during the pass.
 
-Time is depth: a layer leaves its state in the current pass, and the next layer on the same axis
-reads it there. The passes of a thread are a stack in a thread-local (a ContextVar breaks
-`torch.compile` with fullgraph=True), opened and closed by hooks on the modules that run a stack of
-blocks. Every call of such a module is a pass of its own, so that nested calls, two calls of one
-encoder, an exception in the middle or a second thread never see each other's states; and a layer
-reads in passes of its own model only.
+A layer stores its state in the current pass, and the next layer on the same axis reads it. Hooks on
+the modules that run a stack of blocks open and close passes; the open passes of a thread are a
+stack in a thread-local (a ContextVar breaks `torch.compile` with fullgraph=True). Each call of such
+a module is a separate pass. Nested calls, two calls of one encoder, exceptions and other threads
+therefore never see each other's states. A layer reads only passes of its own model.
 
-A layer may run several times in one pass, on other inputs each time: DeBERTa-v2 with shared keys
-projects the tokens and then the relative positions with the same layer. Call number n of a layer
-therefore reads the state that call number n of an earlier layer left, and no other.
+A layer may run several times in one pass with different inputs: DeBERTa-v2 with shared keys
+projects the tokens and then the relative positions with one layer. Call number n of a layer
+reads the state of call number n of an earlier layer.
 """
 
 from __future__ import annotations
@@ -25,14 +24,13 @@ _thread = threading.local()
 
 
 States = dict[tuple[str, int], torch.Tensor]
-"""By the key of the layer that wrote the state and the number of its call; each (..., r)."""
+"""States by (key of the layer, number of its call); each of shape (..., r)."""
 
 
 class ForwardPass:
     """The states of one pass, and how often each layer has run in it.
 
-    `cut` is true while a part of it runs without gradients that it will get in a recomputation:
-    the first run of reentrant checkpointing.
+    `cut` is true during the first run of a reentrant checkpoint, which has no gradients.
     """
 
     def __init__(
@@ -51,36 +49,36 @@ class ForwardPass:
         self.cut = False
 
     def next_call(self, key: str) -> int:
-        """The number of a layer's call that begins now, from 0."""
+        """Return the number of the layer's call that begins now, from 0."""
         number = self.calls.get(key, 0)
         self.calls[key] = number + 1
         return number
 
 
 def current_pass() -> ForwardPass | None:
-    """The innermost pass that this thread is in, of whatever model."""
+    """Return the innermost open pass of this thread, of any model."""
     return getattr(_thread, "current", None)
 
 
 class Passes:
-    """The forward passes of one model; a copy of the model (deepcopy, pickle) gets its own."""
+    """The forward passes of one model. A copy of the model (deepcopy, pickle) has its own."""
 
     def __init__(self) -> None:
         self._handles: list[Any] = []
 
     def current(self) -> ForwardPass | None:
-        """The innermost pass of this model that the thread is in."""
+        """Return the innermost open pass of this model in this thread."""
         here = current_pass()
         while here is not None and here.passes is not self:
             here = here.outer
         return here
 
     def watch(self, runners: Mapping[nn.Module, Sequence[nn.Module]]) -> None:
-        """Make every call of these modules a forward pass, and of no others.
+        """Open a forward pass at each call of these modules, and of no others.
 
         Args:
-            runners: each runs the blocks of a stack, directly or through its children; with it
-                the modules that transformers may run under gradient checkpointing.
+            runners: modules that run a stack of blocks, directly or through their children, each
+                with the modules that transformers may run under gradient checkpointing.
         """
         for handle in self._handles:
             handle.remove()
@@ -92,7 +90,7 @@ class Passes:
 
 
 class _Open:
-    """Forward pre-hook. A class, not a closure, so that models can be copied and pickled."""
+    """Forward pre-hook. A class, because models with closures cannot be copied or pickled."""
 
     def __init__(self, passes: Passes, blocks: tuple[nn.Module, ...]) -> None:
         self.passes = passes
@@ -108,7 +106,7 @@ class _Open:
 
 def _close(module: nn.Module, args: Any, output: Any) -> None:
     entered = current_pass()
-    # Passes left open above this one ended in something that runs no hooks (KeyboardInterrupt).
+    # Passes that are still open inside this one ended without hooks (KeyboardInterrupt).
     while entered is not None and entered.module is not module:
         entered = entered.outer
     if entered is not None:
@@ -126,11 +124,11 @@ def _carry_state(block: nn.Module, passes: Passes) -> None:
 
 
 class _Carried:
-    """A checkpoint function whose recomputation reads the states that the first run read.
+    """A checkpoint function whose recomputation reads the same states as its first run.
 
-    The recomputation runs in the backward pass, out of depth order, after the forward pass has
-    ended and possibly in another thread. It gets a pass that starts from a copy of the states at
-    the block's entry, so nothing that ran later, and no other forward pass, can be seen in it.
+    The recomputation runs during the backward pass, in another order, after the forward pass has
+    ended and possibly in another thread. It gets a pass with a copy of the states at the entry of
+    the block, so it cannot see states of later layers or of other forward passes.
     """
 
     def __init__(self, passes: Passes, checkpoint: Callable[..., Any]) -> None:

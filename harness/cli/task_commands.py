@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,8 +13,23 @@ from tasks import TaskError, discover, load_task
 from tasks.contract import check_examples
 
 
+@contextmanager
+def _errors(command: str, name: str) -> Iterator[None]:
+    """Turn any error of a plug-in, which is foreign code, into one line for the user."""
+    try:
+        yield
+    except TaskError as error:
+        raise BadInput(f"{command}: {error}") from None
+    except (BadInput, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise BadInput(
+            f"{command}: '{name}' fails: {type(error).__name__}: {one_line(error)}"
+        ) from None
+
+
 def list_tasks(tasks_dir: Path | None) -> None:
-    """Print one line a task, and why the broken ones are not among them."""
+    """Print one line for each task, and the reasons why others cannot be used."""
     found = discover(tasks_dir)
     width = max(map(len, [*found, *found.broken]))
     for name in sorted(found):
@@ -23,14 +40,14 @@ def list_tasks(tasks_dir: Path | None) -> None:
 
 
 def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
-    """Print a task's card, its lengths measured by a backbone's tokenizer."""
+    """Print a task's card, with lengths in tokens of a backbone."""
     from harness.cli.console import reading
     from harness.models.backbones import find_backbone
     from harness.models.tokens import word_counter
     from harness.planning.cards import make_card
     from tasks.card import render_card
 
-    try:
+    with _errors("tasks", name):
         found = find_backbone(backbone, "--backbone")
         task = load_task(name, tasks_dir, word_counter(found))
         with reading(f"the task {name}"):
@@ -38,22 +55,13 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
             check_examples(task, min(task.metadata.lengths), 0)
             card = make_card(task, found, task.metadata.lengths)
         click.echo(render_card(card))
-    except TaskError as error:
-        raise BadInput(f"tasks: {error}") from None
-    except (BadInput, OSError):
-        raise
-    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(
-            f"tasks: '{name}' fails: {type(error).__name__}: {one_line(error)}"
-        ) from None
 
 
 def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) -> int:
-    """Print what is wrong with a task's data, a line a finding; return 1 if anything is, else 0.
+    """Print the problems in a task's data, one line each; return 1 if there is any, else 0.
 
-    A summary goes to standard error.
-
-    All checks of `tasks.conformance` but that of time, at `length` or at the task's own lengths.
+    Runs the checks of `tasks.conformance` at `length`, or at all lengths of the task. A summary
+    goes to standard error.
     """
     from harness.cli.console import reading
     from harness.models.backbones import find_backbone
@@ -61,7 +69,7 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
     from tasks.conformance import violations
     from tasks.findings import shared_with_train
 
-    try:
+    with _errors("tasks check", name):
         found = find_backbone(backbone, "--backbone")
         task = load_task(name, tasks_dir, word_counter(found))
         metadata = task.metadata
@@ -78,14 +86,6 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
                 for line in violations(task, one, timed=False):
                     wrong.setdefault(line, []).append(one)
             count, tested, trained = shared_with_train(metadata, task.splits(min(lengths), 0))
-    except TaskError as error:
-        raise BadInput(f"tasks check: {error}") from None
-    except (BadInput, OSError):
-        raise
-    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(
-            f"tasks check: '{name}' fails: {type(error).__name__}: {one_line(error)}"
-        ) from None
     for line, at in wrong.items():
         where = "" if len(at) == len(lengths) else f" (at {', '.join(map(str, at))} tokens)"
         click.echo(printable(f"{name}: {line}{where}"))
@@ -103,12 +103,12 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
 def export(
     name: str, backbone: str, to: Path, length: int | None, seed: int, tasks_dir: Path | None
 ) -> None:
-    """Write a task as one of lm-eval's, its texts cut by a backbone's tokenizer."""
+    """Write a task in the form of lm-eval, its texts cut by the tokenizer of a backbone."""
     from harness.cli.export import export_task
     from harness.models.backbones import find_backbone
     from harness.models.tokens import load_tokenizer, word_counter
 
-    try:
+    with _errors("tasks export", name):
         found = find_backbone(backbone, "--backbone")
         task, tokenizer = load_task(name, tasks_dir, word_counter(found)), load_tokenizer(found)
         for path in export_task(task, tokenizer, to, length, seed):
@@ -116,14 +116,6 @@ def export(
         click.echo(
             f"run it: lm_eval --model hf … --tasks {name} --include_path {printable(str(to))}"
         )
-    except TaskError as error:
-        raise BadInput(f"tasks export: {error}") from None
-    except (BadInput, OSError):
-        raise
-    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(
-            f"tasks export: '{name}' fails: {type(error).__name__}: {one_line(error)}"
-        ) from None
 
 
 def write_task(name: str, tasks_dir: Path | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from harness.core.metrics import METRICS
 from harness.core.result import CellResult
 from harness.core.values import clean
 
@@ -44,7 +45,7 @@ EXTRA_COLUMNS = (
     *_same("scores", float, "score", "score_low", "score_high"),
     *_same("scores", float, "validation_score", "validation_accuracy", "validation_loss"),
     *_same("scores", int, "test_examples"),
-    *_same("scores.secondary", float, "macro_f1", "rouge_l", "exact_match"),
+    *_same("scores.secondary", float, *(n for n in METRICS if n not in ("accuracy", "loss"))),
     *_same("scores", float, "perplexity", "majority"),
     *_same("cost", float, "train_tokens_per_s_low", "train_tokens_per_s_high"),
     *_same("cost", float, "eval_tokens_per_s_low", "eval_tokens_per_s_high"),

@@ -1,4 +1,4 @@
-"""What a user may have meant by a name that this project does not have."""
+"""Suggestions for unknown names: other tools' names, similar spellings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALIASES = {
     "target_modules": "target", "targets": "target", "modules": "target", "dropout": "lora_dropout",
     "densities": "density", "insertion_density": "density", "placements": "placement",
     "learning_rate": "lr", "learning_rates": "lr", "lrs": "lr", "rate": "lr",
-    # the recipe
+    # settings of training
     "batch": "batch_size", "bs": "batch_size", "train_batch_size": "batch_size",
     "per_device_train_batch_size": "batch_size", "batchsize": "batch_size",
     "num_train_epochs": "epochs", "num_epochs": "epochs", "epoch": "epochs", "n_epochs": "epochs",
@@ -43,7 +43,7 @@ ALIASES = {
     "timeout": "cell_seconds", "time_limit": "cell_seconds",
     "memory_limit": "cell_gib", "max_memory": "cell_gib",
 }  # fmt: skip
-"""What other tools call a key of a sweep."""
+"""Names of other tools for keys of a sweep."""
 
 _METHODS = {
     "dora": "lora: {use_dora: true}",
@@ -58,7 +58,7 @@ _METHODS = {
     ),
     **dict.fromkeys(("layernorm", "layer_norm", "ln", "norm"), "ln_tuning"),
 }  # fmt: skip
-"""What else a method is called, with the entry that runs it."""
+"""Other names of methods, with the entry that runs them."""
 
 _WITHOUT = {
     **dict.fromkeys(

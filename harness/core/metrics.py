@@ -91,6 +91,10 @@ class Metric:
             high if self.high is None else min(self.high, high),
         )
 
+    def allows(self, value: float) -> bool:
+        """Return whether a score is within the bounds of the metric."""
+        return self.clipped(value, value) == (value, value)
+
     def rank(self, value: float) -> float:
         """Return a number that is higher for a better score."""
         return value if self.higher_is_better else -value

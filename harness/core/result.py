@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from harness.core.cell import PROTOCOL_VERSION, Cell
 from harness.core.format1 import upgrade
+from harness.core.metrics import common_metric
 from harness.core.values import LARGEST_SCORE, Amount, Count, Real, Share, Text, Words, number
 
 FORMAT = 2
@@ -97,18 +98,16 @@ class Scores(_Part):
 
     @property
     def is_loss(self) -> bool:
-        """Whether lower is better: the score is a loss in nats per token."""
+        """Whether the score is a loss in nats per token."""
         return self.metric == LOSS
 
     @model_validator(mode="after")
     def _check(self) -> Scores:
-        names = ("score", "score_low", "score_high", "validation_score")
-        for name in names:
+        metric = common_metric([self.metric] if self.metric else [])
+        for name in ("score", "score_low", "score_high", "validation_score"):
             value = getattr(self, name)
-            if self.is_loss and value is not None and value < 0:
-                raise ValueError(f"{name} is negative")
-            if not self.is_loss and value is not None and abs(value) > 1:
-                raise ValueError(f"{name} is more than 1")
+            if value is not None and not metric.allows(value):
+                raise ValueError(f"{name} {value:g} is outside the range of {metric.label}")
         reached = 0
         for part in self.by_position:
             if not reached <= part.start < part.end <= 2**40:

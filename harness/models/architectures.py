@@ -1,4 +1,4 @@
-"""A backbone's configuration as every arm gets it, and whether its model can read a text here."""
+"""The configuration of a backbone, equal for all arms, and checks of its architecture."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ _HIDDEN_DROPOUTS = (
     "hidden_dropout_prob", "hidden_dropout", "resid_pdrop", "resid_dropout", "dropout",
     "dropout_rate", "embd_pdrop", "embed_dropout", "embedding_dropout", "mlp_dropout",
 )  # fmt: skip
-"""What transformers calls the dropout of hidden states and embeddings."""
+"""Names in transformers of the dropout of hidden states and embeddings."""
 
 
 def read_config(backbone: Backbone, dropout: float, pad_token_id: int | None) -> Any:
-    """Read config.json for a model of one text; what a sweep or a loss decides is set here.
+    """Read config.json, and set what the sweep or the loss decides.
 
-    Hidden dropout is `dropout`; every other dropout is 0. The padding id stays the model's own,
+    Hidden dropout is `dropout`; every other dropout is 0. The padding id of the model is kept,
     because RoBERTa counts positions from it; `pad_token_id` is for models without one.
 
     Raises:
-        ValueError: transformers does not know the model, or it is not a model of one text.
+        ValueError: transformers does not know the architecture, or it is not an encoder or decoder
+            of text.
     """
     from transformers import AutoConfig
 
@@ -31,7 +32,7 @@ def read_config(backbone: Backbone, dropout: float, pad_token_id: int | None) ->
         config = AutoConfig.from_pretrained(
             backbone.folder, trust_remote_code=False, local_files_only=True
         )
-    except Exception as error:  # whatever transformers holds against a value, in several lines
+    except Exception as error:  # transformers raises many types, with several lines
         raise ValueError(f"config.json: {' '.join(str(error).split())}") from None
     check_reads_text(config)
     for field, value in list(vars(config).items()):
@@ -40,11 +41,11 @@ def read_config(backbone: Backbone, dropout: float, pad_token_id: int | None) ->
     own = getattr(config, "pad_token_id", None)
     known = isinstance(own, int) and 0 <= own < getattr(config, "vocab_size", 0)
     config.pad_token_id = own if known else pad_token_id
-    config.use_cache = False  # of keys and values, which training would keep for nothing
-    # What a forward pass returns is the caller's choice, not the folder's.
+    config.use_cache = False  # training does not use cached keys and values
+    # The caller decides what a forward pass returns.
     config.return_dict = True
     config.output_attentions = config.output_hidden_states = False
-    # Both trade memory for time, which arms are measured by.
+    # Both trade memory for time, and both are measured.
     config.gradient_checkpointing, config.chunk_size_feed_forward = False, 0
     return config
 
@@ -67,7 +68,7 @@ def check_reads_text(config: Any) -> None:
     remedy = "take an encoder or a decoder of text"
     if getattr(config, "is_encoder_decoder", False):
         raise ValueError(f"{name} is an encoder-decoder, which no arm here adapts: {remedy}")
-    # A part may be left out (ESM's folding head) or be a group of settings (MPT's `attn_config`).
+    # A sub-configuration may be absent (ESM's folding head) or hold settings (MPT's `attn_config`).
     models = (n for n in sorted(config.sub_configs) if getattr(config, n, None) is not None)
     parts = ", ".join(n for n in models if getattr(getattr(config, n), "model_type", ""))
     if parts:
@@ -80,10 +81,10 @@ def check_reads_text(config: Any) -> None:
 
 
 def model_class(kind: Any, config: Any) -> Any:
-    """The class of transformers that an auto class makes of a configuration.
+    """Return the model class that an auto class maps a configuration to.
 
     Raises:
-        ValueError: it makes none.
+        ValueError: it maps it to none.
     """
     if type(config) not in kind._model_mapping:
         raise ValueError(
@@ -94,7 +95,7 @@ def model_class(kind: Any, config: Any) -> Any:
 
 
 def attention_of(kind: Any, config: Any) -> str:
-    """The attention implementation: torch's fused one where the model has it, else its own."""
+    """Return the attention implementation: `sdpa` where the model supports it, else `eager`."""
     return "sdpa" if model_class(kind, config)._supports_sdpa else "eager"
 
 

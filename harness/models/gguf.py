@@ -1,4 +1,4 @@
-"""A GGUF file -> a folder in the hub's format, made once and kept in the cache."""
+"""Converts a GGUF file into a folder in the hub's format, once; the folder is cached."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tasks import TaskError
 from tasks.lib.cache import cache_folder
 
 _DONE = "config.json"
-"""Is there once the folder is, which is renamed into its place as a whole."""
+"""The file that marks a complete folder: folders are moved into the cache when complete."""
 
 
 def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
-    """Return the folder with float32 weights and tokenizer, after making it where it is missing.
+    """Return the folder with float32 weights and tokenizer; make it if it is missing.
 
-    The weights are what the file's few bits stand for: dequantised, not the original ones.
+    The weights are dequantised: they differ from the weights before quantisation.
 
     Raises:
         BadInput: the file cannot be read, or the cache folder cannot be written.
@@ -36,7 +36,7 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with owned_folder(folder.parent, f"{name}-part-") as part:
             print(f"unpacking the weights of {name}, once: half a minute", file=sys.stderr)
-            with redirect_stderr(io.StringIO()):  # bars of progress
+            with redirect_stderr(io.StringIO()):  # progress bars
                 _convert(file, part / "made")
             if not (folder / _DONE).is_file():  # another process may have been faster
                 (part / "made").replace(folder)
@@ -44,7 +44,7 @@ def unpacked(name: str, file: Path, sha256: str, where: str) -> Path:
         raise BadInput(
             f"{where}: reading {file.name} needs {error.name}: run `make setup`"
         ) from None
-    except Exception as error:  # parts of the libraries tell of a full disk by errors of their own
+    except Exception as error:  # the libraries raise their own errors for a full disk
         raise BadInput(
             f"{where}: {name}: its weights cannot be unpacked into {folder.parent}: "
             f"{one_line(error)}: they take some 600 MB; another folder can be "
@@ -59,8 +59,7 @@ def _convert(file: Path, folder: Path) -> None:
     logging.disable_progress_bar()
     source = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
     model = AutoModelForCausalLM.from_pretrained(file.parent, dtype="float32", **source)
-    # A model that was read from GGUF refuses to be saved, and to be trained whole: a plain one
-    # takes its weights.
+    # transformers refuses to save a model that was read from GGUF: copy its weights.
     del model.config.quantization_config
     plain = AutoModelForCausalLM.from_config(model.config, dtype="float32")
     plain.load_state_dict(model.state_dict())

@@ -1,4 +1,4 @@
-"""Learned position tables: extended where that is known to be right, else checked."""
+"""Learned position embeddings: extended for known architectures, else checked."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _TABLES = {"wpe", "embed_positions", "position_embeddings"}
-"""What position tables are called where they are not those that can be extended."""
+"""Names of position tables that are not extended."""
 
 
 def extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> None:
-    """Repeat a learned position table until it covers `length` tokens (rotary models need nothing).
+    """Repeat a learned position table until it has `length` rows; rotary models need none.
 
-    The repeated rows were never trained at those places: they serve for cost, and accuracy beyond
-    the original table is the method's to earn.
+    The repeated rows were not trained at these positions, so scores beyond the original table
+    depend on what fine-tuning learns.
 
     Raises:
-        ValueError: a learned table that is too short, of an architecture that is not known here.
+        ValueError: a learned table is too short, and its architecture is not known here.
     """
     import torch
 
@@ -26,13 +26,13 @@ def extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> N
     table = getattr(embeddings, "position_embeddings", None)
     if not isinstance(table, torch.nn.Embedding):
         return check_positions(encoder, length)
-    # RoBERTa counts positions from the row after its padding's; Nyströmformer's numbers, which it
-    # keeps in a buffer, begin at 2.
+    # RoBERTa counts positions from the row after the padding row. Nyströmformer's positions, in a
+    # buffer, begin at 2.
     numbers = getattr(embeddings, "position_ids", None)
     shift = 0 if numbers is None or numbers.is_meta else int(numbers[0, 0])
     first = max(shift, 0 if table.padding_idx is None else table.padding_idx + 1)
     known = table.num_embeddings - first
-    # BigBird pads a text to whole blocks, and gives the padding positions as well.
+    # BigBird pads a text to whole blocks, and the padding has positions too.
     length += spare + (getattr(encoder.config, "block_size", None) or 0)
     if known >= length:
         return
@@ -50,29 +50,29 @@ def extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> N
 
 
 def check_positions(encoder: PreTrainedModel, length: int) -> None:
-    """Check that a position table has room for `length` tokens.
+    """Check that position tables have `length` rows.
 
     Raises:
-        ValueError: it has not.
+        ValueError: a table has fewer.
     """
     from itertools import chain
 
     from torch import nn
 
     kind = encoder.config.model_type
-    # MPT keeps no table: it makes its biases for this many positions in every forward pass.
+    # MPT has no table: each forward pass makes biases for this many positions.
     made = getattr(encoder.config, "max_seq_len", None)
     if made is not None and made < length:
-        raise ValueError(f"{kind} knows {made} positions, and {length} tokens are asked for")
+        raise ValueError(f"{kind} has {made} positions, but length {length} was requested")
     modules, buffers = encoder.named_modules(), encoder.named_buffers()
     for name, table in chain(modules, buffers):
         if name.split(".")[-1] not in _TABLES:
             continue
-        if isinstance(table, nn.Embedding):  # OPT's first two rows are no positions
+        if isinstance(table, nn.Embedding):  # the first two rows of OPT are not positions
             known = table.num_embeddings - int(getattr(table, "offset", 0))
         elif isinstance(table, nn.Module):
             continue
         else:
             known = table.shape[0]
         if known < length:
-            raise ValueError(f"{kind} knows {known} positions, and {length} tokens are asked for")
+            raise ValueError(f"{kind} has {known} positions, but length {length} was requested")

@@ -1,13 +1,13 @@
-"""A backbone's tokenizer: the whole of it, or what tells the tokens of a text or of words."""
+"""The tokenizer of a backbone, and functions that count tokens without transformers."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.quiet import quiet
 from harness.core.errors import one_line
 from harness.models.backbones import EMBEDDED
+from harness.models.quiet import quiet
 from tasks.lib.texts import well_formed
 
 if TYPE_CHECKING:
@@ -23,23 +23,23 @@ _VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
     "sentencepiece.bpe.model",
 )  # fmt: skip
-"""Files of which a folder with a tokenizer has one."""
+"""A folder with a tokenizer has one of these files."""
 
 _NO_LIMIT = int(1e30)
-"""A `model_max_length` that cuts nothing, as transformers writes it."""
+"""The `model_max_length` of transformers for "no limit"."""
 
 
 def load_tokenizer(backbone: Backbone) -> PreTrainedTokenizerBase:
-    """Load the fast tokenizer; one without a padding token pads with its end-of-text token.
+    """Load the fast tokenizer. Without a padding token it pads with the end-of-text token.
 
-    How texts are cut and padded is set here and not by its folder: from the end, to a length that
-    the caller gives. So the model, the baseline and the export read the same part of a text.
+    Truncation and padding are set here, at the end of a text, whatever the folder says. So the
+    model, the baseline and the export read the same part of a text.
 
     Raises:
-        ValueError: there is none, or it is not a fast one.
+        ValueError: there is no tokenizer, or it is not a fast one.
     """
     if not any((backbone.folder / name).is_file() for name in _VOCABULARIES):
-        # transformers would make one with an empty vocabulary, and every word would be unknown
+        # transformers would make a tokenizer with an empty vocabulary
         raise ValueError(f"there is none in {backbone.folder}: expected tokenizer.json")
     tokenizer = _read(backbone.folder)
     if not tokenizer.is_fast:
@@ -78,7 +78,7 @@ def _read(folder: Path) -> Any:
 
 
 def check_ids(tokenizer: PreTrainedTokenizerBase, encoder: PreTrainedModel) -> None:
-    """Check that a model has a row for every token and for every kind of segment.
+    """Check that a model has an embedding for every token and every segment.
 
     Raises:
         ValueError: naming the token or the number of segments.
@@ -100,13 +100,13 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, encoder: PreTrainedModel) -> N
     kinds = max(pair["token_type_ids"]) + 1
     if 1 < segments < kinds:
         raise ValueError(
-            f"it tells {kinds} kinds of segments apart (token_type_ids), and the model {segments} "
+            f"it uses {kinds} segments (token_type_ids), and the model has {segments} "
             f"(type_vocab_size): take the model's own tokenizer"
         )
 
 
 def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
-    """Return what tells where a text's tokens begin and end, in characters, none cut or added.
+    """Return a function: text -> (start, end) of each token in characters, without truncation.
 
     Raises:
         ValueError: there is no tokenizer, or it is not a fast one.
@@ -116,16 +116,16 @@ def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
 
 
 def word_counter(backbone: Backbone) -> Count:
-    """Return what tells how many tokens words are where they stand after another.
+    """Return a function: words -> tokens of each word when it follows another word.
 
-    The tokenizer is read at the first question, which raises as `token_offsets`.
+    The tokenizer is read at the first call, which raises as `token_offsets` does.
     """
     read = cache(lambda: _tokenizer(backbone))
     return lambda words: [len(ids) for ids in _after_another(read(), words)]
 
 
 def tokens_of(backbone: Backbone, words: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of words where each stands after another; raises as `token_offsets`."""
+    """Return the token ids of each word when it follows another; raises as `token_offsets`."""
     return _after_another(_tokenizer(backbone), words)
 
 
@@ -136,15 +136,15 @@ def _after_another(tokenizer: Any, words: Sequence[str]) -> list[list[int]]:
 
 
 def plain_tokenizer(backbone: Backbone) -> Any:
-    """Return the tokenizers package's own tokenizer; raises as `token_offsets`."""
+    """Return the tokenizer of the tokenizers package; raises as `token_offsets`."""
     return _tokenizer(backbone)
 
 
 def _tokenizer(backbone: Backbone) -> Any:
-    """The tokenizers package's tokenizer, which cuts and adds nothing.
+    """The tokenizer of the tokenizers package, without truncation and padding.
 
-    Of an embedded backbone it is read without transformers, which takes seconds to import; others
-    may have settings that only transformers applies, such as `do_lower_case`.
+    For an embedded backbone it is read without transformers, whose import takes seconds. Other
+    tokenizers may have settings that only transformers applies, such as `do_lower_case`.
     """
     if backbone.name not in EMBEDDED:
         return load_tokenizer(backbone).backend_tokenizer

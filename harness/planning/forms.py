@@ -1,4 +1,4 @@
-"""The form to write instead of a value of a sweep that has the wrong one."""
+"""Suggests how to write a value that has the wrong form, such as `0,5` for 0.5."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from harness.planning.yaml_files import number_in
 
 _SHORT = 40
-"""Characters of a value that a remedy repeats."""
+"""The longest value, in characters, that a suggestion repeats."""
 
 _EXACT = 2**53
-"""Whole numbers below it are exact as floats."""
+"""Whole numbers below this one are exact as floats."""
 
 
 _POINT = "decimals with a point such as 0.5"
 
 
 def form_for(kind: str, reason: str, given: Any) -> str:
-    """Return `: write …` for a value that pydantic refused; nothing where that is not clear.
+    """Return `: write …` for a value that pydantic refused; "" where no form is obvious.
 
     Args:
         kind: pydantic's type of the error.
@@ -39,7 +39,7 @@ def form_for(kind: str, reason: str, given: Any) -> str:
 
 
 def comma_in(settings: Mapping[Any, Any]) -> str | None:
-    """Return the key and what to write where a comma in braces cut a value in two.
+    """Return the key and a suggestion where a decimal comma split a value in braces.
 
     YAML reads `{density: 0,5}` as `{density: 0, 5: null}`.
     """
@@ -48,7 +48,7 @@ def comma_in(settings: Mapping[Any, Any]) -> str | None:
         value = settings[before]
         if not (_is_number(key) and settings[key] is None and _is_number(value)):
             continue
-        # The digits behind the comma are not repeated: `0,05` was read as 0 and 5.
+        # The decimals are not repeated in the message: `0,05` was read as 0 and 5.
         return f"{before}: a comma ends a value: write {_POINT}, or [{value}, {key}] for a list"
     return None
 
@@ -87,7 +87,7 @@ def _as_number(given: Any, whole: bool) -> str:
 
 
 def _whole(number: float) -> str:
-    """A whole number without a point; nothing for any other."""
+    """A whole number without decimals; "" for any other number."""
     return str(int(number)) if abs(number) < _EXACT and number == int(number) else ""
 
 

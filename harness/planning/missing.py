@@ -1,4 +1,4 @@
-"""Data that several tasks lack: one table, and one command that gets all that the hub has."""
+"""The error for missing data: one table of tasks, and one command that downloads the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.base import Download, MissingData
 
 
 def missing_lines(missing: Sequence[MissingData], source: object) -> list[str]:
-    """Lines of an error: one for one task; for more a table, commands and other remedies."""
+    """Return the lines of an error: one line for one task, else a table, a command and remedies."""
     if len(missing) < 2:
         return [f"{source}: tasks: {error}" for error in missing]
     width = max(len(error.task) for error in missing)
@@ -28,7 +28,7 @@ def missing_lines(missing: Sequence[MissingData], source: object) -> list[str]:
 
 
 def joined(downloads: Iterable[Download]) -> list[Download]:
-    """As few downloads as get the same files: one for each revision of a repository."""
+    """Merge downloads of the same revision of a repository into one."""
     patterns: dict[tuple[str, str | None], list[tuple[str, ...]]] = {}
     for download in downloads:
         place = (download.repository, download.revision)

@@ -14,12 +14,12 @@ from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.execution.machine import choose_device, choose_dtype
 from harness.lm_eval.run import PREFIX, check
 from harness.models.backbones import Backbone, check_writes
+from harness.planning.arms import arms, check_method
 from harness.planning.data_pins import DataPins
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
-from harness.training.methods import arms, check_method
 from tasks import Task
 
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.cli.quiet import quiet
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, one_line
 from harness.core.methods import TFIDF, ZERO_SHOT
@@ -21,8 +20,9 @@ from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
 from harness.models.backbones import EMBEDDED, Backbone, check_writes
 from harness.models.load import load_classifier, load_language_model, load_skeleton
+from harness.models.quiet import quiet
 from harness.models.tokens import check_ids, load_tokenizer
-from harness.training.methods import foreign_arms
+from harness.planning.arms import foreign_arms
 from tasks.lib.encoding import end_of_text
 
 _Made = TypeVar("_Made")

@@ -1,4 +1,4 @@
-"""Which learning rate a cell gets: the sweep's own, a study's, or the default of its method."""
+"""The learning rate of a cell: from the sweep, from a study, or the default of the method."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from harness.planning import tuned
 from harness.planning.sweep import Sweep
 
 STUDY = "tuned.yaml"
-"""The file that holds the outcome of a study."""
+"""The file with the learning rates that a study chose."""
 
 DEFAULTS = {"full": 5e-5, "ia3": 3e-3, "vera": 4e-3}
 """Published rates: the default of transformers' Trainer for full fine-tuning; Liu et al., 2022, for
 IA3; Kopiczko et al., ICLR 2024, for VeRA."""
 
 ADAPTER_DEFAULT = 1e-3
-"""The rate of every other adapter, that of PEFT's own LoRA examples. LoRA and SSMLoRA share it, so
-that neither has an advantage where no study was run."""
+"""The rate of all other adapters, as in PEFT's LoRA examples. LoRA and SSMLoRA share it, so that
+neither has an advantage without a study."""
 
 
 _SHOWN = 8
-"""Most arms that a message names."""
+"""The most arms that a message lists."""
 
 
 class Rates:
     """Learning rates for the cells of one sweep.
 
-    The sweep's own number comes first. Where it gives none, a study decides: `tuned.yaml` beside
-    the sweep file, else the one in the `sweeps/` folder of this project's checkout. Where no study
-    has the arm, the method's default is taken, unless the sweep says `lr: tuned`.
+    Order: the number in the sweep; a study (`tuned.yaml` beside the sweep file, then the one in
+    the `sweeps/` folder of this checkout); the default of the method. With `lr: tuned` an arm that
+    no study has is an error instead.
     """
 
     def __init__(self, sweep: Sweep, source: Path) -> None:
@@ -42,16 +42,16 @@ class Rates:
         self._missing: dict[str, None] = {}
 
     def given_to(self, cell: Cell) -> Cell:
-        """Return the cell with its learning rate and where that comes from.
+        """Return the cell with its learning rate and the source of the rate.
 
-        Where the sweep says `lr: tuned` and no study has the arm there is none: `check` says so.
+        With `lr: tuned` and no study for the arm the cell is returned as it is; `check` reports it.
 
         Raises:
             BadInput: a study cannot be read.
         """
         if cell.method in (TFIDF, ZERO_SHOT):
             return cell
-        if cell.lr is not None:  # the method's own, which may be swept
+        if cell.lr is not None:  # set in the entry of the method
             return _with(cell, cell.lr, "sweep")
         if isinstance(self._asked, float):
             return _with(cell, self._asked, "sweep")
@@ -64,10 +64,10 @@ class Rates:
         return _with(cell, DEFAULTS.get(cell.method, ADAPTER_DEFAULT), "default")
 
     def check(self) -> None:
-        """Refuse a sweep whose `lr: tuned` some arms have no entry for.
+        """Check that studies have a rate for every arm where the sweep says `lr: tuned`.
 
         Raises:
-            BadInput: naming the arms, what the studies have, and what to do.
+            BadInput: naming the arms, the arms that studies have, and what to do.
         """
         if self._missing:
             raise BadInput(self._no_entry([*self._missing]))

@@ -1,6 +1,6 @@
-"""A sweep file: what to run. Read, checked for form, expanded into cells.
+"""The sweep file: its keys, their types and ranges, and how it is read.
 
-Nothing here asks whether a task, a backbone or a PEFT type exists: `plan.py` does.
+Whether a task, a backbone or a PEFT method exists is checked in `plan.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_LENGTH = 1_048_576
 
 
 def _number(value: Any) -> Any:
-    """Pydantic alone would take `true` for 1, and the texts `1_000` and `infinity` for numbers."""
+    """Refuse what pydantic alone would accept: `true` as 1, the texts `1_000` and `infinity`."""
     if isinstance(value, str):
         value = number_in(value)  # one in quotes
     if value is None or isinstance(value, bool):
@@ -59,7 +59,7 @@ class _Strict(BaseModel):
 
 
 class Train(_Strict):
-    """How every training cell is trained; the same for all arms but the learning rate."""
+    """Settings of every training cell. All arms share them, except for the learning rate."""
 
     examples: Count | Literal["all"] = 512
     validation_examples: Count | Literal["all"] = 200
@@ -83,7 +83,7 @@ class Train(_Strict):
 
 
 class Probe(_Strict):
-    """Cost cells: a few warm steps on full-length batches of random tokens."""
+    """Cost cells: a few steps after warm-up, on full-length batches of random tokens."""
 
     lengths: Annotated[list[Length], Field(min_length=1), AfterValidator(_distinct)]
     steps: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 5
@@ -91,14 +91,14 @@ class Probe(_Strict):
 
 
 class Limits(_Strict):
-    """What a cell may use before it is ended and recorded as `timeout` or `oom`."""
+    """Time and memory of a cell; a cell beyond them is ended and recorded as `timeout` or `oom`."""
 
     cell_seconds: Annotated[Number, Field(gt=0)] = 3600
     cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
 
 
 class LmEval(_Strict):
-    """How tasks of lm-eval (`tasks: [lm_eval:NAME]`) are run: examples and seconds of each."""
+    """Tasks of lm-eval (`tasks: [lm_eval:NAME]`): examples and seconds for each."""
 
     examples: Count = 50
     seconds: Annotated[Number, Field(gt=0)] = 600
@@ -109,7 +109,7 @@ Swept = Annotated[list[_Item], Field(min_length=1)]
 
 
 class Method(_Strict):
-    """One entry under `methods`: its lists are swept, `options` go to the PEFT configuration."""
+    """One entry under `methods`: lists are swept, `options` go to the PEFT configuration."""
 
     type: str
     density: Swept[Density] = Field(default_factory=list)
@@ -175,7 +175,7 @@ class Sweep(_Strict):
 
 
 def _method(entry: Any) -> Any:
-    """Bring `full`, `lora: {…}` into Method's form; keys that are not Method's are options."""
+    """Convert `full` or `lora: {…}` into the fields of `Method`; other keys are options."""
     if isinstance(entry, str):
         return {"type": entry}
     if not (isinstance(entry, dict) and len(entry) == 1):
@@ -199,10 +199,10 @@ def _method(entry: Any) -> Any:
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
-    """Read and check a sweep file, with `key=value` overrides (dots reach into mappings).
+    """Read and check a sweep file, with `key=value` overrides (dots separate nested keys).
 
     Raises:
-        BadInput: anything wrong with the file or an override, in one line.
+        BadInput: the file or an override is wrong; one line says where.
     """
     data = read_yaml(path)
     for override in overrides:

@@ -19,11 +19,11 @@ from harness.planning.validation import explain
 from harness.planning.yaml_files import dump_yaml, read_yaml
 
 _Outcome = tuple[float | None, float]
-"""Validation score and loss of a cell; None and infinite where it failed."""
+"""Validation score and loss of a cell; None and infinity if it failed."""
 
 
-class Try(BaseModel):
-    """One learning rate of one arm: its mean over the study's seeds and lengths."""
+class LearningRateTrial(BaseModel):
+    """One learning rate of one arm: means over the seeds and lengths of the study."""
 
     model_config = ConfigDict(extra="forbid")
     lr: float
@@ -33,16 +33,16 @@ class Try(BaseModel):
 
 
 class Entry(BaseModel):
-    """One arm of a study, its tries and the one that was chosen."""
+    """One arm of a study: its trials and the chosen learning rate."""
 
     model_config = ConfigDict(extra="forbid")
     arm: dict[str, Any]
     lr: LearningRate
-    tries: list[Try]
+    tries: list[LearningRateTrial]
 
 
 class Study(BaseModel):
-    """The whole of `tuned.yaml`."""
+    """The content of `tuned.yaml`."""
 
     model_config = ConfigDict(extra="forbid")
     study: dict[str, Any]
@@ -50,10 +50,10 @@ class Study(BaseModel):
 
 
 def read(path: Path) -> list[Entry]:
-    """Read the committed outcome of a study.
+    """Read the learning rates that a study chose.
 
     Raises:
-        BadInput: the file cannot be read or does not have a study's form.
+        BadInput: the file cannot be read or has another form.
     """
     try:
         return Study.model_validate(read_yaml(path)).entries
@@ -62,15 +62,14 @@ def read(path: Path) -> list[Entry]:
 
 
 def choose(results: list[CellResult]) -> Study:
-    """Choose for each arm the rate with the best mean validation score, then lowest loss.
+    """Choose for each arm the rate with the best mean validation score, then the lowest loss.
 
-    A score that is a loss counts with its sign turned, here and in the tries that are kept.
-
-    A diverged or failed cell counts as score 0: a rate that fails once is not chosen over one
-    that does not. The test split is not looked at.
+    A loss counts with its sign reversed, here and in the trials that are written. A failed cell
+    counts as score 0 (minus infinity for a loss), so that a rate that fails is not chosen over one
+    that does not. Test scores are not used.
 
     Raises:
-        BadInput: no training cell is there, the arms had unequal numbers of tries, or a rate
+        BadInput: there is no training cell, the arms have unequal numbers of trials, or a rate
             lacks a length and seed that another rate of its arm has.
     """
     arms: dict[str, dict[str, Any]] = {}
@@ -91,7 +90,7 @@ def choose(results: list[CellResult]) -> Study:
         runs[key][cell.lr].add((cell.length, cell.seed))
         tries[key][cell.lr].append((value, float("inf") if loss is None else loss))
     if not arms:
-        raise BadInput("no training cells are here to choose learning rates from")
+        raise BadInput("there are no training cells to choose learning rates from")
     if len({len(t) for t in tries.values()}) > 1:
         counts = ", ".join(
             f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
@@ -114,7 +113,7 @@ def choose(results: list[CellResult]) -> Study:
 
 
 def _check_same_runs(arm: dict[str, Any], rates: dict[float, set[tuple[int, int]]]) -> None:
-    """Rates over different lengths or seeds cannot be compared: an easy seed would decide."""
+    """Check that all rates of an arm have the same lengths and seeds; an easy seed would decide."""
     every = set().union(*rates.values())
     for lr, own in sorted(rates.items()):
         for length, seed in sorted(every - own):
@@ -132,14 +131,14 @@ def write(study: Study, path: Path) -> None:
     """
     head = (
         "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
-        "# from a study such as sweeps/tune.yaml. Every arm had the same number of tries.\n"
+        "# from a study such as sweeps/tune.yaml. Every arm had the same number of trials.\n"
     )
     body = dump_yaml(study.model_dump())
     write_atomically(path, head + body)
 
 
 def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], lower: bool) -> Entry:
-    """The best try; `lower`: scores are losses, and a failed cell is worse than any."""
+    """The best trial; `lower`: scores are losses, and a failed cell is worse than any other."""
 
     def score(value: float | None) -> float:
         if value is None:
@@ -156,7 +155,7 @@ def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], lower: bool)
         arm=arm,
         lr=best,
         tries=[
-            Try(
+            LearningRateTrial(
                 lr=lr,
                 validation_score=round(mean(lr, 0), 4),
                 validation_loss=round(mean(lr, 1), 4),

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a file, a line for each key, with the key that was meant."""
+"""Validation errors of pydantic as one line for each wrong key, with the nearest valid key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.core.hints import elsewhere, similar, similar_alias
 from harness.planning.forms import form_for
 
 SHOWN = 5
-"""Wrong keys that get a line each; the rest are counted."""
+"""Wrong keys that are listed; further ones are counted."""
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> BadInput:
-    """Turn pydantic's complaints into one line for each wrong key: file, key, what was expected."""
+    """Return an error with one line for each wrong key: file, key, what was expected."""
     lines: dict[str, str] = {}
     for one in error.errors(include_url=False):
         lines.setdefault(_key(one["loc"]), _line(one, model, where))
@@ -49,12 +49,13 @@ def _line(error: Any, model: type[BaseModel], where: str) -> str:
 def meant_key(key: str, known: Collection[str], model: type[BaseModel], above: str = "") -> str:
     """Suggest one of the `known` keys below `above`, or a key at another level of the file.
 
-    The same key and another tool's name for it, here or elsewhere, come before similar spellings. A
-    similar key at the same level comes before one at another.
+    Order: the same key or another tool's name for it, at this level, then at another level; then
+    keys with a similar spelling, at this level, then at another.
     """
     places: dict[str, str] = {}
     for place in sorted(_places(model), key=lambda one: ("<" in one, one.count("."))):
-        places.setdefault(place.split(".")[-1], place)  # one for all methods before that of one
+        # Sorted so that a key for all methods comes before a key of one method.
+        places.setdefault(place.split(".")[-1], place)
     for find_here, find_there in ((elsewhere, elsewhere), (similar_alias, similar)):
         if meant := find_here(key, known):
             return f" Did you mean '{above}{meant}'?"
@@ -64,9 +65,9 @@ def meant_key(key: str, known: Collection[str], model: type[BaseModel], above: s
 
 
 def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    """Every key with those above it: `seeds`, `train.lr`, `methods.<method>.rank`."""
+    """Every key with its parents: `seeds`, `train.lr`, `methods.<method>.rank`."""
     for name, field in model.model_fields.items():
-        if name in ("type", "options"):  # what `_method` makes of an entry, no keys of a file
+        if name in ("type", "options"):  # set by `_method`; not keys of the file
             continue
         yield above + name
         if inner := _model_in(field.annotation):
@@ -83,13 +84,13 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that an annotation holds: itself, in a union or in a list."""
+    """The model in an annotation: the annotation itself, or a member of a union or list."""
     options = [annotation, *getattr(annotation, "__args__", ())]
     return next((o for o in options if hasattr(o, "model_fields")), None)
 
 
 def _key(place: tuple[int | str, ...]) -> str:
-    """A key as the file has it, without the branch of a union that pydantic names."""
+    """A key as written in the file, without pydantic's names for branches of a union."""
     return ".".join(
         p for p in map(str, place) if p.isdigit() or (p.isidentifier() and p != "float")
     )

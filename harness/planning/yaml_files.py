@@ -1,4 +1,4 @@
-"""YAML from users: plain data by the rules of YAML 1.2, or one line that says what is wrong."""
+"""Reads YAML files of users as plain data by the rules of YAML 1.2."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import yaml
 from harness.core.errors import BadInput
 
 _DIGITS = 40
-"""Most characters of a whole number."""
+"""The most digits that a whole number may have."""
 
 _FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
 
 
 def number_in(text: str) -> float | None:
-    """The number that a text is by the rules of YAML 1.2, or None: `1_000` and `1:30` are none."""
+    """Return the number in a text by the rules of YAML 1.2; None for texts such as `1_000`."""
     return float(text) if re.fullmatch(_FLOAT, text) else None
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """The safe loader with the scalars of YAML 1.2, without what can make a small file explode.
+    """The safe loader with the scalars of YAML 1.2, and without constructs that can expand.
 
     Refused: a duplicate key, a tag, an alias, lists and mappings nested more than 16 deep.
 
@@ -31,7 +31,7 @@ class _StrictLoader(yaml.SafeLoader):
     (section 10.3.2): these are 32, a text, a text, 0.001 and a text.
     """
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  # PyYAML's own, which is YAML 1.1, is left behind
+    yaml_implicit_resolvers = {}  # noqa: RUF012  # replaces PyYAML's rules, which follow YAML 1.1
 
     _deep = 0
 
@@ -43,7 +43,7 @@ class _StrictLoader(yaml.SafeLoader):
         if tag is not None:
             raise _refused(event, f"the tag {tag} is refused: only plain YAML data is read")
         if any("\ud800" <= sign <= "\udfff" for sign in getattr(event, "value", "")):
-            raise _refused(event, "a lone surrogate is no character: take it out of the text")
+            raise _refused(event, "a lone surrogate is not a character: remove it from the text")
         if self._deep > 16:
             raise _refused(event, "nested too deeply")
         self._deep += 1
@@ -91,7 +91,7 @@ def _refused(where: Any, problem: str) -> yaml.MarkedYAMLError:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes each text that YAML 1.1 or 1.2 would read as something else."""
+    """Quotes each text that YAML 1.1 or 1.2 would read as another type."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [
@@ -106,7 +106,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def dump_yaml(data: Any, width: int = 100) -> str:
-    """Write plain data as YAML that `parse_yaml` reads as the same data, keys in their order."""
+    """Return plain data as YAML; `parse_yaml` returns the same data, with keys in order."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
 
 
@@ -114,7 +114,7 @@ def parse_yaml(text: str, where: str) -> Any:
     """Parse one YAML document into plain data.
 
     Raises:
-        BadInput: not YAML, or something that the loader above refuses.
+        BadInput: the text is not YAML, or the loader refuses a construct.
     """
     try:
         return _StrictLoader(text).get_single_data()

@@ -13,13 +13,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.core.cell import Cell
-    from harness.planning.sweep import Method
 
 KNOWN = ("lora", "ssmlora")
 """Methods whose keys are known without importing PEFT, which takes seconds."""
-
-RANK = 8
-"""Default rank of the known methods; their default alpha is twice the rank."""
 
 NORM_LAYERS = ("ln_tuning",)
 """Methods that train the normalisation layers instead of adapting linear ones."""
@@ -32,46 +28,14 @@ REFUSED = {
 }
 """Methods with `target_modules` that cannot run on the sites of a sweep, and why."""
 
-_NO_RANK = {"adalora": "its ranks are init_r and target_r"}
+NO_RANK = {"adalora": "its ranks are init_r and target_r"}
 """Methods whose configuration has an `r` that PEFT ignores, and what to set instead."""
-
-_BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows from train"}}
-"""Options that the harness fills in itself."""
 
 _EITHER = {
     "oft": (("r", "oft_block_size"),),
     "boft": (("boft_block_num", "boft_block_size"),),
 }
 """Pairs of settings of which PEFT takes one: where the sweep gives the first, the other is 0."""
-
-_NEEDS_DATA = {"init_lora_weights": ("eva", "corda", "lora_ga")}
-"""Values that need a pass over data before training, without which the method is another one."""
-
-_NO_EFFECT = {
-    **dict.fromkeys(
-        ("use_qalora", "qalora_group_size", "loftq_config"), "it acts on quantised weights only"
-    ),
-    **dict.fromkeys(
-        ("megatron_config", "megatron_core", "runtime_config"), "it acts on distributed models only"
-    ),
-    **dict.fromkeys(
-        ("eva_config", "corda_config", "lora_ga_config"),
-        "it needs a pass over data before training",
-    ),
-}
-"""Options that change nothing in a cell, where an arm's label would claim that they do."""
-
-_SWEEP_KEYS = {
-    "r": "rank",
-    "target_modules": "target, density and placement",
-    "placement_seed": "seeds",
-    "target_parameters": "target, density and placement",
-    "layer_replication": "density and placement",
-    "exclude_modules": "density and placement",
-    "layers_to_transform": "density and placement",
-    "layers_pattern": "density and placement",
-}
-"""Fields of PEFT configurations that a sweep sets through keys of its own."""
 
 _LONG_SCHEDULE = 1_000_000
 """Training steps that a schedule is told of in a probe, whose number of steps is open."""
@@ -98,7 +62,7 @@ class PeftMethod:
     @property
     def rank_field(self) -> str | None:
         """The field that a sweep's `rank` sets."""
-        return "r" if "r" in self.fields and self.name not in _NO_RANK else None
+        return "r" if "r" in self.fields and self.name not in NO_RANK else None
 
     @property
     def alpha_field(self) -> str | None:
@@ -227,54 +191,6 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
     if "target_modules" not in fields:
         raise BadInput(f"{where}: '{name}' is not placed on modules, so it has no density to sweep")
     return PeftMethod(name, known[name], fields)
-
-
-def check_keys(kind: PeftMethod, method: Method, where: str) -> None:
-    """Refuse keys that the method has no use for.
-
-    Raises:
-        BadInput: naming the key.
-    """
-    if not kind.on_sites:
-        for key in ("density", "placement", "target"):
-            if getattr(method, key):
-                raise BadInput(
-                    f"{where}.{key}: '{kind.name}' trains the normalisation layers, all of them: "
-                    f"leave {key} out"
-                )
-    for key, field in (("rank", kind.rank_field), ("alpha", kind.alpha_field)):
-        if getattr(method, key) and field is None:
-            why = _NO_RANK.get(kind.name) if key == "rank" else None
-            raise BadInput(
-                f"{where}.{key}: '{kind.name}' has no {key}"
-                + (f"; {why}" if why else f": leave {key} out")
-            )
-    if method.alpha is not None and kind.rank_field and not (method.rank or kind.rank()):
-        raise BadInput(f"{where}.alpha: '{kind.name}' has no alpha without a rank: give rank")
-    for key, value in method.options.items():
-        if key in _BY_HARNESS.get(kind.name, {}):
-            raise BadInput(f"{where}.{key}: not set by hand: {_BY_HARNESS[kind.name][key]}")
-        if (kind.name, key) == ("boft", "boft_n_butterfly_factor") and value != 1:
-            raise BadInput(
-                f"{where}.{key}: needs a CUDA extension of PEFT, without which PEFT uses 1: leave "
-                f"{key} out"
-            )
-        if key in _NO_EFFECT:
-            raise BadInput(f"{where}.{key}: has no effect here, {_NO_EFFECT[key]}: leave {key} out")
-        if str(value).lower() in _NEEDS_DATA.get(key, ()):
-            raise BadInput(
-                f"{where}.{key}: '{value}' needs a pass over data before training, which is not "
-                f"supported: choose another value"
-            )
-
-
-def sweep_key(kind: PeftMethod, field: str) -> str | None:
-    """The sweep's own key for a field of the configuration; None where the field is an option."""
-    if field == kind.alpha_field and field != "alpha":
-        return "alpha"
-    if field not in kind.fields:
-        return None
-    return {**_SWEEP_KEYS, "density": "density", "placement": "placement"}.get(field)
 
 
 def norm_layers(model: nn.Module) -> list[str]:

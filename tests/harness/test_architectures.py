@@ -177,14 +177,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "gpt2": (
         GPT2Config(vocab_size=300, n_embd=16, n_layer=1, n_head=2, n_positions=47),
-        "gpt2 knows 47 positions, and 48 tokens are asked for",
+        "gpt2 has 47 positions, but length 48 was requested",
     ),
     "opt": (  # its table has two rows more than positions
         OPTConfig(
             vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
             ffn_dim=16, max_position_embeddings=47, word_embed_proj_dim=16,
         ),
-        "opt knows 47 positions, and 48 tokens are asked for",
+        "opt has 47 positions, but length 48 was requested",
     ),
 }  # fmt: skip
 

@@ -165,7 +165,7 @@ def test_positions_that_cannot_be_extended_are_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     GPT2Model(config).save_pretrained(tmp_path)
     load_classifier(find_backbone(str(tmp_path)), 2, 64, 0.0, 0)
-    with pytest.raises(ValueError, match="gpt2 knows 64 positions, and 65 tokens are asked for"):
+    with pytest.raises(ValueError, match="gpt2 has 64 positions, but length 65 was requested"):
         load_classifier(find_backbone(str(tmp_path)), 2, 65, 0.0, 0)
 
 

@@ -91,7 +91,7 @@ def test_a_cell_refuses_data_that_changed_since_it_was_planned(
 ) -> None:
     def outcome(cell: Cell) -> tuple[str, str]:
         result = run_cell(cell, planned.backbone.folder, {}, tmp_path)
-        return result["status"], (result["error"] or {}).get("message", "")
+        return result.status, (result.error and result.error.message) or ""
 
     cell = next(c for c in planned.cells if (c.method, c.length, c.seed) == ("tfidf", 24, 2))
     assert outcome(cell) == ("ok", "")

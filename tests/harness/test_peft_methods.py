@@ -13,12 +13,13 @@ from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.execution.cell_main import run_cell
 from harness.models.backbones import find_backbone
+from harness.planning.arms import arms, check_method
 from harness.planning.rehearsal import rehearse
 from harness.planning.sweep import Method
 from harness.training.batches import random_batch
 from harness.training.heads import Classifier
 from harness.training.loop import _optimizer, _step
-from harness.training.methods import Adapted, adapt, after_step, arms, check_method, task_loss_only
+from harness.training.methods import Adapted, adapt, after_step, task_loss_only
 from harness.training.peft_methods import REFUSED, norm_layers, peft_classes, peft_method
 from ssmlora import candidate_sites, select_sites
 from tests.harness.test_plan import BASE
@@ -182,7 +183,7 @@ def test_training_calls_the_method_after_each_step(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("harness.training.loop.after_step", recorded)
     sizes = {"examples": 12, "validation_examples": 8, "test_examples": 8, "validations": 1}
     cell = one_cell(entry("adalora"), length=32, batch_size=4, epochs=1, **sizes)
-    assert run_cell(cell, minilm.folder, {})["status"] == "ok"
+    assert run_cell(cell, minilm.folder, {}).ok
     assert called == [1, 2, 3]
 
 

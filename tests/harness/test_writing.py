@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
-from harness.execution.runner import outcomes
+from harness.core.result import CellResult, Evaluation
 from harness.models.backbones import Backbone, check_writes
 from harness.models.load import load_language_model
 from harness.training.batches import encode, padded, prompts
@@ -218,8 +218,9 @@ def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
 
 
 def test_a_task_of_lm_eval_that_ran_out_of_time_can_be_retried() -> None:
-    entries = [{"status": "ok"}, {"status": "timeout"}]
-    assert outcomes({"status": "ok", "evaluations": entries}) == {"ok", "timeout"}
-    assert outcomes({"status": "oom", "evaluations": None}) == {"oom"}
+    result = CellResult.begun(CELL).model_copy(update={"status": "ok"})
+    assert result.statuses == {"ok"}
+    result.evaluations = [Evaluation(task="t", status=s) for s in ("error", "timeout")]
+    assert result.statuses == {"ok", "error", "timeout"}
     one = CELL.model_copy(update={"evaluation_seconds": 5.0})
     assert one.id == CELL.id  # more time is no other cell

@@ -123,7 +123,7 @@ def outcomes(planned: Plan) -> Iterator[dict[str, Any]]:
     """Run a plan's cells in this process, one after the other."""
     for cell in planned.cells:
         result = run_cell(cell, planned.backbone.folder, {}, planned.tasks_dir)
-        yield {**result, "title": cell.title}
+        yield {**result.model_dump(mode="json"), "title": cell.title}
 
 
 def found(folder: Path) -> Backbone:

@@ -1,4 +1,4 @@
-"""Keeps what transformers prints about a backbone from the terminal: what matters is raised."""
+"""Silences warnings and progress bars of transformers; errors are raised as usual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Show no warnings and no bars of progress until the block ends."""
+    """Show no warnings and no progress bars within the block."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
