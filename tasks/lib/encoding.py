@@ -48,15 +48,23 @@ def encode_texts(
     texts: Sequence[str],
     others: Sequence[str] | None,
     length: int,
+    task: str,
     only_first: bool = False,
 ) -> list[Row]:
     """Encode texts, or texts and others in pairs, to at most `length` tokens.
 
     The end of the longer text is cut, or with `only_first` that of the first text.
+
+    Raises:
+        ValueError: others that are not cut leave no room for a text of `task`.
     """
     # Without a separator token, two texts would run into each other.
     gap = "" if tokenizer.sep_token else "\n\n"
     seconds = None if others is None else [gap + other for other in others]
+
+    if seconds and only_first:
+        longest = max(map(len, tokenizer(seconds)["input_ids"]))
+        check_room(longest, length - 2, length, task)
 
     def tokenised(most: int | None) -> Any:
         return tokenizer(

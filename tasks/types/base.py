@@ -149,7 +149,9 @@ class TaskType(ABC):
         texts = [e.text for e, rows in zip(examples, others, strict=True) for _ in rows]
         seconds = [other for rows in others for other in rows]
         two = self.two_texts(examples[0])
-        return encode_texts(tokenizer, texts, seconds if two else None, length, self.keeps_others())
+        return encode_texts(
+            tokenizer, texts, seconds if two else None, length, metadata.name, self.keeps_others()
+        )
 
     # Model.
 
