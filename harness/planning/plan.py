@@ -20,7 +20,7 @@ from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
-from tasks import WRITING, Task
+from tasks import Task
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,19 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     cells: list[Cell] = []
     rates = Rates(sweep, source)
     for name, (task, pinned) in tasks.items():
-        family = task.metadata.family
+        kind = task.metadata.task_type
         revisions = {"task": pinned, "backbone": backbone.revision}
-        place = {**common, "task": name, "uses_lm_head": family in WRITING, "revisions": revisions}
+        place = {**common, "task": name, "uses_lm_head": kind.uses_lm_head, "revisions": revisions}
         own_cells = [
             rates.given_to(cell)
-            for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {})
+            for cell in _train_cells(sweep, task, place, evaluated if kind.uses_lm_head else {})
         ]
         for length, seed in product(sweep.lengths, sweep.seeds):
             settings = _settings(sweep, task, length)
             own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
-            if family != "language_modelling":  # words tell no linear model what comes next
+            if kind.has_baseline:
                 own_cells.append(Cell(**own, method=TFIDF))
-            if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
+            if kind.uses_lm_head and seed == sweep.seeds[0] and settings["test_examples"]:
                 own_cells.append(Cell(**own, method=ZERO_SHOT))
         pins = DataPins(task)
         cells += [pins.added_to(cell) for cell in own_cells]
