@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.core.cell import NO_CURRICULUM
 from harness.core.errors import printable as printable
+
+if TYPE_CHECKING:
+    from tasks.types.base import TaskType
 
 
 class TaskError(Exception):
@@ -50,36 +53,23 @@ class MissingData(TaskError):
         return type(self), (self.task, self.what, self.remedy, self.download)
 
 
-Family = Literal[
-    "classification", "pair", "multilabel", "choice", "language_modelling", "generation"
-]
-
-METRICS: dict[Family, str] = {
-    "classification": "accuracy",
-    "pair": "accuracy",
-    "choice": "accuracy",
-    "multilabel": "micro_f1",
-    "language_modelling": "loss",
-    "generation": "rouge_l",
-}
-"""What a test score is, by family. A loss, in nats a token, is better when it is lower."""
-
-WRITING: tuple[Family, ...] = ("language_modelling", "generation")
-"""Families without labels, which need a backbone that predicts the next token."""
+Family = str
+"""The name of a task type (`tasks.types`)."""
 
 
 class Example(NamedTuple):
-    """One example with a stable name. Which fields are filled depends on the task's family.
+    """One example. Which fields are filled depends on the task type (`tasks/types/`).
 
     Attributes:
         id: unique within its split, the same at every run.
-        text: what is cut to the length.
+        text: the text, which is cut to the length.
         label: an index into the metadata's labels (classification, pair) or into `choices`.
-        second: pair: the other text, cut like the first; choice, generation: the question, never
-            cut.
+        second: pair, regression: the other text, cut like the first; choice, generation: the
+            question, never cut.
         labels: multilabel: indices into the metadata's labels, rising; may be empty.
         choices: choice: the answers to choose from, never cut.
-        answers: generation: texts that are right, the first is trained on.
+        answers: generation: the right answers; the first is trained on.
+        value: regression: the number to predict.
     """
 
     id: str
@@ -89,6 +79,7 @@ class Example(NamedTuple):
     labels: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    value: float | None = None
 
 
 class Splits(NamedTuple):
@@ -102,17 +93,19 @@ class Splits(NamedTuple):
 class TaskMetadata(BaseModel):
     """What is known of a task before its data is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     description: str
     family: Family = "classification"
+    """The task type."""
     labels: tuple[str, ...] = ()
-    """Names of the classes; empty for a choice between texts that differ by example, and for
-    families that write."""
-    judged_by: Literal["rouge_l", "exact_match"] | None = None
-    """generation: the metric, if it is not the family's own."""
+    """Names of the classes, for task types that have them."""
+    chosen_metric: str | None = Field(default=None, alias="metric")
+    """The metric, given as `metric=`; None for the default of the task type."""
+    value_range: tuple[float, float] | None = None
+    """regression: the lowest and the highest value."""
     answer_tokens: Annotated[int, Field(gt=0)] = 32
     """generation: tokens of an answer, at most; a text leaves room for them."""
     source: str
@@ -141,9 +134,31 @@ class TaskMetadata(BaseModel):
     texts count as reaching the length."""
 
     @property
+    def task_type(self) -> TaskType:
+        """The object behind `family`."""
+        from tasks.types import task_type
+
+        return task_type(self.family)
+
+    @property
     def metric(self) -> str:
-        """What a test score is."""
-        return self.judged_by or METRICS[self.family]
+        """The name of the metric that the task is evaluated by (`harness.core.metrics`)."""
+        return self.chosen_metric or self.task_type.metrics[0]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, data: Any) -> Any:
+        """`judged_by` is the name of `metric` in plug-ins of earlier versions."""
+        if isinstance(data, dict) and "judged_by" in data:
+            return {"metric" if k == "judged_by" else k: v for k, v in data.items()}
+        return data
+
+    @field_validator("family")
+    @classmethod
+    def _known_type(cls, family: str) -> str:
+        from tasks.types import task_type
+
+        return task_type(family).name
 
     @field_validator("title", "description", "source", "revision", "licence", "citation")
     @classmethod
@@ -168,15 +183,14 @@ class TaskMetadata(BaseModel):
         return labels
 
     @model_validator(mode="after")
-    def _labels_of_the_family(self) -> TaskMetadata:
-        if self.family == "choice" and self.labels:
-            raise ValueError("labels: a choice has none, its examples bring their own")
-        if self.family in WRITING and self.labels:
-            raise ValueError(f"labels: {self.family} has none")
-        if self.family not in ("choice", *WRITING) and len(self.labels) < 2:
-            raise ValueError("labels: at least two are needed")
-        if self.judged_by and self.family != "generation":
-            raise ValueError("judged_by: for generation only")
+    def _fits_the_type(self) -> TaskMetadata:
+        if fault := self.task_type.metadata_fault(self):
+            raise ValueError(fault)
+        if self.metric not in self.task_type.metrics:
+            raise ValueError(
+                f"metric: '{self.metric}' is not one of {self.family}: "
+                f"{', '.join(self.task_type.metrics)}"
+            )
         return self
 
 

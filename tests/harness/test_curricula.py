@@ -95,7 +95,7 @@ def test_a_plugins_own(tmp_path: Path) -> None:
     for name in ("none", "short"):
         cell = next(c for c in plan("mine", name, tmp_path).cells if c.method == TFIDF)
         assert cell.curriculum == name
-        result = run_cell(cell, find_backbone("minilm").folder, {}, tmp_path)
+        result = run_cell(cell, find_backbone("minilm"), tmp_path)
         assert result.ok, result.error
         assert result.scores
         accuracy[name] = result.scores.score

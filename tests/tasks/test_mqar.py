@@ -15,7 +15,6 @@ from numpy.random import default_rng
 from tasks import load_task
 from tasks.builtin.synthetic.mqar import texts
 from tasks.conformance import violations
-from tasks.lib.baseline import baseline
 from tasks.words import COLOURS
 
 from .repeats import pairs_of, undo_repeats
@@ -98,7 +97,7 @@ def test_words_alone_do_not_tell_the_answer() -> None:
     task = load_task("mqar")
     splits = task.splits(64, 0)
     train, test = splits.train[:1000], splits.test[:500]
-    said = baseline(
+    said = task.metadata.task_type.baseline(
         task.metadata, [e.text for e in train], [e.labels for e in train], [e.text for e in test]
     )
     answers = [answer for answer in said if isinstance(answer, tuple)]

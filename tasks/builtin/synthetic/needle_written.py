@@ -42,7 +42,7 @@ class NeedleWritten(GeneratedTask):
                 "once, anywhere in a text of random words."
             ),
             "family": "generation",
-            "judged_by": "exact_match",
+            "metric": "exact_match",
             "answer_tokens": _ANSWER,
             "revision": f"{Needle.metadata.revision},written:1",
             "natural_length": Needle.metadata.natural_length,
