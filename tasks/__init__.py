@@ -1,7 +1,11 @@
-"""Task plug-ins: one file a task. This room knows nothing of the harness and needs no torch."""
+"""Task plug-ins, one file each, and task types. Imports `harness.core` only, and no torch."""
 
-from tasks.base import WRITING, Example, Family, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Family, Splits, Task, TaskError, TaskMetadata
 from tasks.registry import Registry, discover, load_task
+from tasks.types import TASK_TYPES
+
+WRITING = tuple(name for name, kind in TASK_TYPES.items() if kind.uses_lm_head)
+"""Names of the task types that need a backbone with a language-model head."""
 
 __all__ = [
     "WRITING",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from harness.core.cell import NO_CURRICULUM
 from harness.core.errors import printable as printable
+
+if TYPE_CHECKING:
+    from tasks.types.base import TaskType
 
 
 class TaskError(Exception):
@@ -49,36 +53,23 @@ class MissingData(TaskError):
         return type(self), (self.task, self.what, self.remedy, self.download)
 
 
-Family = Literal[
-    "classification", "pair", "multilabel", "choice", "language_modelling", "generation"
-]
-
-METRICS: dict[Family, str] = {
-    "classification": "accuracy",
-    "pair": "accuracy",
-    "choice": "accuracy",
-    "multilabel": "micro_f1",
-    "language_modelling": "loss",
-    "generation": "rouge_l",
-}
-"""What a test score is, by family. A loss, in nats a token, is better when it is lower."""
-
-WRITING: tuple[Family, ...] = ("language_modelling", "generation")
-"""Families without labels, which need a backbone that predicts the next token."""
+Family = str
+"""The name of a task type (`tasks.types`)."""
 
 
 class Example(NamedTuple):
-    """One example with a stable name. Which fields are filled depends on the task's family.
+    """One example. Which fields are filled depends on the task type (`tasks/types/`).
 
     Attributes:
         id: unique within its split, the same at every run.
-        text: what is cut to the length.
+        text: the text, which is cut to the length.
         label: an index into the metadata's labels (classification, pair) or into `choices`.
-        second: pair: the other text, cut like the first; choice, generation: the question, never
-            cut.
+        second: pair, regression: the other text, cut like the first; choice, generation: the
+            question, never cut.
         labels: multilabel: indices into the metadata's labels, rising; may be empty.
         choices: choice: the answers to choose from, never cut.
-        answers: generation: texts that are right, the first is trained on.
+        answers: generation: the right answers; the first is trained on.
+        value: regression: the number to predict.
     """
 
     id: str
@@ -88,6 +79,7 @@ class Example(NamedTuple):
     labels: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    value: float | None = None
 
 
 class Splits(NamedTuple):
@@ -101,17 +93,19 @@ class Splits(NamedTuple):
 class TaskMetadata(BaseModel):
     """What is known of a task before its data is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     description: str
     family: Family = "classification"
+    """The task type."""
     labels: tuple[str, ...] = ()
-    """Names of the classes; empty for a choice between texts that differ by example, and for
-    families that write."""
-    judged_by: Literal["rouge_l", "exact_match"] | None = None
-    """generation: the metric, if it is not the family's own."""
+    """Names of the classes, for task types that have them."""
+    chosen_metric: str | None = Field(default=None, alias="metric")
+    """The metric, given as `metric=`; None for the default of the task type."""
+    value_range: tuple[float, float] | None = None
+    """regression: the lowest and the highest value."""
     answer_tokens: Annotated[int, Field(gt=0)] = 32
     """generation: tokens of an answer, at most; a text leaves room for them."""
     source: str
@@ -140,9 +134,31 @@ class TaskMetadata(BaseModel):
     texts count as reaching the length."""
 
     @property
+    def task_type(self) -> TaskType:
+        """The object behind `family`."""
+        from tasks.types import task_type
+
+        return task_type(self.family)
+
+    @property
     def metric(self) -> str:
-        """What a test score is."""
-        return self.judged_by or METRICS[self.family]
+        """The name of the metric that the task is evaluated by (`harness.core.metrics`)."""
+        return self.chosen_metric or self.task_type.metrics[0]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, data: Any) -> Any:
+        """`judged_by` is the name of `metric` in plug-ins of earlier versions."""
+        if isinstance(data, dict) and "judged_by" in data:
+            return {"metric" if k == "judged_by" else k: v for k, v in data.items()}
+        return data
+
+    @field_validator("family")
+    @classmethod
+    def _known_type(cls, family: str) -> str:
+        from tasks.types import task_type
+
+        return task_type(family).name
 
     @field_validator("title", "description", "source", "revision", "licence", "citation")
     @classmethod
@@ -167,45 +183,52 @@ class TaskMetadata(BaseModel):
         return labels
 
     @model_validator(mode="after")
-    def _labels_of_the_family(self) -> TaskMetadata:
-        if self.family == "choice" and self.labels:
-            raise ValueError("labels: a choice has none, its examples bring their own")
-        if self.family in WRITING and self.labels:
-            raise ValueError(f"labels: {self.family} has none")
-        if self.family not in ("choice", *WRITING) and len(self.labels) < 2:
-            raise ValueError("labels: at least two are needed")
-        if self.judged_by and self.family != "generation":
-            raise ValueError("judged_by: for generation only")
+    def _fits_the_type(self) -> TaskMetadata:
+        if fault := self.task_type.metadata_fault(self):
+            raise ValueError(fault)
+        if self.metric not in self.task_type.metrics:
+            raise ValueError(
+                f"metric: '{self.metric}' is not one of {self.family}: "
+                f"{', '.join(self.task_type.metrics)}"
+            )
         return self
 
 
-Count = Callable[[Sequence[str]], Sequence[int]]
-"""Words -> how many tokens each of them is to a model, where it stands after a space."""
+TokenCounter = Callable[[Sequence[str]], Sequence[int]]
+"""Words -> the number of tokens of each, where it follows a space."""
 
 
 class Task(ABC):
-    """A source of labelled texts. Subclasses set `metadata` and yield `splits`."""
+    """A source of examples. Subclasses set `metadata` and return `splits`."""
 
     metadata: ClassVar[TaskMetadata]
 
-    pinned_by: ClassVar[Literal["content", "version"]] = "content"
-    """`version`: whenever the data changes, `version()` changes, as a checksum, a commit or the
-    version of a generator does. It holds for classes of the module that declares it: a subclass
-    elsewhere may read other data."""
+    curricula: ClassVar[Mapping[str, str]] = {}
+    """Curricula that the task offers beside `none`: name -> a sentence that describes it."""
 
-    count: Count | None = None
-    """How the model that will read counts tokens (`load_task` sets it); None: as BERT does.
-    A task that fills a length to the token asks, for a cut would take its last words."""
+    pinned_by: ClassVar[Literal["content", "version"]] = "content"
+    """`version`: `version()` changes whenever the data changes, as a checksum, a commit or the
+    version of a generator does. The declaration holds for classes of the module that makes it,
+    because a subclass elsewhere may read other data."""
+
+    token_counter: TokenCounter | None = None
+    """Counts tokens as the model that reads the texts (`load_task` sets it); None: as BERT.
+    Tasks that fill a length exactly need it."""
+
+    @property
+    def count(self) -> TokenCounter | None:
+        """The former name of `token_counter`."""
+        return self.token_counter
 
     def prepare(self) -> None:  # noqa: B027  # a generated task has nothing to check
-        """Check that the source is there and whole, and fill the cache. Fetches nothing.
+        """Check that the source is complete, and fill the cache. Downloads nothing.
 
         Raises:
             TaskError: something is missing or damaged.
         """
 
     def version(self) -> str:
-        """What the task itself says of its data's version: the metadata's revision by default."""
+        """The version that the task declares for its data: by default the metadata's revision."""
         return self.metadata.revision
 
     def version_pins_content(self) -> bool:
@@ -214,12 +237,12 @@ class Task(ABC):
         own = declared.__module__ == type(self).__module__
         return own and declared.pinned_by == "version"  # type: ignore[attr-defined]
 
-    def pinned(self) -> str:
-        """The version of the data, part of every cell's id: other data is another cell.
+    def data_version(self) -> str:
+        """The version of the data. It is part of every cell's id, so new data makes new cells.
 
-        It is `version()`, with a digest of the examples (`lib/content.py` has its bounds) unless
-        the task declares that `version()` is enough. Beside it, a cell of such a task has a digest
-        of exactly the examples that it reads.
+        It is `version()`, and a digest of the examples (`lib/content.py` has its bounds) unless the
+        task declares `pinned_by = "version"`. Cells of tasks without that declaration also record a
+        digest of exactly the examples that they read.
         """
         if self.version_pins_content():
             return self.version()
@@ -227,12 +250,51 @@ class Task(ABC):
 
         return f"{self.version()},content:{content_digest(self)}"
 
+    def pinned(self) -> str:
+        """The former name of `data_version`."""
+        return self.data_version()
+
     @abstractmethod
     def splits(self, length: int, seed: int) -> Splits:
         """Examples for texts of up to `length` tokens.
 
-        The seed decides the order of train (and, where texts are generated, the texts
-        themselves). Validation and test are the same for every seed, in a fixed shuffled
-        order, so that seeds and arms are compared on the same texts. Callers take the first n
-        of each and cut texts to `length` tokens themselves.
+        The seed decides the order of train (and, for generated tasks, the training texts).
+        Validation and test are the same for every seed, in a fixed shuffled order, so that seeds
+        and methods are compared on the same texts. Callers take the first n examples of each split
+        and cut texts to `length` tokens themselves.
         """
+
+    def training(
+        self, length: int, seed: int, curriculum: str = NO_CURRICULUM
+    ) -> Sequence[Example]:
+        """The training split under a curriculum. Tasks with `curricula` override this.
+
+        Raises:
+            TaskError: the task does not offer the curriculum.
+        """
+        self.check_curriculum(curriculum)
+        return self.splits(length, seed).train
+
+    def check_curriculum(self, curriculum: str) -> None:
+        """Check that the task offers a curriculum.
+
+        Raises:
+            TaskError: it does not.
+        """
+        offered = [NO_CURRICULUM, *self.curricula]
+        if curriculum not in offered:
+            raise TaskError(
+                f"{self.metadata.name}: no curriculum '{curriculum}'; available: "
+                f"{', '.join(offered)}"
+            )
+
+    def splits_under(self, length: int, seed: int, curriculum: str) -> Splits:
+        """`splits` with the training split under a curriculum.
+
+        Raises:
+            TaskError: the task does not offer the curriculum.
+        """
+        splits = self.splits(length, seed)
+        if curriculum == NO_CURRICULUM:
+            return splits
+        return splits._replace(train=self.training(length, seed, curriculum))

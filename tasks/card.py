@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.core.metrics import METRICS
-from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
-from tasks.findings import quick_findings, shared_with_train, targets
-from tasks.lib.baseline import Target, baseline, best_constant
-from tasks.lib.excerpt import excerpt
-from tasks.lib.texts import A_TOKEN, bits
+from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.findings import quick_findings, shared_with_train
+from tasks.lib.texts import A_TOKEN
+from tasks.types.base import shown
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""
@@ -24,19 +20,11 @@ COUNTED = 5_000
 TRAIN, TEST = 1_000, 500
 """Examples behind the baselines, and behind the lengths."""
 
-CONSTANT = "best constant"
-"""Name of the first baseline of the families with labels."""
-
-_BASELINES = {
-    "generation": ("commonest answer", "TF-IDF, nearest"),
-    "language_modelling": ("letters", "LZMA"),
-}
-
 _FINDINGS = 20
 """Findings that a card holds."""
 
 _SAID = {
-    CONSTANT: "the best single answer for all of these test texts",
+    "best constant": "the best single answer for all of these test texts",
     "commonest answer": "the most frequent answer of these training texts",
 }
 """What a baseline is, where its name alone does not say."""
@@ -63,23 +51,24 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     quick look at the texts of the shortest length, and `shared` counts test texts that train has as
     well, or near-duplicates of them: `shared` of `tested`, looked for in `trained` training texts.
     """
-    metadata = task.metadata
+    metadata, kind = task.metadata, task.metadata.task_type
     longest, shortest = task.splits(max(lengths), 0), task.splits(min(lengths), 0)
     ends = _Ends(tokenizer)
-    sizes = sorted(ends.size(example) for example in longest.test[:TEST])
+    sizes = sorted(ends.size(example, metadata) for example in longest.test[:TEST])
     marks = {"min": 0.0, "p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9, "max": 1}
     return {
         **{
             field: getattr(metadata, field)
             for field in ("name", "title", "description", "family", "metric", "source")
         },
-        "revision": task.pinned(),
+        "revision": task.data_version(),
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
-        "baselines": list(_BASELINES.get(metadata.family, (CONSTANT, "TF-IDF"))),
+        "curricula": dict(task.curricula),
+        "baselines": list(kind.card_baselines),
         "examples": {name: len(part) for name, part in _parts(longest)},
-        "example": excerpt(metadata, shortest.train[0]),
+        "example": _excerpt(metadata, shortest.train[0]),
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
-        "labels": {name: _count(part, metadata) for name, part in _parts(longest)},
+        "labels": {n: kind.counts(metadata, part[:COUNTED]) for n, part in _parts(longest)},
         "whole_texts": metadata.whole_texts,
         "findings": quick_findings(metadata, shortest)[:_FINDINGS],
         "shared": dict(
@@ -98,6 +87,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"{field:<9} {card[field]}"
         for field in ("family", "metric", "source", "revision", "licence", "citation")
     ]
+    lines += [f"curriculum {name}: {said}" for name, said in card["curricula"].items()]
     splits = list(card["examples"])
     label_width = max(len(label) for label in ["examples", *card["labels"][splits[0]]])
     lines += ["", " " * label_width + "".join(f"{name:>12}" for name in splits)]
@@ -171,97 +161,63 @@ class _Ends:
     def _read(self, text: str) -> array[int]:
         return array("l", (end for _, end in self._tokenizer(text)))
 
-    def size(self, example: Example) -> int:
-        """Tokens of an example, the longest of its choices counted."""
-        return len(self(example.text)) + max(len(self(other)) for other in _seconds(example))
-
-
-def _seconds(example: Example) -> list[str]:
-    """What stands after the text: nothing, the other text, or the question with each answer."""
-    choices = example.choices or ("",)
-    return [f"{example.second} {choice}".strip() for choice in choices]
+    def size(self, example: Example, metadata: TaskMetadata) -> int:
+        """Tokens of the longest row of an example."""
+        others = metadata.task_type.others(example)
+        return len(self(example.text)) + max(len(self(other)) for other in others)
 
 
 def _kept(example: Example, ends: _Ends, metadata: TaskMetadata, length: int) -> list[str]:
-    """The rows of an example as a model sees them: cut as the harness cuts them.
+    """The rows of an example as a model reads them, cut as the harness cuts them.
 
-    A pair loses the end of whichever text is longer, a choice the end of its text.
+    The longer of two texts loses its end, unless what follows the text is kept whole.
     """
-    room = _room(metadata, length)
-    if metadata.family == "pair":
-        short, long = sorted((len(ends(example.text)), len(ends(example.second))))
-        most = max(room - short, room - room // 2) if short + long > room else long
-        least = min(short, room // 2) if short + long > room else short
-        swap = len(ends(example.text)) > len(ends(example.second))
-        first, second = (most, least) if swap else (least, most)
-        return [f"{ends.cut(example.text, first)}\n{ends.cut(example.second, second)}"]
+    kind, room = metadata.task_type, _room(metadata, example, length)
     rows = []
-    for other in _seconds(example):
-        text = ends.cut(example.text, max(0, room - len(ends(other))))
+    for other in kind.others(example):
+        text, first = example.text, room - len(ends(other))
+        if kind.two_texts(example) and not kind.keeps_others():
+            short, long = sorted((len(ends(text)), len(ends(other))))
+            most = max(room - short, room - room // 2) if short + long > room else long
+            least = min(short, room // 2) if short + long > room else short
+            longer = len(ends(text)) > len(ends(other))
+            first, second = (most, least) if longer else (least, most)
+            other = ends.cut(other, second)
+        text = ends.cut(text, max(0, first))
         rows.append(f"{text}\n{other}" if other else text)
     return rows
 
 
-def _room(metadata: TaskMetadata, length: int) -> int:
-    answer = metadata.answer_tokens if metadata.family == "generation" else 0
-    return max(1, length - SPECIAL - (metadata.family in ("pair", "choice")) - answer)
+def _room(metadata: TaskMetadata, example: Example, length: int) -> int:
+    """Tokens for texts within a length."""
+    kind = metadata.task_type
+    return max(1, length - SPECIAL - kind.two_texts(example) - kind.reserved(metadata))
 
 
 def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
     metadata = task.metadata
     splits = task.splits(length, 0)
     train, test = splits.train[:TRAIN], splits.test[:TEST]
-    room = _room(metadata, length)
 
     def rows(examples: Sequence[Example]) -> list[str]:
         return [row for example in examples for row in _kept(example, ends, metadata, length)]
 
-    cut = sum(ends.size(example) > room for example in test) / len(test)
-    first, second = _baselines(metadata, train, test, rows, ends)
+    cut = sum(ends.size(e, metadata) > _room(metadata, e, length) for e in test) / len(test)
+    first, second = metadata.task_type.card_scores(
+        metadata, train, test, rows, lambda text: len(ends(text))
+    )
     return {
         "length": length, "truncated": cut, "majority": first, "tfidf": second,
         "train_texts": len(train), "test_texts": len(test),
     }  # fmt: skip
 
 
-def _baselines(
-    metadata: TaskMetadata,
-    train: Sequence[Example],
-    test: Sequence[Example],
-    rows: Callable[[Sequence[Example]], list[str]],
-    ends: _Ends,
-) -> tuple[float, float]:
-    if metadata.family == "language_modelling":
-        texts = rows(test)
-        tokens = max(1, sum(len(ends(text)) for text in texts))
-        alone, packed = (math.log(2) * total / tokens for total in bits(texts))
-        return alone, packed
-    answers, truth = ([_target(metadata, e) for e in part] for part in (train, test))
-    predicted = baseline(metadata, rows(train), answers, rows(test))
-    metric = METRICS[metadata.metric]
-    if metadata.family == "generation":
-        common = Counter(answers).most_common(1)[0][0]
-        said = common[0] if isinstance(common, tuple) else ""
-        return metric.score([said] * len(test), truth), metric.score(predicted, truth)
-    return best_constant(metadata, truth) or 0.0, metric.score(predicted, truth)
-
-
-def _target(metadata: TaskMetadata, example: Example) -> Target:
-    if metadata.family in WRITING:
-        return example.answers
-    return example.labels if metadata.family == "multilabel" else example.label
-
-
 def _parts(splits: Splits) -> list[tuple[str, Sequence[Example]]]:
     return list(zip(Splits._fields, splits, strict=True))
 
 
-def _count(examples: Sequence[Example], metadata: TaskMetadata) -> dict[str, int]:
-    given = [targets(metadata, example) for example in examples[:COUNTED]]
-    counts = Counter(label for labels in given for label in labels)
-    names: Sequence[str] = metadata.labels
-    if metadata.family == "choice":
-        names = [f"answer {place + 1}" for place in range(len(examples[0].choices))]
-    named = {name: counts[label] for label, name in enumerate(names)}
-    bare = sum(not labels for labels in given)
-    return {**named, "(none)": bare} if metadata.family == "multilabel" else named
+def _excerpt(metadata: TaskMetadata, example: Example) -> dict[str, str]:
+    """The texts and the right answer of an example, printable and of bounded length."""
+    texts = {"text": shown(example.text), "second": shown(example.second)}
+    answer = metadata.task_type.answer_text(metadata, example)
+    return {**{key: text for key, text in texts.items() if text}, "answer": answer}

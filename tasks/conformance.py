@@ -9,13 +9,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from tasks.base import WRITING, Example, Splits, Task, TaskMetadata
+from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.contract import first_fault
-from tasks.findings import content, label_findings, near, targets
+from tasks.findings import label_findings, near
 from tasks.lib.network import refused
 
 MOST = 5_000
 """Examples read of each split."""
+
+EASIER = 1_000
+"""Training texts read under each curriculum."""
 
 AGAIN = 100
 """Examples of each split whose second use is timed."""
@@ -29,16 +32,6 @@ HEAD = 200
 BALANCED = 1.5
 """Most frequent over rarest label, in the training split of a task that says it is balanced."""
 
-_FIELDS = {
-    "classification": (),
-    "pair": ("second",),
-    "multilabel": ("labels",),
-    "choice": ("second", "choices"),
-    "language_modelling": (),
-    "generation": ("second", "answers"),
-}
-"""What an example of a family may hold beside its name, text and (a label or a choice's) label."""
-
 
 def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
     """Return what is wrong with a task's examples for `length` tokens; an empty list: nothing.
@@ -48,7 +41,8 @@ def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
     seed giving the same, the test split the same for every seed, no text nor near-duplicate of it
     in two splits, no label given away by its own name at the beginning, texts that could fill the
     length if the metadata say that they do, class names that are not empty and differ in more than
-    case and white space, no connection that the metadata do not tell of, and, if `timed`, a second
+    case and white space, the training texts under each curriculum (form, labels, number of words),
+    no connection that the metadata do not tell of, and, if `timed`, a second
     use that is quick: under AGAIN_SECONDS of processor time, measured in those of a machine on
     which `_pace` is 1 (a slower one has more), or a twentieth of the first use.
 
@@ -89,7 +83,27 @@ def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
     if not task.metadata.published_splits:
         found += _shared(task.metadata, first)
     found += _given_away(task.metadata, first)
+    for name in task.curricula:
+        found += (f"curriculum {name}: {line}" for line in _curriculum(task, name, length, first))
     return found
+
+
+def _curriculum(task: Task, name: str, length: int, splits: Splits) -> Iterator[str]:
+    """Check the training texts under a curriculum: their form, their labels and their length."""
+    train, again = (task.training(length, 0, name)[:EASIER] for _ in range(2))
+    if list(train) != list(again):
+        yield "two readings with one seed differ"
+    one = Splits(train, splits.validation, splits.test)
+    if wrong := first_fault(task.metadata, one, MOST):
+        yield wrong
+        return
+    yield from _shape(task.metadata, one)
+    yield from _labels(task.metadata, one)
+    own, plain = (sorted(len(e.text.split()) for e in s.train) for s in (one, splits))
+    if own and plain and not plain[0] / 2 <= median(own) <= own[-1] <= 1.5 * plain[-1]:
+        yield (
+            f"training texts have {own[0]} to {own[-1]} words, without it {plain[0]} to {plain[-1]}"
+        )
 
 
 def _pace() -> float:
@@ -122,7 +136,7 @@ def _named(splits: Splits) -> list[tuple[str, Sequence[Example]]]:
 
 
 def _shape(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
-    allowed = _FIELDS[metadata.family]
+    kind = metadata.task_type
     for name, part in _named(splits):
         if not part:
             yield f"{name} is empty"
@@ -130,39 +144,28 @@ def _shape(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
             yield f"{name} has two examples with one id"
         if bare := sum(not example.text.strip() for example in part):
             yield f"{name} has an empty text ({bare:,} of {len(part):,})"
-        if metadata.family == "pair" and any(not example.second.strip() for example in part):
-            yield f"{name} has an empty second text"
-        if metadata.family == "generation" and not all(
-            e.answers and all(answer.strip() for answer in e.answers) for e in part
-        ):
-            yield f"{name} has an example without an answer, or with an empty one"
-        for field in ("second", "labels", "choices", "answers"):
-            if field not in allowed and any(getattr(example, field) for example in part):
+        for finding in dict.fromkeys(line for example in part for line in kind.findings(example)):
+            yield f"{name} has {finding}"
+        for field, empty in Example._field_defaults.items():
+            own = field == "label" or field in kind.fields
+            if not own and any(getattr(example, field) != empty for example in part):
                 yield f"{name} fills '{field}', which the family {metadata.family} does not have"
-    if metadata.family == "choice":
-        for name, part in _named(splits):
-            if any(len(set(e.choices)) < len(e.choices) for e in part):
-                yield f"{name} has an example with two equal choices"
-            if any(not choice.strip() for e in part for choice in e.choices):
-                yield f"{name} has an empty choice"
 
 
 def _labels(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
-    if metadata.family in WRITING:
+    kind = metadata.task_type
+    names = [n for e in splits.train[:1] for n in kind.label_names(metadata, e)]
+    if not names:
         return
-    names: Sequence[str] = metadata.labels
-    if metadata.family == "choice":
-        most = max((len(example.choices) for part in splits for example in part), default=0)
-        names = [f"the right choice in place {place + 1}" for place in range(most)]
     for name, part in _named(splits):
-        given = [targets(metadata, example) for example in part]
+        given = [kind.labels(example) for example in part]
         if any(list(labels) != sorted(set(labels)) for labels in given):
             yield f"{name} has labels that do not rise"
         missing = set(range(len(names))) - set(itertools.chain.from_iterable(given))
         if missing:
             lost = (names[label] or "''" for label in sorted(missing))
             yield f"{name} has no example of {', '.join(lost)}"
-    counts = Counter(label for example in splits.train for label in targets(metadata, example))
+    counts = Counter(label for example in splits.train for label in kind.labels(example))
     rarest = min((counts[label] for label in range(len(names))), default=0)
     balanced = max(counts.values(), default=0) <= BALANCED * rarest
     if balanced != metadata.balanced:
@@ -179,7 +182,7 @@ def _shared(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
     for one_name, two_name in itertools.combinations(parts, 2):
         # A text with very many copies is a form to near_duplicates, so look for copies as well.
         one_texts, two_texts = (
-            {content(metadata, example) for example in parts[name]} for name in (one_name, two_name)
+            {metadata.task_type.content(e) for e in parts[name]} for name in (one_name, two_name)
         )
         if same := one_texts & two_texts:
             yield f"{one_name} and {two_name} share {len(same)} texts"
@@ -188,14 +191,15 @@ def _shared(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
 
 
 def _given_away(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
+    kind = metadata.task_type
     examples: Sequence[Example] = [example for part in splits for example in part]
-    counts = Counter(label for example in examples for label in targets(metadata, example))
+    counts = Counter(label for example in examples for label in kind.labels(example))
     for label, name in enumerate(metadata.labels):
         if len(name) < 3:  # a digit, a letter: no name to give away
             continue
         word = re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)
         seen = [e for e in examples if word.search(f"{e.text[:HEAD]}\n{e.second[:HEAD]}")]
-        hits = sum(label in targets(metadata, example) for example in seen)
+        hits = sum(label in kind.labels(example) for example in seen)
         own = hits / max(1, counts[label])
         others = (len(seen) - hits) / max(1, len(examples) - counts[label])
         if own > 0.02 and own > 3 * others:

@@ -1,11 +1,14 @@
-"""What every example must be, so that none is scored that means nothing."""
+"""The contract of examples: what is checked before any of them is used."""
 
 from __future__ import annotations
 
-from tasks.base import WRITING, Example, Splits, Task, TaskError, TaskMetadata
+from collections.abc import Sequence
+
+from harness.core.cell import NO_CURRICULUM
+from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 
 FIRST = 20
-"""Examples of each split that are looked at before a sweep starts; a cell looks at all it reads."""
+"""Examples of each split that are checked before a sweep starts; a cell checks all it reads."""
 
 
 def fault(metadata: TaskMetadata, example: Example) -> str:
@@ -18,12 +21,15 @@ def fault(metadata: TaskMetadata, example: Example) -> str:
     texts = (example.text, example.second, *example.choices, *example.answers)
     if strange := [type(text).__name__ for text in texts if not isinstance(text, str)]:
         return f"has a text of type {strange[0]}"
-    if metadata.family in WRITING:
-        return ""
-    size = len(example.choices) if metadata.family == "choice" else len(metadata.labels)
-    given = example.labels if metadata.family == "multilabel" else (example.label,)
-    if wrong := [label for label in given if label not in range(size)]:
-        return f"has a label out of range: {wrong[0]!r}, not one of 0 to {size - 1}"
+    return metadata.task_type.fault(metadata, example)
+
+
+def shape_fault(metadata: TaskMetadata, examples: Sequence[Example]) -> str:
+    """Return what is not equal for all examples although it must be; "" if nothing."""
+    kind = metadata.task_type
+    shapes = {kind.shape(example) for example in examples}
+    if len(shapes) > 1 or not all(map(kind.valid_shape, shapes)):
+        return f"all examples need {kind.same_for_all}: {sorted(shapes)}"
     return ""
 
 
@@ -31,22 +37,20 @@ def first_fault(metadata: TaskMetadata, splits: Splits, most: int = FIRST) -> st
     """Return what is wrong with the first examples of each split; "" if nothing is."""
     if not isinstance(splits, Splits):
         return f"splits() returns a {type(splits).__name__}, not Splits"
-    choices: set[int] = set()
+    read: list[Example] = []
     for name, part in zip(Splits._fields, splits, strict=True):
         for number, example in enumerate(part[:most], 1):
             if wrong := fault(metadata, example):
                 return f"example {number} of {name} {wrong}"
-            choices.add(len(example.choices))
-    if metadata.family == "choice" and (len(choices) > 1 or min(choices, default=2) < 2):
-        return f"all examples need the same number of choices, two or more: {sorted(choices)}"
-    return ""
+            read.append(example)
+    return shape_fault(metadata, read)
 
 
-def check_examples(task: Task, length: int, seed: int) -> None:
-    """Look at the first examples of each split.
+def check_examples(task: Task, length: int, seed: int, curriculum: str = NO_CURRICULUM) -> None:
+    """Check the first examples of each split.
 
     Raises:
         TaskError: one of them breaks the contract.
     """
-    if wrong := first_fault(task.metadata, task.splits(length, seed)):
+    if wrong := first_fault(task.metadata, task.splits_under(length, seed, curriculum)):
         raise TaskError(f"'{task.metadata.name}' breaks the contract of tasks: {wrong}")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from tasks.base import WRITING, Example, Splits, TaskMetadata, printable
+from harness.core.errors import printable
+from tasks.base import Example, Splits, TaskMetadata
 from tasks.contract import fault
 from tasks.lib.duplicates import COMMON, near_duplicates
 
@@ -77,36 +78,23 @@ def label_findings(metadata: TaskMetadata) -> Iterator[str]:
             yield f"the classes {listed} differ only in case or white space"
 
 
-def targets(metadata: TaskMetadata, example: Example) -> tuple[int, ...]:
-    """The labels of an example, one but for several labels; of a choice the right one's place.
-
-    None where text is read or written.
-    """
-    if metadata.family in WRITING:
-        return ()
-    return example.labels if metadata.family == "multilabel" else (example.label,)
-
-
-def content(metadata: TaskMetadata, example: Example) -> Hashable:
-    """What makes two examples the same: the text, of a pair both texts in either order."""
-    return frozenset((example.text, example.second)) if metadata.family == "pair" else example.text
-
-
 def copies(metadata: TaskMetadata, one: Sequence[Example], two: Sequence[Example]) -> int:
     """How many examples of `two` have the text of one of `one`; empty texts do not count."""
-    known = {content(metadata, example) for example in one if example.text.strip()}
-    return sum(content(metadata, example) in known for example in two)
+    content = metadata.task_type.content
+    known = {content(example) for example in one if example.text.strip()}
+    return sum(content(example) in known for example in two)
 
 
 def near(
     metadata: TaskMetadata, examples: Sequence[Example], common: int = COMMON
 ) -> list[tuple[int, int]]:
-    """Index pairs of near-duplicate examples; of a pair both of its texts, in either order."""
-    texts = [example.text for example in examples]
-    if metadata.family != "pair":
-        return near_duplicates(texts, common)
+    """Return index pairs of near-duplicate examples; of two texts both, in either order."""
+    texts = [metadata.task_type.texts(example) for example in examples]
+    firsts = [text for text, *_ in texts]
+    if all(len(both) == 1 for both in texts):
+        return near_duplicates(firsts, common)
     size = len(texts)
-    tied = set(near_duplicates([*texts, *(example.second for example in examples)], common))
+    tied = set(near_duplicates([*firsts, *(both[-1] for both in texts)], common))
     straight = {(i, j) for i, j in tied if j < size and (i + size, j + size) in tied}
     # The first text of one is the second of the other, and the other way round.
     crossed = {(i, j - size) for i, j in tied if i < j - size and (j - size, i + size) in tied}
@@ -122,9 +110,10 @@ def shared_with_train(metadata: TaskMetadata, splits: Splits) -> tuple[int, int,
     # Validation is read as well, for whether something is a form is a matter of all texts.
     lazy = PUBLISHED if metadata.published_splits else LAZY
     train, held, test = (head(part, 2 * LETTERS, lazy) for part in splits)
-    known = {content(metadata, example) for example in train}
+    content = metadata.task_type.content
+    known = {content(example) for example in train}
     # A text with very many copies is a form to near_duplicates, so look for copies as well.
-    tied = {k for k, example in enumerate(test) if content(metadata, example) in known}
+    tied = {k for k, example in enumerate(test) if content(example) in known}
     examples = [*train, *test, *held]
     share = len(examples) / max(1, sum(map(len, splits)))
     end = len(train) + len(test)
@@ -140,9 +129,8 @@ def _empty(
     of = f"{len(examples):,}" + ("" if len(examples) >= total else " looked at")
     if bare := sum(not example.text.strip() for example in examples):
         yield f"{bare:,} of the {of} {name} texts are empty"
-    if metadata.family == "pair" and (
-        bare := sum(not example.second.strip() for example in examples)
-    ):
+    texts = map(metadata.task_type.texts, examples)
+    if bare := sum(any(not other.strip() for other in others) for _, *others in texts):
         yield f"{bare:,} of the {of} second texts of {name} are empty"
 
 
@@ -150,9 +138,9 @@ def _missing(
     metadata: TaskMetadata, name: str, examples: Sequence[Example], total: int
 ) -> Iterator[str]:
     enough = len(examples) >= min(total, PER_LABEL * len(metadata.labels))
-    if metadata.family in ("choice", *WRITING) or not examples or not enough:
+    if not examples or not enough:
         return
-    there = {label for example in examples for label in targets(metadata, example)}
+    there = {label for example in examples for label in metadata.task_type.labels(example)}
     lost = [label for k, label in enumerate(metadata.labels) if k not in there]
     if lost:
         listed = ", ".join(repr(printable(label)) for label in lost[:_NAMED])

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from harness.core.errors import BadInput
-from harness.training.rows import asked_of, cleaned
+from harness.training.batches import encoded_chunks
 from tasks import Example, Task, TaskMetadata
-from tasks.lib.texts import A_TOKEN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,11 +40,8 @@ def export_task(
     """
     metadata = task.metadata
     name = metadata.name
-    if metadata.family == "multilabel":
-        raise BadInput(
-            f"tasks export: '{name}' is multilabel, and lm-eval has no kind of task in which "
-            f"several labels are right at once"
-        )
+    if fault := metadata.task_type.export_fault():
+        raise BadInput(f"tasks export: '{name}' is a task of type {metadata.family}: {fault}")
     target, rows = folder / f"{name}.yaml", folder / name
     for path in (target, rows):
         if path.exists():
@@ -67,6 +63,8 @@ def export_task(
                 for row in _rows(examples, metadata, tokenizer, length):
                     file.write(json.dumps(row) + "\n")
         partial.rename(rows)
+    except ValueError as error:
+        raise BadInput(f"tasks export: '{name}': {error}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     files = {split: rows.resolve() / f"{split}.jsonl" for split in splits if len(splits[split])}
@@ -82,63 +80,24 @@ def _default_length(metadata: TaskMetadata) -> int:
 
 def _config(task: Task, files: dict[str, str], length: int, seed: int) -> dict[str, Any]:
     metadata = task.metadata
-    family: str = metadata.family
-    config: dict[str, Any] = {
+    keys = {"train": "training_split", "validation": "validation_split", "test": "test_split"}
+    told = ("title", "source", "licence", "citation")
+    return {
         "task": metadata.name,
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": files},
-        "training_split": "train",
-        "validation_split": "validation",
-        "test_split": "test",
+        **{keys[split]: split for split in files},
         "doc_to_text": "prompt",
         "num_fewshot": 0,
+        **metadata.task_type.export_config(metadata),
+        "metadata": {
+            "version": _VERSION,
+            **{key: getattr(metadata, key) for key in told},
+            "revision": task.data_version(),
+            "length": length,
+            "seed": seed,
+        },
     }
-    if family == "language_modelling":
-        measures = {"word_perplexity": False, "byte_perplexity": False, "bits_per_byte": False}
-        config |= {"output_type": "loglikelihood_rolling", "doc_to_target": "text"}
-        config["doc_to_text"] = ""
-    elif family == "generation":
-        measures = {"exact_match": True}
-        config |= {"output_type": "generate_until", "doc_to_target": "answers"}
-        config["generation_kwargs"] = {
-            "until": ["\n"],
-            "do_sample": False,
-            "max_gen_toks": metadata.answer_tokens,
-        }
-        # What is written begins with the space behind "Answer:".
-        trimmed = [{"function": "remove_whitespace"}, {"function": "take_first"}]
-        config["filter_list"] = [{"name": "none", "filter": trimmed}]
-    else:
-        measures = {"acc": True, "acc_norm": True}
-        config |= {"output_type": "multiple_choice", "doc_to_target": "gold"}
-        config["doc_to_choice"] = "choices"
-    aggregations = {
-        "acc": "mean",
-        "acc_norm": "mean",
-        "exact_match": "mean",
-        "word_perplexity": "weighted_perplexity",
-        "byte_perplexity": "weighted_perplexity",
-        "bits_per_byte": "bits_per_byte",
-    }
-    config["metric_list"] = [
-        {"metric": metric, "aggregation": aggregations[metric], "higher_is_better": better}
-        for metric, better in measures.items()
-    ]
-    if family == "generation":
-        config["metric_list"][0] |= {"ignore_case": True, "ignore_punctuation": True}
-    keys = {"train": "training_split", "validation": "validation_split", "test": "test_split"}
-    for split, key in keys.items():
-        if split not in files:
-            del config[key]
-    told = ("title", "source", "licence", "citation")
-    config["metadata"] = {
-        "version": _VERSION,
-        **{key: getattr(metadata, key) for key in told},
-        "revision": task.pinned(),
-        "length": length,
-        "seed": seed,
-    }
-    return config
 
 
 def _rows(
@@ -147,79 +106,14 @@ def _rows(
     tokenizer: PreTrainedTokenizerBase,
     length: int,
 ) -> Iterator[dict[str, Any]]:
-    family: str = metadata.family
-    make: Callable[[Example], dict[str, Any]]
-    if family == "language_modelling":
-
-        def make(example: Example) -> dict[str, Any]:
-            return {"text": _cut(tokenizer, example.text, "", length)[0]}
-
-    elif family == "generation":
-        room = length - metadata.answer_tokens
-
-        def make(example: Example) -> dict[str, Any]:
-            asked = asked_of(example)
-            text, _ = _cut(tokenizer, example.text, asked.strip(), room, whole=True)
-            return {"prompt": text + asked, "answers": [str(one) for one in example.answers]}
-
-    elif family == "choice":
-
-        def make(example: Example) -> dict[str, Any]:
-            choices = [str(choice) for choice in example.choices]
-            said = [f"{example.second} {choice}".strip() for choice in choices]
-            # One text stands before all answers: the longest of them decides what is left of it.
-            texts = [_cut(tokenizer, example.text, s, length, whole=True)[0] for s in said]
-            prompt = _joined(min(texts, key=len), example.second)
-            return {"prompt": prompt, "choices": choices, "gold": int(example.label)}
-
-    else:
-        labels = list(metadata.labels)
-
-        def make(example: Example) -> dict[str, Any]:
-            text, other = _cut(tokenizer, example.text, example.second, length)
-            return {
-                "prompt": _joined(text, other), "choices": labels, "gold": int(example.label)
-            }  # fmt: skip
-
-    for example in map(cleaned, examples):
-        row = make(example)
-        if not all(row.get("choices", ["-"])):
-            raise BadInput(
-                f"tasks export: '{metadata.name}': the example {example.id!r} has an empty choice, "
-                f"which lm-eval cannot score"
-            )
-        yield {"id": str(example.id), **row}
-
-
-def _joined(text: str, other: str) -> str:
-    return f"{text}\n\n{other}" if other else text
-
-
-def _cut(
-    tokenizer: PreTrainedTokenizerBase, text: str, other: str, length: int, whole: bool = False
-) -> tuple[str, str]:
-    """Two texts cut to `length` tokens together; with `whole` only the first is cut.
-
-    Raises:
-        BadInput: the second text leaves no room for the first.
-    """
-    gap = "\n\n" if other and not tokenizer.sep_token else ""
-    if whole and other and len(tokenizer(gap + other)["input_ids"]) + 2 > length:
-        raise BadInput(
-            f"tasks export: --length: {length} tokens leave no room for a text beside its question"
-        )
-    for most in (A_TOKEN * length, None):
-        coded = tokenizer(
-            text[:most],
-            gap + other if whole else (gap + other)[:most] if other else None,
-            truncation="only_first" if whole and other else True,
-            max_length=length,
-            return_offsets_mapping=True,
-        )
-        if len(coded["input_ids"]) == length or most is None or len(text) <= most:
-            break
-    ends = [0, 0]
-    for (_, end), part in zip(coded["offset_mapping"], coded.sequence_ids(0), strict=True):
-        if part is not None:
-            ends[part] = max(ends[part], end)
-    return text[: ends[0]], other if whole else other[: max(ends[1] - len(gap), 0)]
+    kind = metadata.task_type
+    for part, rows in encoded_chunks(examples, tokenizer, length, metadata):
+        own = len(rows) // len(part)
+        for number, example in enumerate(part):
+            row = kind.export_row(metadata, example, rows[number * own : (number + 1) * own])
+            if not all(row.get("choices", ["-"])):
+                raise BadInput(
+                    f"tasks export: '{metadata.name}': the example {example.id!r} has an empty "
+                    f"choice, which lm-eval cannot score"
+                )
+            yield {"id": example.id, **row}

@@ -264,10 +264,10 @@ def _columns(predicted: Values, targets: Values) -> Array:
 
 
 def _loss_rows(predicted: Values, targets: Values) -> Array:
-    """`predicted` holds (summed loss, tokens) by text; there are no targets."""
+    """`predicted` holds (summed loss, tokens, …) by text; there are no targets."""
     import numpy as np
 
-    return np.array(predicted, dtype=float).reshape(-1, 2)
+    return np.array([(total, count) for total, count, *_ in predicted], dtype=float)
 
 
 def _loss(rows: Array) -> Array:

@@ -28,8 +28,9 @@ from harness.core.result import (
     Seconds,
     Status,
 )
-from harness.lm_eval.run import ROOM, run_evaluations
-from harness.lm_eval.tasks import is_ruler
+from harness.execution.executor import Job
+from harness.execution.machine import describe_machine
+from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
 from harness.models.load import load_classifier, load_language_model
@@ -37,44 +38,46 @@ from harness.models.tokens import load_tokenizer, tokens_of, word_counter
 from harness.planning.data_pins import check_unchanged
 from harness.planning.reach import describe_reach
 from harness.training.batches import Encoded, encode
-from harness.training.evaluate import Diverged, Evaluation, evaluate
-from harness.training.heads import outputs_of
+from harness.training.evaluate import Diverged, evaluate, validation_scores
 from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
-from harness.training.scores import each, full_scores, validation_scores
 from tasks import TaskMetadata, load_task
-from tasks.lib.baseline import best_constant
+from tasks.types.base import Target
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def run_cell(
-    cell: Cell, backbone: Path, machine: dict[str, Any], tasks_dir: Path | None = None
-) -> CellResult:
+def run_job(job: Job) -> CellResult:
+    """Run the cell of a job in this process, with as many threads as the job says."""
+    torch.set_num_threads(job.threads)
+    return run_cell(job.cell, job.backbone, job.tasks_dir)
+
+
+def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> CellResult:
     """Run one cell in this process and return its result, also when it fails.
 
-    A traceback goes to standard error, which a worker has turned into the cell's log.
+    A traceback goes to standard error, which the executor sends to the cell's log.
     """
     start = time.perf_counter()
     meter = MemoryMeter(cell.device)
     watch = Stopwatch()
+    machine = {**describe_machine(), "threads": torch.get_num_threads()}
     result = CellResult.begun(cell, machine)
     result.cost = Cost(base_bytes=meter.current())
     try:
         if cell.device == "cuda":
             result.environment.gpu = torch.cuda.get_device_name()
         _seed(cell.seed)
-        source = Backbone(cell.backbone, backbone, "")
         if cell.kind == "probe":
-            _probe(cell, source, result, watch, meter)
+            _probe(cell, backbone, result, watch, meter)
         elif cell.method == TFIDF:
-            _baseline(cell, source, result, watch, tasks_dir)
+            _baseline(cell, backbone, result, watch, tasks_dir)
         elif cell.task == LM_EVAL:
-            _only_evaluated(cell, source, result, watch)
+            _only_evaluated(cell, backbone, result, watch)
         else:
-            _train(cell, source, result, watch, meter, tasks_dir)
+            _train(cell, backbone, result, watch, meter, tasks_dir)
         result.status = OK
     except Exception as error:
         log_traceback()
@@ -96,20 +99,20 @@ def _train(
 ) -> None:
     with watch.phase("data"):
         tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
-        result.data = _describe_data(cell, metadata, training, test)
+        result.data = _describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
     if cell.method != ZERO_SHOT:
-        outcome = train(model, cell, training, validation, pad_id, metadata, watch, meter)
+        outcome = train(model, cell, training, validation, pad_id, watch, meter)
         result.curve, result.scores = outcome.curve, outcome.scores
         _add_cost(result, outcome.cost)
     if len(test):
         meter.reset()
         with watch.phase("eval"):
-            seen = evaluate(model, cell, test, pad_id, metadata)
+            seen = evaluate(model, cell, test, pad_id)
         rates = seen.rate.row("eval_tokens_per_s", steady=False)
         _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
-        _score(result, test, seen, metadata)
+        _score(result, test, seen.answers)
     _evaluations(cell, model, tokenizer, result, watch)
 
 
@@ -150,20 +153,18 @@ def _baseline(
     cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch, tasks_dir: Path | None
 ) -> None:
     """TF-IDF and logistic regression on the same texts, cut where the backbone's are cut."""
-    from tasks.lib.baseline import baseline
-
     with watch.phase("data"):
         _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
-        result.data = _describe_data(cell, metadata, training, test)
+        result.data = _describe_data(cell, training, test)
     with watch.phase("train"):
         texts = validation.kept + test.kept
-        predicted = baseline(metadata, training.kept, training.targets, texts)
+        kind = metadata.task_type
+        answers = kind.baseline(metadata, training.kept, training.targets, texts)
     held = len(validation)
-    seen = Evaluation(predicted=predicted[:held])
-    known = validation_scores(seen, validation.targets, metadata.metric)
+    known = validation_scores(answers[:held], validation)
     result.scores = Scores.model_validate({"metric": metadata.metric, **known})
     if len(test):
-        _score(result, test, Evaluation(predicted=predicted[held:]), metadata)
+        _score(result, test, answers[held:])
 
 
 def _data(
@@ -174,7 +175,7 @@ def _data(
     tokenizer = load_tokenizer(backbone)
     task = load_task(cell.task, tasks_dir, word_counter(backbone))
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
-    splits = task.splits(cell.length, cell.seed)
+    splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
     check_unchanged(cell, task.metadata, splits)
     parts = zip(splits, sizes, strict=True)
     encoded = [
@@ -194,16 +195,16 @@ def _load(
     with watch.phase("load"):
         model: Any
         if cell.uses_lm_head:
-            spare = ROOM if any(map(is_ruler, cell.evaluations)) else 0
+            spare = extra_positions(cell.evaluations)
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
         else:
             model = load_classifier(
                 backbone,
-                outputs_of(metadata) if metadata else 2,
+                metadata.task_type.head_size(metadata) if metadata else 2,
                 cell.length,
                 cell.dropout,
                 pad_token_id,
-                metadata.family if metadata else "classification",
+                metadata.task_type if metadata else None,
                 tokens_of(backbone, metadata.labels) if metadata else (),
             )
         adapted = adapt(model, cell)
@@ -216,26 +217,20 @@ def _load(
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
+            weights=backbone.stored_as,
             dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
             device=cell.device,
         )
     return model
 
 
-def _score(result: CellResult, test: Encoded, seen: Evaluation, metadata: TaskMetadata) -> None:
-    answers = Predictions(ids=test.names)
-    if seen.positions is not None:
-        scores = seen.positions.scores()
-        answers.scores = seen.positions.each()
-    else:
-        scores = full_scores(seen.predicted, test.targets, metadata)
-        answers.labels, answers.predicted = test.targets, seen.predicted
-    if metadata.family == "generation":
-        answers.scores = each(seen.predicted, test.targets, metadata.metric)
-    scores["majority"] = best_constant(metadata, test.targets)
+def _score(result: CellResult, test: Encoded, answers: list[Target]) -> None:
+    metadata, kind = test.metadata, test.metadata.task_type
+    scores = kind.score(answers, test.targets, metadata)
     known = result.scores.model_dump(exclude_unset=True) if result.scores else {}
     result.scores = Scores.model_validate(known | scores)
-    result.predictions = answers
+    kept = kind.predictions(answers, test.targets, metadata)
+    result.predictions = Predictions(ids=test.names, **kept)
 
 
 def _add_cost(result: CellResult, cost: dict[str, Any]) -> None:
@@ -243,13 +238,11 @@ def _add_cost(result: CellResult, cost: dict[str, Any]) -> None:
     result.cost = Cost.model_validate(known | cost)
 
 
-def _describe_data(
-    cell: Cell, metadata: TaskMetadata, training: Encoded, test: Encoded
-) -> DataInfo:
+def _describe_data(cell: Cell, training: Encoded, test: Encoded) -> DataInfo:
     return DataInfo(
         truncated=training.truncated / len(training),
         tokens_median=float(np.median(training.ids.sizes())),
-        **describe_reach(test, cell.length, metadata),
+        **describe_reach(test, cell.length),
         task_revision=cell.revisions.get("task"),
     )
 

@@ -1,4 +1,4 @@
-"""A backbone's folder -> a model with the head that the task's family needs.
+"""A backbone's folder -> a model with the head that the task type needs.
 
 Weights are float32 from safetensors; code that comes with a model is never run.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from harness.training.heads import Classifier
-    from tasks import Family
+    from tasks.types.base import TaskType
 
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
 """Architectures whose models carry a first-token pooler, which nothing here uses."""
@@ -30,7 +30,7 @@ def load_classifier(
     length: int,
     dropout: float,
     pad_token_id: int | None,
-    family: Family = "classification",
+    kind: TaskType | None = None,
     words: Sequence[Sequence[int]] = (),
 ) -> Classifier:
     """Load float32 weights under a new classification head, attention dropout off.
@@ -51,11 +51,11 @@ def load_classifier(
     told_apart = len({tuple(ids) for ids in words if ids}) == len(words) > 1
     if told_apart and predicts_words(backbone):
         whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
-        classifier = _classifier(whole.base_model, outputs, family)
+        classifier = _classifier(whole.base_model, outputs, kind)
         classifier.start_from(whole.get_output_embeddings().weight, words)
         return classifier
     encoder = _pretrained(AutoModel, backbone, config, length, **_without_pooler(config))
-    return _classifier(encoder, outputs, family)
+    return _classifier(encoder, outputs, kind)
 
 
 def load_language_model(
@@ -99,14 +99,14 @@ def _pretrained(
     return model
 
 
-def load_skeleton(backbone: Backbone, length: int, writes: bool = False) -> Any:
+def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any:
     """The model as the functions above make it, without weights: on torch's `meta` device."""
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, 0.0, 0)
-    kind: Any = AutoModelForCausalLM if writes else AutoModel
-    more = {} if writes else _without_pooler(config)
+    kind: Any = AutoModelForCausalLM if lm_head else AutoModel
+    more = {} if lm_head else _without_pooler(config)
     with torch.device("meta"):
         model = kind.from_config(
             config,
@@ -115,14 +115,14 @@ def load_skeleton(backbone: Backbone, length: int, writes: bool = False) -> Any:
             **more,
         )
         extend_positions(model.base_model, length)
-        return model if writes else _classifier(model, 2, "classification")
+        return model if lm_head else _classifier(model, 2)
 
 
-def _classifier(encoder: PreTrainedModel, outputs: int, family: Family) -> Classifier:
+def _classifier(encoder: PreTrainedModel, outputs: int, kind: TaskType | None = None) -> Classifier:
     from harness.training.heads import Classifier
 
     try:
-        return Classifier(encoder, outputs, family)
+        return Classifier(encoder, outputs, kind)
     except Exception as error:  # whatever the model's own code raises at its first text
         if isinstance(error, MemoryError):
             raise

@@ -12,15 +12,16 @@ from harness.core.cell import LM_EVAL, Cell
 from harness.core.errors import BadInput
 from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.execution.machine import choose_device, choose_dtype
-from harness.lm_eval.run import PREFIX, check
+from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, check_writes
 from harness.planning.arms import arms, check_method
+from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
-from tasks import WRITING, Task
+from tasks import Task
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,24 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     cells: list[Cell] = []
     rates = Rates(sweep, source)
     for name, (task, pinned) in tasks.items():
-        family = task.metadata.family
-        revisions = {"task": pinned, "backbone": backbone.revision}
-        place = {**common, "task": name, "uses_lm_head": family in WRITING, "revisions": revisions}
+        kind = task.metadata.task_type
+        revisions = {"task": pinned, "backbone": backbone.pin}
+        place = {**common, "task": name, "uses_lm_head": kind.uses_lm_head, "revisions": revisions}
         own_cells = [
             rates.given_to(cell)
-            for cell in _train_cells(sweep, task, place, evaluated if family in WRITING else {})
+            for cell in _train_cells(sweep, task, place, evaluated if kind.uses_lm_head else {})
         ]
         for length, seed in product(sweep.lengths, sweep.seeds):
             settings = _settings(sweep, task, length)
             own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
-            if family != "language_modelling":  # words tell no linear model what comes next
+            if kind.has_baseline:
                 own_cells.append(Cell(**own, method=TFIDF))
-            if family in WRITING and seed == sweep.seeds[0] and settings["test_examples"]:
+            if kind.uses_lm_head and seed == sweep.seeds[0] and settings["test_examples"]:
                 own_cells.append(Cell(**own, method=ZERO_SHOT))
         pins = DataPins(task)
         cells += [pins.added_to(cell) for cell in own_cells]
     rates.check()
-    place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
+    place = {**common, "task": None, "revisions": {"backbone": backbone.pin}}
     writing = bool(cells) and all(cell.uses_lm_head for cell in cells)
     cells += _probe_cells(
         sweep, {**place, "uses_lm_head": writing or bool(evaluated and not cells)}
@@ -112,10 +113,11 @@ def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
 
 
 def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
-    """How cells of a task are trained at a length; `all` examples are as many as there are."""
-    settings = sweep.train.model_dump(exclude={"lr"})
+    """How cells of a task are trained at a length; `all` is replaced by the number of examples."""
+    curriculum = curriculum_of(sweep, task)
+    settings = {**sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
     if "all" in settings.values():
-        splits = task.splits(length, sweep.seeds[0])
+        splits = task.splits_under(length, sweep.seeds[0], curriculum)
         for key, part in zip(SIZES, splits, strict=True):
             settings[key] = len(part) if settings[key] == "all" else settings[key]
     return settings
@@ -171,7 +173,7 @@ def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, An
             f"{len(names)} x {sweep.lm_eval.seconds:g} s that tasks of lm-eval may take in a cell, "
             f"which would end it without a result: raise it, or lower lm_eval.seconds"
         )
-    pins = check(names, sweep.lengths, backbone.folder, f"{source}: tasks")
+    pins = check(names, sweep.lengths, backbone, f"{source}: tasks")
     return {
         "evaluations": tuple(names),
         "evaluation_examples": sweep.lm_eval.examples,

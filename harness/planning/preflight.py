@@ -23,7 +23,7 @@ from harness.models.load import load_classifier, load_language_model, load_skele
 from harness.models.quiet import quiet
 from harness.models.tokens import check_ids, load_tokenizer
 from harness.planning.arms import foreign_arms
-from harness.training.rows import end_of_text
+from tasks.lib.encoding import end_of_text
 
 _Made = TypeVar("_Made")
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.core.errors import BadInput
 from harness.planning.sweep import MIN_LENGTH
-from harness.training.rows import asked_of
-from tasks import WRITING, Example, Task, TaskMetadata
+from tasks import Example, Task, TaskMetadata
 from tasks.lib.texts import A_TOKEN, well_formed
 
 if TYPE_CHECKING:
@@ -51,18 +50,19 @@ def reach_of(sizes: Sequence[int], length: int, metadata: TaskMetadata) -> Reach
     return Reach(reached / max(1, len(sizes)), longest, len(sizes))
 
 
-def describe_reach(test: Encoded, length: int, metadata: TaskMetadata) -> dict[str, Any]:
+def describe_reach(test: Encoded, length: int) -> dict[str, Any]:
     """What a result says of its test texts: `reach`, `longest` and `whole_texts`.
 
     A row that was cut has `length` tokens, one that was not has fewer or exactly as many. Of a
     choice the longest row counts. Where an answer is written, the room that is kept for it counts,
     since a text is cut to what that room leaves. None without test texts.
     """
+    metadata = test.metadata
     found: dict[str, Any] = {"reach": None, "longest": None, "whole_texts": metadata.whole_texts}
     if not len(test):
         return found
-    if metadata.family == "generation":
-        sizes = [start + metadata.answer_tokens for start in test.starts]
+    if reserved := metadata.task_type.reserved(metadata):
+        sizes = [start + reserved for start in test.starts]
     else:
         sizes = [test.width(example) for example in range(len(test))]
     seen = reach_of(sizes, length, metadata)
@@ -99,13 +99,14 @@ def token_size(backbone: Backbone, metadata: TaskMetadata) -> Size:
     from harness.models.tokens import plain_tokenizer
 
     tokenizer = plain_tokenizer(backbone)
-    special: int
-    two = metadata.family in ("pair", "choice")
-    special = tokenizer.num_special_tokens_to_add(two)
-    if metadata.family in WRITING:  # the token that begins a text; nothing closes it
-        special = min(1, special)
+    kind, reserved = metadata.task_type, metadata.task_type.reserved(metadata)
+    special: dict[bool, int] = {
+        two: tokenizer.num_special_tokens_to_add(two) for two in (False, True)
+    }
     # A tokenizer without a separator gets an empty line between two texts.
-    gap = "\n\n" if two and special == tokenizer.num_special_tokens_to_add(False) else ""
+    gap = "\n\n" if special[True] == special[False] else ""
+    if kind.uses_lm_head:  # the token that begins a text; nothing closes it
+        special[False] = min(1, special[False])
 
     def count(text: str, most: int) -> int:
         """Tokens of a text, read no further than shows that they are more than `most`."""
@@ -117,13 +118,10 @@ def token_size(backbone: Backbone, metadata: TaskMetadata) -> Size:
         return _tokens(tokenizer, text)
 
     def size(example: Example, length: int) -> int:
-        tokens = special + count(example.text, length)
-        if metadata.family == "generation":
-            return tokens + count(asked_of(example), length) + metadata.answer_tokens
-        if not two:
-            return tokens
-        others = [f"{example.second} {c}".strip() for c in example.choices] or [example.second]
-        return tokens + max(count(gap + other, length) for other in others)
+        two = kind.two_texts(example)
+        others = [gap * two + other for other in kind.prompt_ends(example)]
+        longest = max(count(other, length) for other in others)
+        return special[two] + count(example.text, length) + longest + reserved
 
     return size
 

@@ -1,22 +1,23 @@
-"""Answers of a model to every example: labels, losses by position, or written texts."""
+"""Answers of a model to every example, in whatever form the task type has them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from harness.core.cell import Cell
-from harness.training.batches import IGNORED, Encoded, Target, padded, prompts
-from harness.training.heads import decide
+from harness.core.metrics import METRICS
+from harness.training.batches import Encoded, padded, prompts
 from harness.training.meter import Rate, synchronize
 from harness.training.methods import task_loss_only
-from harness.training.positions import Positions
-from tasks import TaskMetadata
+from tasks.lib.encoding import end_of_text
+from tasks.types.base import Target
 
 
 class Diverged(Exception):
@@ -25,20 +26,29 @@ class Diverged(Exception):
 
 @dataclass
 class Evaluation:
-    """Predictions in the order of the examples, mean loss, tokens per second.
+    """Answers in the order of the examples, mean loss, tokens per second."""
 
-    `positions` are the losses of text that was read (language modelling only).
-    """
-
-    predicted: list[Target] = field(default_factory=list)
+    answers: list[Target] = field(default_factory=list)
     loss: float = 0.0
     rate: Rate = field(default_factory=Rate)
-    positions: Positions | None = None
 
 
-def evaluate(
-    model: Any, cell: Cell, data: Encoded, pad_id: int, metadata: TaskMetadata
-) -> Evaluation:
+@dataclass
+class _Batch:
+    """Outputs for a batch (`tasks.types.base.Batch`); `tokens` counts what was read and written."""
+
+    logits: torch.Tensor
+    labels: torch.Tensor
+    tokens: int
+    write: Callable[[int], tuple[list[str], int]]
+
+    def generate(self, most: int) -> list[str]:
+        del self.logits  # the largest tensor, which generation does not need
+        texts, self.tokens = self.write(most)
+        return texts
+
+
+def evaluate(model: Any, cell: Cell, data: Encoded, pad_id: int) -> Evaluation:
     """Answer every example, longest first, so that little is padded.
 
     Text is generated greedily, from prompts of the same batch padded on the left; its rate counts
@@ -48,10 +58,8 @@ def evaluate(
         Diverged: outputs that are not finite.
     """
     order = sorted(range(len(data)), key=lambda i: -data.width(i))
-    reading = metadata.family == "language_modelling"
-    result = Evaluation(
-        predicted=[None] * len(order), positions=Positions(len(order)) if reading else None
-    )
+    kind = data.metadata.task_type
+    result = Evaluation([None] * len(order))
     total = 0.0
     model.eval()
     with torch.inference_mode(), task_loss_only(model):
@@ -60,63 +68,49 @@ def evaluate(
             inputs = moved(inputs, cell.device)
             with autocast(cell):
                 output = model(**inputs)
-            answers: list[Any] = [None] * len(chosen)
-            if not data.writing:
-                answers = list(decide(output.logits.float(), metadata.family))
-            elif result.positions is not None:
-                result.positions.add(chosen, *_losses(output.logits, inputs["labels"]))
             total += float(output.loss) * len(chosen)
-            finite = math.isfinite(total) and (
-                data.writing or bool(torch.isfinite(output.logits).all())
-            )
-            if finite and metadata.family == "generation":
-                del output
-                answers, tokens = _written(model, cell, data, chosen, pad_id, metadata)
-            synchronize(cell.device)
-            result.rate.add(tokens, perf_counter() - start)
-            if not finite:
+            heads_finite = kind.uses_lm_head or bool(torch.isfinite(output.logits).all())
+            if not (math.isfinite(total) and heads_finite):
                 raise Diverged("the model's outputs are not finite")
+            write = partial(_written, model, cell, data, chosen, pad_id)
+            batch = _Batch(output.logits, inputs["labels"], tokens, write)
+            del output
+            answers = kind.predict(batch, data.metadata)
+            synchronize(cell.device)
+            result.rate.add(batch.tokens, perf_counter() - start)
             for index, answer in zip(chosen, answers, strict=True):
-                result.predicted[index] = answer
-    result.loss = total / max(1, len(order))
-    if result.positions is not None:
-        result.loss = result.positions.mean()
+                result.answers[index] = answer
+    result.loss = kind.mean_loss(result.answers, total / max(1, len(order)))
     return result
 
 
-def _losses(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss of each next token, shape (batch, tokens - 1), and which of them count."""
-    following = labels[:, 1:]
-    # Row by row: the float32 copy of a whole batch's logits would be the largest thing in memory.
-    each = [
-        F.cross_entropy(row[:-1].float(), next_ids, reduction="none", ignore_index=IGNORED)
-        for row, next_ids in zip(logits, following, strict=True)
-    ]
-    return torch.stack(each), following != IGNORED
+def validation_scores(answers: list[Target], data: Encoded) -> dict[str, float]:
+    """Return the fields of a validation: the score in the task's metric."""
+    metric = data.metadata.metric
+    value = METRICS[metric].score(answers, data.targets)
+    accuracy = {"validation_accuracy": value} if metric == "accuracy" else {}
+    return {"validation_score": value, **accuracy}
 
 
 def _written(
-    model: Any,
-    cell: Cell,
-    data: Encoded,
-    chosen: list[int],
-    pad_id: int,
-    metadata: TaskMetadata,
+    model: Any, cell: Cell, data: Encoded, chosen: list[int], pad_id: int, most: int
 ) -> tuple[list[str], int]:
+    """Up to `most` tokens for each prompt as text, and the tokens read and written."""
     inputs = moved(prompts(data, chosen, pad_id), cell.device)
     with autocast(cell):
         ids = model.generate(
             **inputs,
-            max_new_tokens=metadata.answer_tokens,
+            max_new_tokens=most,
             do_sample=False,
             num_beams=1,
             use_cache=True,
             pad_token_id=pad_id,
-            eos_token_id=data.end,
+            eos_token_id=end_of_text(data.tokenizer),
         )
     new = ids[:, inputs["input_ids"].shape[1] :]
     tokens = int(inputs["attention_mask"].sum()) + new.numel()
-    return [data.decode(row).strip() for row in new.tolist()], tokens
+    texts = (data.tokenizer.decode(row, skip_special_tokens=True) for row in new.tolist())
+    return [str(text).strip() for text in texts], tokens
 
 
 def autocast(cell: Cell) -> torch.autocast:

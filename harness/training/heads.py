@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from tasks import Family, TaskMetadata
+from tasks.types import task_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedModel
 
-    from harness.training.batches import Target
+    from tasks.types.base import TaskType
 
 
 _STD = 0.02
@@ -47,19 +46,19 @@ class Classifier(nn.Module):
 
     Args:
         encoder: returns `last_hidden_state` of shape (rows, tokens, width).
-        outputs: labels; 1 for a choice, where each row is a text with one of the answers.
-        family: decides the loss: cross entropy, or binary cross entropy for several labels.
+        outputs: numbers for each row.
+        kind: the task type, which defines the loss; classification by default.
     """
 
     base_model_prefix = "encoder"
 
     def __init__(
-        self, encoder: PreTrainedModel, outputs: int, family: Family = "classification"
+        self, encoder: PreTrainedModel, outputs: int, kind: TaskType | None = None
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.config: Any = encoder.config
-        self.family = family
+        self.kind = kind or task_type("classification")
         self.looks_ahead = _looks_ahead(encoder)
         self.segments = segments_of(encoder)
         self.reads_globally = "global_attention_mask" in signature(encoder.forward).parameters
@@ -158,11 +157,7 @@ class Classifier(nn.Module):
         rows = torch.arange(len(states), device=states.device)
         whole = 0 if self.looks_ahead else attention_mask.sum(1) - 1
         logits = self.classifier(mean + states[rows, whole]).float()
-        if self.family == "choice":
-            logits = logits.view(labels.shape[0], -1)
-        if self.family == "multilabel":
-            return Answer(F.binary_cross_entropy_with_logits(logits, labels), logits)
-        return Answer(F.cross_entropy(logits, labels), logits)
+        return Answer(*self.kind.loss(logits, labels))
 
 
 def _looks_ahead(encoder: PreTrainedModel) -> bool:
@@ -194,16 +189,3 @@ def segments_of(encoder: PreTrainedModel) -> int:
         if "token_type_embeddings" in name or "segment_embeddings" in name or "seg_embed" in name:
             return int(weight.shape[0])
     return 0
-
-
-def outputs_of(metadata: TaskMetadata) -> int:
-    """How many numbers the head gives for a row."""
-    return 1 if metadata.family == "choice" else len(metadata.labels)
-
-
-def decide(logits: torch.Tensor, family: Family) -> list[Target]:
-    """Answers for logits of shape (batch, answers): the largest, or all that are likely."""
-    if family == "multilabel":
-        return [tuple(torch.nonzero(row > 0).flatten().tolist()) for row in logits]
-    best: list[Target] = logits.argmax(-1).tolist()
-    return best

@@ -15,11 +15,9 @@ import torch
 from harness.core.cell import Cell
 from harness.core.result import CurvePoint, Scores
 from harness.training.batches import Encoded, padded, random_batch
-from harness.training.evaluate import Diverged, autocast, evaluate, moved
+from harness.training.evaluate import Diverged, autocast, evaluate, moved, validation_scores
 from harness.training.meter import MemoryMeter, Rate, Stopwatch, synchronize
 from harness.training.methods import after_step
-from harness.training.scores import validation_scores
-from tasks import TaskMetadata
 
 _VALIDATED = {"validation_loss", "validation_score", "validation_accuracy"}
 
@@ -42,7 +40,6 @@ def train(
     data: Encoded,
     validation: Encoded,
     pad_id: int,
-    metadata: TaskMetadata,
     watch: Stopwatch,
     meter: MemoryMeter,
 ) -> Outcome:
@@ -88,14 +85,14 @@ def train(
             if step in stops:
                 peak = max(peak, meter.peak() or 0)
                 with watch.phase("eval"):
-                    seen = evaluate(model, cell, validation, pad_id, metadata)
+                    seen = evaluate(model, cell, validation, pad_id)
                 curve.append(
                     CurvePoint(
                         step=step,
                         examples=step * cell.batch_size,
                         train_loss=sum(losses) / len(losses),
                         validation_loss=seen.loss,
-                        **validation_scores(seen, validation.targets, metadata.metric),
+                        **validation_scores(seen.answers, validation),
                     )
                 )
                 _report(curve[-1], total)
@@ -105,7 +102,7 @@ def train(
     last = curve[-1].model_dump(include=_VALIDATED, exclude_unset=True)
     return Outcome(
         curve,
-        Scores(metric=metadata.metric, **last),
+        Scores(metric=data.metadata.metric, **last),
         {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
     )
 

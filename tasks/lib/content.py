@@ -33,7 +33,7 @@ def content_digest(task: Task) -> str:
     """
     metadata = task.metadata
     whole = hashlib.sha256()
-    _add(whole, [metadata.family, metadata.labels, metadata.judged_by, metadata.answer_tokens])
+    _add(whole, [metadata.family, metadata.labels, metadata.chosen_metric, metadata.answer_tokens])
     read = False
     failure: Exception | None = None
     for length in sorted(metadata.lengths, reverse=True):
@@ -63,7 +63,7 @@ def read_digest(metadata: TaskMetadata, splits: Splits, sizes: Sequence[int | No
         sizes: how many examples of each split the cell reads, in order; None: all of them.
     """
     whole = hashlib.sha256()
-    _add(whole, [metadata.family, metadata.labels, metadata.judged_by, metadata.answer_tokens])
+    _add(whole, [metadata.family, metadata.labels, metadata.chosen_metric, metadata.answer_tokens])
     for part, size in zip(splits, sizes, strict=True):
         read = len(part) if size is None else min(size, len(part))
         for start in range(0, read, 500):
@@ -100,6 +100,8 @@ def split_digest(part: Sequence[Example], most: int | None = None) -> str:
 
 def _add(digest: hashlib._Hash, value: Any) -> int:
     """Add a value to a digest; return how many bytes it has."""
+    if isinstance(value, Example) and value.value is None:
+        value = value[:-1]  # the digest of data without values is that of earlier versions
     data = json.dumps(value, default=_plain).encode() + b"\n"
     digest.update(data)
     return len(data)

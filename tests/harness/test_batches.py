@@ -85,7 +85,7 @@ def test_a_choice_that_leaves_no_room_and_unequal_choices_are_refused() -> None:
     with pytest.raises(ValueError, match="leave no room for a text"):
         encode([wide], TOKENIZER, 16, metadata("choice"))
     two, three = (Example("x", "t", 0, "q", choices=("y",) * n) for n in (2, 3))
-    with pytest.raises(ValueError, match="different numbers of choices"):
+    with pytest.raises(ValueError, match="the same number of choices"):
         encode([two, three], TOKENIZER, 16, metadata("choice"))
 
 

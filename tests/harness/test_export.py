@@ -31,7 +31,7 @@ def task_of(family: Family, examples: list[Example], labels: tuple[str, ...] = (
     class MadeUp(Task):
         metadata: ClassVar[TaskMetadata] = about
 
-        def pinned(self) -> str:
+        def data_version(self) -> str:
             return "files:1"
 
         def splits(self, length: int, seed: int) -> Splits:
@@ -122,7 +122,7 @@ def test_texts_without_labels(tmp_path: Path) -> None:
     _, results = lm_eval_on(tmp_path)
     assert results["results"]["made_up"]["byte_perplexity,none"] > 1
     (sample,) = results["samples"]["made_up"]
-    assert len(TOKENIZER(sample["target"])["input_ids"]) == 16
+    assert len(TOKENIZER(sample["target"], add_special_tokens=False)["input_ids"]) == 16
 
 
 def test_a_generation_scores_the_written_text(
@@ -143,7 +143,7 @@ def test_a_generation_scores_the_written_text(
     _, results = lm_eval_on(tmp_path)
     prompt = results["samples"]["made_up"][0]["arguments"][0][0]
     assert prompt.endswith("\n\nwhat?\nAnswer:")
-    assert len(TOKENIZER(*prompt.split("\n\n"))["input_ids"]) == 32
+    assert len(TOKENIZER(prompt, add_special_tokens=False)["input_ids"]) == 32
     assert results["samples"]["made_up"][0]["target"] == ["right", "correct"]
     assert results["results"]["made_up"]["exact_match,none"] == 1.0
 
@@ -151,7 +151,7 @@ def test_a_generation_scores_the_written_text(
 def test_refusals(tmp_path: Path) -> None:
     examples = [Example("a", "text", 0)]
     many = task_of("multilabel", examples, ("a", "b"))
-    with pytest.raises(BadInput, match="multilabel, and lm-eval has no kind of task"):
+    with pytest.raises(BadInput, match="type multilabel: lm-eval has no kind of task"):
         export_task(many, TOKENIZER, tmp_path, 16, 0)
     good = task_of("classification", examples)
     with pytest.raises(BadInput, match=r"--length: 4 tokens is too short .* needs 8"):
@@ -164,6 +164,9 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "made_up.yaml").unlink()
     with pytest.raises(BadInput, match=r"made_up is there already"):
         export_task(good, TOKENIZER, tmp_path, 16, 0)
+    wide = [Example("g", "text", second="what? " * 20, answers=("x",))]
+    with pytest.raises(BadInput, match=r"'made_up' take up to .* use a greater length"):
+        export_task(task_of("generation", wide), TOKENIZER, tmp_path / "new", 40, 0)
     empty = task_of("choice", [Example("a", "text", 0, "q", choices=("", "b"))])
     with pytest.raises(BadInput, match="empty choice"):
         export_task(empty, TOKENIZER, tmp_path / "new", 16, 0)

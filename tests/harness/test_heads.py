@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from harness.core.cell import Cell
+from harness.core.result import CellResult
 from harness.execution.cell_main import _load
 from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier
@@ -83,7 +84,7 @@ def test_a_decoder_starts_from_how_likely_it_finds_the_labels_next(decoder: str)
 def test_a_cell_names_its_tasks_labels(decoder: str) -> None:
     backbone, metadata = find_backbone(decoder), load_task("needle").metadata
     cell = Cell.model_validate(BASE.model_dump() | {"method": "full", "length": 32})
-    model = _load(cell, backbone, metadata, {}, Stopwatch(), 0)
+    model = _load(cell, backbone, metadata, CellResult.begun(cell), Stopwatch(), 0)
     words = tokens_of(backbone, metadata.labels)
     expected = load_classifier(backbone, len(words), 32, 0.0, 0, words=words)
     assert torch.equal(model.classifier.weight, expected.classifier.weight)

@@ -75,7 +75,7 @@ def test_a_text_reaches_the_tokens_that_it_has_before_it_is_cut(
         (50 + more, 0.25, 50 + more),
         (51 + more, 0.0, 50 + more),
     ):
-        seen = describe_reach(encode(texts, TOKENIZER, length, about), length, about)
+        seen = describe_reach(encode(texts, TOKENIZER, length, about), length)
         assert seen == {"reach": share, "longest": longest, "whole_texts": False}
         planned = planned_reach(_Of(texts), size, length, texts)
         assert (planned.share, planned.longest) == (share, longest)
@@ -101,7 +101,7 @@ def test_a_text_that_is_read_or_written_to_reaches_its_room(family: Family) -> N
     more = 6 if family == "generation" else 0  # "Answer", ":" and the room for the answer
     for length, share, longest in ((20, 1.0, 20), (21, 0.5, 21), (40, 0.5, 40), (41, 0.0, 40)):
         length, longest = length + more, longest + more
-        seen = describe_reach(encode(texts, TOKENIZER, length, about), length, about)
+        seen = describe_reach(encode(texts, TOKENIZER, length, about), length)
         assert (seen["reach"], seen["longest"]) == (share, longest)
         # No token begins a text here; the plan counts one, as decoders have that add any.
         planned = planned_reach(_Of(texts), size, length + 1, texts)
@@ -109,7 +109,7 @@ def test_a_text_that_is_read_or_written_to_reaches_its_room(family: Family) -> N
 
 
 def test_without_test_texts_nothing_is_said_of_them() -> None:
-    seen = describe_reach(encode([], TOKENIZER, 16, metadata()), 16, metadata())
+    seen = describe_reach(encode([], TOKENIZER, 16, metadata()), 16)
     assert seen == {"reach": None, "longest": None, "whole_texts": False}
 
 

@@ -17,18 +17,18 @@ from harness.core.errors import BadInput
 from harness.core.result import CellResult, Evaluation
 from harness.models.backbones import Backbone, check_writes
 from harness.models.load import load_language_model
-from harness.training.batches import IGNORED, encode, padded, prompts
+from harness.training.batches import encode, padded, prompts
 from harness.training.evaluate import evaluate
 from harness.training.methods import adapt
-from harness.training.positions import Positions
-from harness.training.scores import each, full_scores
 from tasks import Example
+from tasks.lib.encoding import IGNORED
+from tasks.types.language_modelling import text_losses
 from tests.harness.conftest import SWEEPS, TINY, bench_long
 from tests.harness.test_batches import TOKENIZER
 from tests.made_up import metadata
 
 READ = metadata("language_modelling")
-WRITE = metadata("generation", judged_by="exact_match", answer_tokens=4)
+WRITE = metadata("generation", metric="exact_match", answer_tokens=4)
 CELL = Cell(
     kind="train", task="x", backbone="x", method="full", length=64, seed=0, batch_size=3,
     dtype="float32", device="cpu", uses_lm_head=True,
@@ -70,8 +70,7 @@ def test_losses_by_position_are_those_of_each_token(causal: Path) -> None:
     examples = [Example(str(k), f"one two {k} " * (4 + 7 * k)) for k in range(4)]
     data = encode(examples, TOKENIZER, 64, READ)
     model = load(causal)
-    seen = evaluate(model, CELL, data, 0, READ)
-    assert seen.positions is not None
+    seen = evaluate(model, CELL, data, 0)
     bins: dict[int, list[float]] = {0: [], 16: [], 32: []}
     texts = []
     for ids in data.ids:
@@ -83,11 +82,14 @@ def test_losses_by_position_are_those_of_each_token(causal: Path) -> None:
             bins[0 if place < 16 else 16 if place < 32 else 32].append(own[-1])
         texts.append(own)
     every = [loss for own in texts for loss in own]
-    scores = seen.positions.scores()
+    kind = READ.task_type
+    scores = kind.score(seen.answers, data.targets, READ)
     assert scores["score"] == pytest.approx(sum(every) / len(every), abs=1e-4)
     assert scores["perplexity"] == pytest.approx(math.exp(scores["score"]))
     assert seen.loss == scores["score"]
-    assert seen.positions.each() == pytest.approx([sum(t) / len(t) for t in texts], abs=1e-4)
+    kept = kind.predictions(seen.answers, data.targets, READ)
+    assert kept["scores"] == pytest.approx([sum(t) / len(t) for t in texts], abs=1e-4)
+    assert kept["labels"] is kept["predicted"] is None
     assert scores["score_low"] < scores["score"] < scores["score_high"]
     found = {b["start"]: (b["end"], b["tokens"], b["loss"]) for b in scores["by_position"]}
     assert found.keys() == bins.keys()
@@ -97,12 +99,12 @@ def test_losses_by_position_are_those_of_each_token(causal: Path) -> None:
         assert loss == pytest.approx(sum(bins[start]) / tokens, abs=1e-4)
 
 
-def test_positions_leave_out_what_does_not_count() -> None:
-    positions = Positions(1)
+def test_tokens_without_a_loss_are_left_out() -> None:
     counted = torch.tensor([[True, False, True]])
-    positions.add([0], torch.tensor([[1.0, 99.0, 2.0]]), counted)
-    assert positions.mean() == 1.5
-    assert positions.scores()["by_position"] == [{"start": 0, "end": 16, "loss": 1.5, "tokens": 2}]
+    (answer,) = text_losses(torch.tensor([[1.0, 99.0, 2.0]]), counted)
+    scores = READ.task_type.score([answer], [None], READ)
+    assert scores["score"] == 1.5
+    assert scores["by_position"] == [{"start": 0, "end": 16, "loss": 1.5, "tokens": 2}]
 
 
 @pytest.mark.parametrize("method", ["full", "ssmlora"])
@@ -120,10 +122,9 @@ def test_a_batch_writes_what_each_of_its_texts_alone_would(causal: Path, method:
         if "ssmlora" in name:
             torch.nn.init.normal_(parameter, std=0.5)
     data = encode(examples, TOKENIZER, 64, WRITE)
-    said = evaluate(model, cell, data, 0, WRITE).predicted
+    said = evaluate(model, cell, data, 0).answers
     alone = [
-        evaluate(model, cell, encode([e], TOKENIZER, 64, WRITE), 0, WRITE).predicted[0]
-        for e in examples
+        evaluate(model, cell, encode([e], TOKENIZER, 64, WRITE), 0).answers[0] for e in examples
     ]
     assert said == alone
     assert any(said)
@@ -131,9 +132,11 @@ def test_a_batch_writes_what_each_of_its_texts_alone_would(causal: Path, method:
 
 def test_written_texts_are_judged_by_the_best_right_one() -> None:
     said, right = ["The red one.", "blue", ""], [("green", "red one"), ("green",), ("x",)]
-    assert each(said, right, "exact_match") == [1.0, 0.0, 0.0]
-    assert each(said, right, "rouge_l") == pytest.approx([0.8, 0.0, 0.0])
-    scores = full_scores(said, right, WRITE)
+    assert WRITE.task_type.predictions(said, right, WRITE)["scores"] == [1.0, 0.0, 0.0]
+    by_rouge = metadata("generation")
+    kept = by_rouge.task_type.predictions(said, right, by_rouge)
+    assert kept["scores"] == pytest.approx([0.8, 0.0, 0.0])
+    scores = WRITE.task_type.score(said, right, WRITE)
     assert scores["metric"] == "exact_match"
     assert scores["score"] == scores["secondary"]["exact_match"] == pytest.approx(1 / 3)
     assert scores["secondary"]["rouge_l"] == pytest.approx(0.8 / 3)
@@ -171,7 +174,7 @@ def test_what_the_folder_says_of_generation_changes_nothing(causal: Path, tmp_pa
     data = encode(
         [Example("x", "alpha beta", second="what ?", answers=("x",))], TOKENIZER, 64, WRITE
     )
-    plain, odd = (evaluate(load(f), CELL, data, 0, WRITE).predicted for f in (causal, folder))
+    plain, odd = (evaluate(load(f), CELL, data, 0).answers for f in (causal, folder))
     assert plain == odd
     assert any(plain)
 

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import Example, Family, Splits, Task, load_task
-from tasks.card import render_card, task_card
+from tasks.card import _excerpt, render_card, task_card
 from tasks.lib.baseline import tfidf_baseline
-from tasks.lib.excerpt import excerpt
 from tasks.lib.texts import A_TOKEN
 from tasks.template import new_task
 from tests.made_up import metadata
@@ -178,7 +177,7 @@ def test_an_excerpt_is_short_and_printable(
     family: Family, fields: dict[str, Any], answer: str
 ) -> None:
     text = f"begin\n{'x' * 500}\x1b[2J{'y' * 500} end\u202e"
-    shown = excerpt(metadata(family), Example("e", text, **fields))
+    shown = _excerpt(metadata(family), Example("e", text, **fields))
     assert shown["answer"] == answer
     assert shown["text"].startswith("begin xxx")
     assert shown["text"].endswith("yyy end\\u202e")

@@ -231,7 +231,7 @@ def _always_first(parts: dict[str, list[Example]], seed: int) -> None:
         (_Choices, _first(choices=("one", "")), "an empty choice"),
         (_Choices, _first(label=2), "test has a label out of range"),
         (_Choices, _same_passage, "validation and test share 1 texts"),
-        (_Choices, _always_first, "train has no example of the right choice in place 2"),
+        (_Choices, _always_first, "train has no example of answer 2"),
         (_Choices, _always_first, "balanced is stated as True"),
     ],
 )

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from tasks import Example, Splits, Task, TaskMetadata, load_task
 from tasks.card import render_card, task_card
 from tasks.conformance import violations
-from tasks.lib.baseline import baseline
 from tasks.lib.texts import bits
 
 
@@ -54,7 +53,7 @@ class Reading(Task):
 
 class Answering(Reading):
     metadata = Reading.metadata.model_copy(
-        update={"family": "generation", "judged_by": "exact_match", "answer_tokens": 2}
+        update={"family": "generation", "chosen_metric": "exact_match", "answer_tokens": 2}
     )
 
     def splits(self, length: int, seed: int) -> Splits:
@@ -90,7 +89,7 @@ def test_the_card_of_texts_that_are_written() -> None:
 
 
 def test_the_nearest_text_lends_its_answer() -> None:
-    said = baseline(
+    said = Answering.metadata.task_type.baseline(
         Answering.metadata, ["a ship at sea", "a car on a road"], [("boat",), ("auto", "car")],
         ["the road", "the sea"],
     )  # fmt: skip
@@ -123,12 +122,17 @@ def test_conformance_of_both_families() -> None:
     ("family", "more", "problem"),
     [
         ("generation", {"labels": ("a", "b")}, "generation has none"),
-        ("language_modelling", {"judged_by": "rouge_l"}, "for generation only"),
+        ("essay", {}, "no task type 'essay': use one of choice, classification"),
+        (
+            "language_modelling",
+            {"metric": "rouge_l"},
+            "'rouge_l' is not one of",
+        ),
         ("classification", {}, "at least two"),
     ],
 )
 def test_metadata_of_the_wrong_family(family: str, more: dict[str, object], problem: str) -> None:
-    fields = Reading.metadata.model_dump(exclude={"labels", "judged_by"})
+    fields = Reading.metadata.model_dump(exclude={"labels", "chosen_metric"})
     with pytest.raises(ValueError, match=problem):
         TaskMetadata(**{**fields, "family": family, **more})
 

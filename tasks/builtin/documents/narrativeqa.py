@@ -26,7 +26,7 @@ class NarrativeQa(_HubTask):
         title="NarrativeQA, from summaries",
         description="The answer, in words, to a question on a story's summary.",
         family="generation",
-        judged_by="rouge_l",
+        metric="rouge_l",
         answer_tokens=32,
         repository=REPOSITORY,
         commit=None,

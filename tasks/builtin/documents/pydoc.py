@@ -57,7 +57,7 @@ class PyDoc(Task):
             "of 1.5 KB and more, comments and docstrings removed."
         ),
         family="generation",
-        judged_by="rouge_l",
+        metric="rouge_l",
         answer_tokens=48,
         source="the Python packages installed beside this benchmark, split by folder",
         revision=f"{PySource.metadata.revision},pydoc:{_RULES}",
