@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt embedded.txt Makefile
 	@echo "make setup: installing into $(VENV); this takes a few minutes"
 	@# Keep an installed torch in the range of pyproject.toml; otherwise install the tested one.
 	@$(BIN)/python -I -c 'import torch' 2>/dev/null || $(PIP_INSTALL) $(PIP_ARGS) '$(TORCH)'
-	@$(PIP_INSTALL) $(PIP_ARGS) -c constraints.txt -e '.[bench,lm-eval,dev]'
+	@$(PIP_INSTALL) $(PIP_ARGS) -c constraints.txt -e '.[bench,lm-eval,ray,dev]'
 	@$(PIP_INSTALL) $(PIP_ARGS) --no-deps --require-hashes -r embedded.txt
 	@touch $@
 

@@ -47,3 +47,10 @@ def test_reading_results_and_listing_tasks_needs_no_torch() -> None:
     code += "; assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_only_the_interface_of_the_lm_eval_integration_is_used() -> None:
+    inside = ROOT / "harness" / "lm_eval"
+    for path in sorted((ROOT / "harness").rglob("*.py")):
+        names = {n for n in imported(path) if n.startswith("harness.lm_eval.")}
+        assert not names or path.is_relative_to(inside), f"{path.relative_to(ROOT)}: {names}"

@@ -1,4 +1,4 @@
-"""What the terminal shows: a line a finished cell, a bar while it runs, a table at the end."""
+"""What the terminal shows: a bar during a run, a line per finished cell, a table at the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from rich.text import Text
 
 from harness.cli.console import coloured
 from harness.core.cell import Cell
-from harness.core.result import FAILURES, CellResult
+from harness.core.result import CellResult
 from harness.execution.runner import Outcome, Progress
+from harness.execution.states import retry_statuses
 
 
 class RunDisplay:
-    """Progress of a run. Where the output is no terminal, only the lines are printed."""
+    """Progress of a run. Without a terminal, only the lines are printed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -40,18 +41,18 @@ class RunDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
     def update(self, progress: Progress, result: CellResult | None) -> None:
-        """Show the counts; with a result, its line too."""
+        """Show the numbers of cells; with a result, also its line."""
         counts = f"{progress.done}/{progress.total} cells, {progress.running} running"
         counts += f", {progress.failed} failed"
         self._bar.update(
             self._task,
             description=counts,
-            total=progress.work_total or None,
-            completed=progress.work_done,
+            total=progress.cost_total or None,
+            completed=progress.cost_done,
         )
         if result is not None:
             place = (f"{progress.done:>3}/{progress.total} ", "dim")
@@ -66,7 +67,7 @@ class RunDisplay:
 def print_plan(
     cells: list[Cell], console: Console, states: Mapping[str, object] | None = None
 ) -> None:
-    """List the cells of a plan; with `states`, by id, what a result folder has of each of them."""
+    """List the cells of a plan; with `states`, by id, also which of them have a result."""
     table = Table(box=None, pad_edge=False)
     for name in ("id", "kind", "cell", "lr", "lr from", *(["state"] if states is not None else [])):
         table.add_column(name)
@@ -74,19 +75,21 @@ def print_plan(
         rate = cell.lr is not None and cell.kind != "probe"
         row = [cell.id, cell.kind, cell.title]
         row += [f"{cell.lr:g}", cell.lr_source or ""] if rate else ["", ""]
-        table.add_row(*row, *([str(states[cell.id])] if states is not None else []))
+        if states is not None:
+            row.append(str(states.get(cell.id, "to run")))
+        table.add_row(*row)
     console.print(table)
     kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
     if untuned := dict.fromkeys(
         f"{c.arm} on {c.task}" for c in cells if c.lr_source == "default" and c.kind == "train"
     ):
-        told = ", ".join([*untuned][:8]) + (" …" if len(untuned) > 8 else "")
-        console.print(f"default learning rates, not tuned: {told}", soft_wrap=True)
+        arms = ", ".join([*untuned][:8]) + (" …" if len(untuned) > 8 else "")
+        console.print(f"default learning rates, not tuned: {arms}", soft_wrap=True)
 
 
 def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
-    """The outcome of each task as a small table, then where the time went and what failed."""
+    """Print a small table per task, then the share of overhead and the failed cells."""
     from reports import summary_table
 
     for caption, rows in summary_table(folder):
@@ -104,11 +107,10 @@ def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
             highlight=False,
         )
     if outcome.failed:
-        names = ", ".join(f"{r.id} ({r.status})" for r in outcome.results.values() if not r.ok)
-        console.print(coloured((f"{outcome.failed} failed:", "red"), f" {names}"), soft_wrap=True)
-        seen = {r.status for r in outcome.results.values()}
-        if again := ",".join(status for status in FAILURES if status in seen):
-            console.print(f"to run them again, add: --retry {again}")
+        names = ", ".join(f"{name} ({status})" for name, status in outcome.failed.items())
+        head = (f"{len(outcome.failed)} failed:", "red")
+        console.print(coloured(head, f" {names}"), soft_wrap=True)
+        console.print(f"to run them again, add: --retry {retry_statuses(outcome.states)}")
 
 
 def _line(result: CellResult) -> list[str | tuple[str, str]]:

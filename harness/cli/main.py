@@ -15,6 +15,7 @@ try:
     import click
 
     from harness.core.errors import BadInput, printable
+    from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
     raise SystemExit(130) from None
 except ModuleNotFoundError as missing:  # ssmlora may be installed alone, the command comes with it
@@ -79,22 +80,22 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     """List the cells of SWEEP after checking all of it. Writes nothing."""
     from harness.cli.console import make_console
     from harness.cli.display import print_plan
-    from harness.execution.done import states, summary
     from harness.execution.runner import default_folder
     from harness.execution.scratch import run_folder
+    from harness.execution.states import read_states, summary
 
     click.get_current_context().with_resource(run_folder())
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
     console = make_console()
     if folder.is_dir():
-        found = states(folder, planned.cells)
+        found = read_states(folder, (cell.id for cell in planned.cells))
         print_plan(planned.cells, console, found)
-        for line in summary(found, folder, planned.sweep.name):
+        for line in summary(found, len(planned.cells), folder, planned.sweep.name):
             console.print(line, soft_wrap=True)
         return
     if out:
-        click.echo(f"{printable(str(out))}: not there yet, so every cell is to run", err=True)
+        click.echo(f"{printable(str(out))}: does not exist yet; every cell is to run", err=True)
     print_plan(planned.cells, console)
 
 
@@ -103,7 +104,14 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
 @click.option("--out", type=_Folder(path_type=Path), help="Result folder (default runs/<name>).")
 @_SET
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one a core)."
+    "--executor",
+    type=click.Choice(executor_names()),
+    default=DEFAULT,
+    show_default=True,
+    help="Where cells run.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one per core)."
 )
 @click.option(
     "--retry",
@@ -116,32 +124,44 @@ def run(
     sweep: Path,
     out: Path | None,
     overrides: tuple[str, ...],
+    executor: str,
     workers: int | None,
     retry: str,
     tasks_dir: Path | None,
 ) -> int:
-    """Run the cells of SWEEP that have no result yet, then write the table and the report."""
+    """Run the cells of SWEEP that have no result yet, then write results.csv and the report."""
     from harness.cli.console import coloured, make_console
     from harness.cli.display import RunDisplay, print_outcome
     from harness.core.folder import RunFolder
-    from harness.execution.runner import default_folder, default_workers, run_plan
+    from harness.execution.executor import Settings
+    from harness.execution.executors import make_executor
+    from harness.execution.runner import default_folder, run_plan
     from harness.execution.scratch import run_folder
+    from harness.planning.resources import default_workers
 
     click.get_current_context().with_resource(run_folder())
     console = make_console()
     again = _statuses(retry)
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
-    workers = workers or default_workers(planned.cells[0].device)
+    limits = planned.sweep.limits
+    place = make_executor(
+        executor,
+        Settings(
+            slots=workers or default_workers(planned.cells[0].device),
+            cell_seconds=limits.cell_seconds,
+            memory_bytes=None if limits.cell_gib is None else int(limits.cell_gib * 2**30),
+        ),
+    )
     with RunFolder(folder) as held:
         with RunDisplay(console) as display:
-            outcome = run_plan(planned, held, workers, again, display.update)
+            outcome = run_plan(planned, held, place, again, display.update)
         if outcome.interrupted:
             from reports import write_csv
 
             write_csv(folder)
-            kept = f"{len(outcome.results)} of {len(planned.cells)} cells are done and kept in"
-            rest = f": {kept} {folder}; the same command goes on from there"
+            kept = f"{len(outcome.states)} of {len(planned.cells)} cells have a result in"
+            rest = f": {kept} {folder}; run the same command to continue"
             console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
             return 130
         page = folder / "report" / "index.html"

@@ -25,6 +25,9 @@ _ID_NAMES = {"uses_lm_head": "writes"}
 _OPTIONAL = ("writes", "evaluations", "evaluation_examples", "curriculum")
 """Fields that were added later. At their defaults they are not part of the id."""
 
+_NO_FIELDS: set[str] = set()
+"""Shared by all cells; pydantic copies it before it adds to it."""
+
 
 class Cell(BaseModel):
     """All settings that decide an outcome. Settings that do not apply are None.
@@ -75,6 +78,10 @@ class Cell(BaseModel):
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: int | None = None
     evaluation_seconds: float | None = None
+
+    def model_post_init(self, _: Any) -> None:
+        """Forget which fields were given: that set takes twice the memory of their values."""
+        object.__setattr__(self, "__pydantic_fields_set__", _NO_FIELDS)
 
     @property  # not cached: `model_copy` would carry it to a cell that has another id
     def id(self) -> str:

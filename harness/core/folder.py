@@ -110,10 +110,24 @@ class StoredRun:
 
 def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
     """Read a run folder, or of its cells those in `ids`. A torn or foreign file is left out."""
-    wanted = None if ids is None else set(ids)
-    results: dict[str, CellResult] = {}
     attempts: dict[str, int] = {}
     unreadable: list[tuple[str, str]] = []
+    results = {result.id: result for result in iter_results(path, ids, attempts, unreadable)}
+    return StoredRun(path, results, attempts, unreadable, read_manifest(path), _sweep_text(path))
+
+
+def iter_results(
+    path: Path,
+    ids: Iterable[str] | None = None,
+    attempts: dict[str, int] | None = None,
+    unreadable: list[tuple[str, str]] | None = None,
+) -> Iterator[CellResult]:
+    """Yield the results of a run folder one at a time; a later attempt replaces an earlier one.
+
+    `attempts` and `unreadable` are filled as `StoredRun` describes them.
+    """
+    wanted = None if ids is None else set(ids)
+    attempts = {} if attempts is None else attempts
     for file in sorted((path / CELLS).glob("*.json")):
         match = _CELL_FILE.fullmatch(file.name)
         if match and wanted is not None and match["id"] not in wanted:
@@ -128,10 +142,11 @@ def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
             if result.id != match["id"]:
                 raise ValueError(f"it has the id {clean(result.id)}, not the id in its name")
         except (ValueError, OSError, RecursionError) as error:
-            unreadable.append((clean(file.name), _reason(error)))
+            if unreadable is not None:
+                unreadable.append((clean(file.name), _reason(error)))
             continue
-        results[result.id], attempts[result.id] = result, attempt
-    return StoredRun(path, results, attempts, unreadable, read_manifest(path), _sweep_text(path))
+        attempts[result.id] = attempt
+        yield result
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -41,6 +41,8 @@ class ModelInfo(_Part):
     attention: Text = None
     """The kernel that a forward pass reaches."""
     dropout: Text = None
+    weights: Text = None
+    """How the backbone's weights are stored; training starts from their float32 values."""
     dtype: Text = None
     device: Text = None
 

@@ -28,8 +28,9 @@ from harness.core.result import (
     Seconds,
     Status,
 )
-from harness.lm_eval.run import ROOM, run_evaluations
-from harness.lm_eval.tasks import is_ruler
+from harness.execution.executor import Job
+from harness.execution.machine import describe_machine
+from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
 from harness.models.load import load_classifier, load_language_model
@@ -48,31 +49,35 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def run_cell(
-    cell: Cell, backbone: Path, machine: dict[str, Any], tasks_dir: Path | None = None
-) -> CellResult:
+def run_job(job: Job) -> CellResult:
+    """Run the cell of a job in this process, with as many threads as the job says."""
+    torch.set_num_threads(job.threads)
+    return run_cell(job.cell, job.backbone, job.tasks_dir)
+
+
+def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> CellResult:
     """Run one cell in this process and return its result, also when it fails.
 
-    A traceback goes to standard error, which a worker has turned into the cell's log.
+    A traceback goes to standard error, which the executor sends to the cell's log.
     """
     start = time.perf_counter()
     meter = MemoryMeter(cell.device)
     watch = Stopwatch()
+    machine = {**describe_machine(), "threads": torch.get_num_threads()}
     result = CellResult.begun(cell, machine)
     result.cost = Cost(base_bytes=meter.current())
     try:
         if cell.device == "cuda":
             result.environment.gpu = torch.cuda.get_device_name()
         _seed(cell.seed)
-        source = Backbone(cell.backbone, backbone, "")
         if cell.kind == "probe":
-            _probe(cell, source, result, watch, meter)
+            _probe(cell, backbone, result, watch, meter)
         elif cell.method == TFIDF:
-            _baseline(cell, source, result, watch, tasks_dir)
+            _baseline(cell, backbone, result, watch, tasks_dir)
         elif cell.task == LM_EVAL:
-            _only_evaluated(cell, source, result, watch)
+            _only_evaluated(cell, backbone, result, watch)
         else:
-            _train(cell, source, result, watch, meter, tasks_dir)
+            _train(cell, backbone, result, watch, meter, tasks_dir)
         result.status = OK
     except Exception as error:
         log_traceback()
@@ -190,7 +195,7 @@ def _load(
     with watch.phase("load"):
         model: Any
         if cell.uses_lm_head:
-            spare = ROOM if any(map(is_ruler, cell.evaluations)) else 0
+            spare = extra_positions(cell.evaluations)
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
         else:
             model = load_classifier(
@@ -212,6 +217,7 @@ def _load(
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
+            weights=backbone.stored_as,
             dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
             device=cell.device,
         )

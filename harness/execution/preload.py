@@ -1,6 +1,6 @@
-"""Imported once by the fork server; every cell's process starts with all of this in memory."""
+"""Imported once by the fork server: the process of each cell starts with all of this in memory."""
 
-# ruff: noqa: E402  # the first two lines come before all other imports
+# ruff: noqa: E402  # the first two lines precede all other imports
 from harness.execution.lifeline import follow_run
 
 follow_run()  # the imports below take seconds, and the run may be killed meanwhile
@@ -11,8 +11,10 @@ import threading
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import numpy as np
 import peft  # noqa: F401
-import scipy.stats  # noqa: F401
+import scipy.linalg
+import scipy.stats
 import sklearn.feature_extraction.text
 import sklearn.linear_model
 import sklearn.metrics  # noqa: F401
@@ -23,21 +25,29 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: F401
 from transformers.models.bert import modeling_bert  # noqa: F401
 
 import harness.execution.cell_main
-import harness.training.heads  # noqa: F401
+import harness.execution.forked
+import harness.execution.machine
+import harness.training.heads
 import ssmlora  # noqa: F401
 import tasks
 import tasks.lib.baseline
 
 tasks.discover()
+harness.execution.machine.describe_machine()  # cached; it asks git, which takes 20 ms
 
-# A fork must not inherit a pool of threads that exist in the parent alone.
+# NumPy's and SciPy's OpenBLAS reserve their buffers here: under a memory limit, OpenBLAS retries a
+# failed reservation forever.
+np.linalg.cholesky(np.eye(2))
+scipy.linalg.cholesky(np.eye(2))
+
+# A fork must not inherit a pool of threads that exist only in the parent.
 torch.set_num_threads(1)
 
-# Its own lock would be a semaphore of the system's, which a killed cell leaves behind: each such
-# cell would put a warning of Python's resource tracker on the terminal.
+# The default lock is a system semaphore, which a killed cell leaves behind. Python's resource
+# tracker would then print a warning on the terminal.
 tqdm.tqdm.set_lock(threading.RLock())
 
-# Hundreds of thousands of library objects that no cell will ever free: left out of collection,
-# which otherwise takes 0.4 s at each reset of the memory meter and copies their pages.
+# No cell frees these hundreds of thousands of library objects. Without this, a collection takes
+# 0.4 s at each reset of the memory meter, and copies their pages.
 gc.collect()
 gc.freeze()

@@ -1,4 +1,4 @@
-"""Runs a plan into a folder: skips what is done, keeps every outcome, survives being stopped."""
+"""Runs a plan on an executor: skips finished cells, writes each result, survives an interrupt."""
 
 from __future__ import annotations
 
@@ -11,149 +11,146 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.cell import Cell
-from harness.core.folder import Manifest, RunFolder, RunTime
-from harness.core.result import CellResult
-from harness.execution.local import Engine, LocalEngine
-from harness.execution.machine import describe_machine
-from harness.execution.worker import Job
-from harness.models.backbones import find_backbone
+from harness.core.folder import Manifest, RunFolder, RunTime, read_manifest
+from harness.core.result import OK, CellResult
+from harness.execution.executor import Executor, Job
+from harness.execution.states import State, read_states, state_of
 from harness.planning.plan import Plan
-from harness.planning.resources import available_cores, available_memory
 from harness.planning.sweep import as_file
 from harness.planning.yaml_files import dump_yaml
 
 
 @dataclass
 class Progress:
-    """What a display needs to know, as of now."""
+    """Numbers of cells, and the estimated cost of the cells of this run."""
 
     total: int
     done: int = 0
     failed: int = 0
     running: int = 0
-    work_total: float = 0.0
-    work_done: float = 0.0
+    cost_total: float = 0.0
+    cost_done: float = 0.0
+
+
+Listener = Callable[[Progress, CellResult | None], None]
+"""Called at the start, and after each cell with its result."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: results of all the sweep's cells so far, and whether it was interrupted."""
+    """The end of a run.
 
-    results: dict[str, CellResult]
+    Attributes:
+        states: of all cells of the sweep that have a result, by id.
+        ran: cells of this run.
+    """
+
+    states: dict[str, State]
     ran: int
     interrupted: bool
     manifest: Manifest
 
     @property
-    def failed(self) -> int:
-        """Cells whose last result is a failure."""
-        return sum(not result.ok for result in self.results.values())
+    def failed(self) -> dict[str, str]:
+        """The status of each cell whose last result is a failure."""
+        return {i: state.status for i, state in self.states.items() if state.status != OK}
 
 
 def run_plan(
     plan: Plan,
     folder: RunFolder,
-    workers: int,
+    executor: Executor,
     retry: Collection[str] = (),
-    report: Callable[[Progress, CellResult | None], None] = lambda *_: None,
+    listen: Listener = lambda *_: None,
 ) -> Outcome:
     """Run the cells of a plan that have no result yet, or one whose status is in `retry`.
 
-    `folder` must be held. `report` is called at the start and after every cell.
+    `folder` must be held. The executor is stopped at the end. Ctrl-C and SIGTERM end the run;
+    finished cells keep their results.
     """
     started = time.monotonic()
-    ids = [cell.id for cell in plan.cells]
-    stored = folder.read(ids)
-    results = stored.results
-    pending = [c for c in plan.cells if c.id not in results or results[c.id].statuses & {*retry}]
-    folder.write_sweep(dump_yaml(as_file(plan.sweep)))
-    update = {"name": plan.sweep.name, "ids": ids, "finished": False}
-    manifest = stored.manifest.model_copy(update=update)
-    folder.write_manifest(manifest)
+    cells = {cell.id: cell for cell in plan.cells}
+    states = read_states(folder.path, cells)
+    pending = [i for i in cells if i not in states or states[i].failures & {*retry}]
+    failed = sum(state.status != OK for state in states.values())
     progress = Progress(
-        total=len(plan.cells),
-        done=len(plan.cells) - len(pending),
-        failed=sum(not r.ok for r in results.values()) - sum(c.id in results for c in pending),
-        running=min(workers, len(pending)),  # being started
-        work_total=sum(cell.estimated_cost for cell in pending),
+        total=len(cells),
+        done=len(cells) - len(pending),
+        failed=failed - sum(i in states and states[i].status != OK for i in pending),
+        running=min(executor.slots, len(pending)),  # being started
+        cost_total=sum(cells[i].estimated_cost for i in pending),
     )
-    report(progress, None)
-    ran: dict[str, CellResult] = {}
+    folder.write_sweep(dump_yaml(as_file(plan.sweep)))
+    update = {"name": plan.sweep.name, "ids": [*cells], "finished": False}
+    manifest = read_manifest(folder.path).model_copy(update=update)
+    folder.write_manifest(manifest)
+    listen(progress, None)
+    time_of = RunTime(cells=0, wall_s=0, busy_s=0, workers=executor.slots)
     interrupted = False
     if pending:
         try:
-            with _TerminateAsInterrupt():
-                _run(plan, pending, folder, workers, ran, progress, report)
+            with _terminate_as_interrupt(), _paused_together(executor):
+                for result in _results(plan, cells, pending, folder, executor, progress):
+                    folder.write_result(result)
+                    states[result.id] = state_of(result)
+                    time_of.cells += 1
+                    time_of.busy_s += _busy_seconds(result)
+                    progress.done += 1
+                    progress.failed += not result.ok
+                    progress.cost_done += cells[result.id].estimated_cost
+                    listen(progress, result)
         except KeyboardInterrupt:
             interrupted = True
-    results |= ran
-    if pending:
-        manifest.runs = [*manifest.runs, _run_time(ran, time.monotonic() - started, workers)]
-    manifest.finished = not interrupted and len(results) == len(ids)
+        finally:
+            executor.stop()
+        time_of.wall_s = time.monotonic() - started
+        manifest.runs.append(time_of)
+    manifest.finished = not interrupted and len(states) == len(cells)
     folder.write_manifest(manifest)
-    return Outcome(results, len(ran), interrupted, manifest)
+    return Outcome(states, time_of.cells, interrupted, manifest)
 
 
-def _run(
+def _results(
     plan: Plan,
-    pending: list[Cell],
+    cells: dict[str, Cell],
+    pending: list[str],
     folder: RunFolder,
-    workers: int,
-    ran: dict[str, CellResult],
+    executor: Executor,
     progress: Progress,
-    report: Callable[[Progress, CellResult | None], None],
-) -> None:
-    machine = describe_machine()
-    limits = plan.sweep.limits
-    backbone = find_backbone(plan.sweep.backbone).folder
-    queue = list(reversed(pending))
-    costs = {cell.id: cell.estimated_cost for cell in pending}
-    # One thread a process: libraries read these when the fork server imports them.
-    os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
-    engine: Engine = LocalEngine(limits.cell_seconds)
-    memory = None if limits.cell_gib is None else int(limits.cell_gib * 2**30)
+) -> Iterator[CellResult]:
+    """Keep the executor's slots filled, and yield the results as cells end."""
+    logs = folder.logs.resolve()
+    queue = pending[::-1]
 
     def fill() -> None:
-        while queue and progress.running < workers:
-            cell = queue.pop()
-            log = folder.logs.resolve() / f"{cell.id}.log"
-            engine.start(Job(cell, backbone, machine, log, memory, plan.tasks_dir, threads=1))
+        while queue and progress.running < executor.slots:
+            cell_id = queue.pop()
+            log = logs / f"{cell_id}.log"
+            executor.submit(Job(cells[cell_id], plan.backbone, log, plan.tasks_dir))
             progress.running += 1
 
     progress.running = 0
-    try:
-        with _stopped_together(engine):
+    fill()
+    while progress.running:
+        for result in executor.finished(timeout=0.5):
+            progress.running -= 1
             fill()
-            while progress.running:
-                for result in engine.finished(timeout=0.5):
-                    folder.write_result(result)
-                    ran[result.id] = result
-                    progress.running -= 1
-                    progress.done += 1
-                    progress.failed += not result.ok
-                    progress.work_done += costs[result.id]
-                    fill()
-                    report(progress, result)
-    finally:
-        engine.stop()
-        progress.running = 0
+            yield result
 
 
-def _run_time(ran: dict[str, CellResult], wall: float, workers: int) -> RunTime:
-    """Wall time of this run, and how much of it was training, evaluating or probing."""
-    phases = ("train", "eval", "probe")
-    busy = sum(getattr(r.seconds, name) or 0.0 for r in ran.values() for name in phases)
-    return RunTime(cells=len(ran), wall_s=wall, busy_s=busy, workers=workers)
+def _busy_seconds(result: CellResult) -> float:
+    seconds = result.seconds
+    return (seconds.train or 0.0) + (seconds.eval or 0.0) + (seconds.probe or 0.0)
 
 
 @contextmanager
-def _stopped_together(engine: Engine) -> Iterator[None]:
-    """Ctrl-Z stops the cells as well: they are in process groups of their own."""
+def _paused_together(executor: Executor) -> Iterator[None]:
+    """Let Ctrl-Z pause the cells too: they may be in other process groups or on other machines."""
 
     def stop(*_: object) -> None:
-        engine.send(signal.SIGSTOP)
+        executor.pause()
         os.kill(os.getpid(), signal.SIGSTOP)
-        engine.send(signal.SIGCONT)  # `fg` or `bg` continued the run
+        executor.resume()  # after `fg` or `bg`
 
     before = signal.getsignal(signal.SIGTSTP)
     if before == signal.SIG_DFL:
@@ -165,26 +162,20 @@ def _stopped_together(engine: Engine) -> Iterator[None]:
             signal.signal(signal.SIGTSTP, before)
 
 
-class _TerminateAsInterrupt:
-    """SIGTERM ends a run the way Ctrl-C does."""
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does."""
 
-    def __enter__(self) -> None:
-        def interrupt(*_: object) -> None:
-            raise KeyboardInterrupt
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-        self._before = signal.signal(signal.SIGTERM, interrupt)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
-
-
-def default_workers(device: str) -> int:
-    """One a core that this process may use, with 2.5 GiB of memory each; one on an accelerator."""
-    if device == "cuda":
-        return 1
-    return max(1, min(available_cores(), int(available_memory() / 2.5 / 2**30)))
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def default_folder(name: str) -> Path:
-    """Where a sweep's results go unless `--out` says otherwise."""
+    """Return where a sweep's results go unless `--out` says otherwise."""
     return Path("runs") / name

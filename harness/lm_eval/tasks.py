@@ -1,8 +1,8 @@
-"""lm-eval's tasks by name: found without its slow index, built without its network and its hangs.
+"""Builds tasks of lm-eval by name, without its slow index, network access and endless loops.
 
-Facts of lm-eval 0.4.13 that this file is made for: its index reads 14,000 YAML files (20 s and
-more); RULER's builders make 500 examples whatever the limit, load tokenizers with remote code on,
-may loop for ever inside a bare `except:`, and fetch a part of nltk when they are imported.
+This module relies on internals of lm-eval 0.4.13: its index reads 14,000 YAML files (over 20 s);
+RULER's builders make 500 examples whatever the limit, load tokenizers with remote code enabled, may
+loop forever inside a bare `except:`, and download a part of nltk on import.
 """
 
 from __future__ import annotations
@@ -29,15 +29,27 @@ from harness.lm_eval.words import import_niah, swapped
 _TASK_LINE = re.compile(rb"""^task:[ \t]*["']?([^\s"'\[{#]+)["']?[ \t]*(?:#.*)?\r?$""", re.M)
 
 _SEEDS = (0, 1234)
-"""Of `random` and numpy, as lm-eval has them: the examples are the ones that it would build."""
+"""Seeds of `random` and numpy in lm-eval, so that the examples are those it would build."""
 
 
 class DataError(Exception):
-    """A task's data cannot be built."""
+    """The data of a task cannot be built."""
+
+
+class DataNotHereError(DataError):
+    """The data of a task are not on this machine."""
+
+
+class NeedsNetworkError(DataError):
+    """A task uses the network each time it runs."""
+
+
+class _RefusedError(socket.gaierror):
+    """Code tried to use the network."""
 
 
 def folder() -> Path | None:
-    """Where lm-eval's tasks are, None if it is not installed. Imports nothing."""
+    """Return the folder of lm-eval's tasks, None if it is not installed. Imports nothing."""
     spec = importlib.util.find_spec("lm_eval")
     places = list(spec.submodule_search_locations or []) if spec else []
     return Path(places[0]) / "tasks" if places else None
@@ -45,7 +57,7 @@ def folder() -> Path | None:
 
 @cache
 def index() -> dict[str, Path]:
-    """The YAML file of each task by the task's name (groups and tags are left out)."""
+    """Return the YAML file of each task by name, without groups and tags."""
     root = folder()
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*.yaml")) if root else []:
@@ -56,14 +68,14 @@ def index() -> dict[str, Path]:
 
 
 def settings(name: str) -> dict[str, Any]:
-    """A task's settings as its YAML has them, its functions as plain names."""
+    """Return a task's settings from its YAML, with functions as names."""
     from lm_eval.tasks._yaml_loader import load_yaml
 
     return dict(load_yaml(index()[name], resolve_func=False))
 
 
 def version(name: str) -> str:
-    """What pins a task's results: lm-eval's version and the task's own."""
+    """Return the version of lm-eval and of the task; results are comparable if they are equal."""
     from importlib import metadata
 
     number = (settings(name).get("metadata") or {}).get("version", "unknown")
@@ -71,19 +83,19 @@ def version(name: str) -> str:
 
 
 def is_ruler(name: str) -> bool:
-    """Whether a task's texts are generated at any length, and its metrics are named by lengths."""
+    """Whether a task belongs to RULER: texts of any length, metrics named by lengths."""
     return index()[name].parent.name == "ruler"
 
 
 def build(name: str, tokenizer: Any, length: int, limit: int | None, seconds: float) -> Any:
-    """Make a task's object with its data: of RULER `limit` examples of `length` tokens.
+    """Make the object of a task with its data. RULER makes `limit` examples of `length` tokens.
 
-    To be called under `quiet_and_offline`.
+    Call it inside `quiet_and_offline`.
 
     Raises:
-        DataError: the data cannot be built at this length, in words.
+        DataError: the data cannot be built.
+        ImportError: a package of the task is missing.
         TimedOut: building takes longer than `seconds`.
-        OSError, datasets' and the hub's errors: data that are not on this machine.
     """
     from lm_eval.tasks import TaskManager
     from lm_eval.tasks._yaml_loader import load_yaml
@@ -95,47 +107,54 @@ def build(name: str, tokenizer: Any, length: int, limit: int | None, seconds: fl
         make = config["custom_dataset"]
 
         def built(**_: Any) -> Any:
-            return _built_apart(make, tokenizer, length, limit, seconds)
+            return _build_in_child(make, tokenizer, length, limit, seconds)
 
         config["custom_dataset"] = built
     for structural in ("tag", "group", "task_list", "include"):
         config.pop(structural, None)
     _seed()
     manager = TaskManager(include_defaults=False, metadata={"max_seq_lengths": [length]})
-    return next(iter(manager.load([config])["tasks"].values()))
+    try:
+        return next(iter(manager.load([config])["tasks"].values()))
+    except (DataError, ImportError):
+        raise
+    except Exception as error:
+        raise _data_error(error) from error
 
 
-def _built_apart(
+def _build_in_child(
     make: Callable[..., Any], tokenizer: Any, length: int, limit: int | None, seconds: float
 ) -> Any:
-    """RULER's examples, built in a process of their own that can be ended at any time."""
+    """Build RULER's examples in a process that can be ended at any time."""
     import datasets
 
     def text() -> str:
         try:
-            # This process goes away: its copies of the modules may be changed.
+            # The process ends after this, so its copies of the modules may be patched.
             for module in [m for n, m in sys.modules.items() if n.startswith("lm_eval.tasks.")]:
-                _bend(vars(module), tokenizer, limit)
-            _bend(make.__globals__, tokenizer, limit)
+                _patch(vars(module), tokenizer, limit)
+            _patch(make.__globals__, tokenizer, limit)
             _seed()
             splits = make(tokenizer="given", max_seq_lengths=[length])
             if not all(row["outputs"] for rows in splits.values() for row in rows):
                 raise ValueError("examples without an answer: the length is too short")
             return json.dumps({split: rows.to_list() for split, rows in splits.items()})
         except Exception as error:
-            return json.dumps({"error": f"{type(error).__name__}: {_reason(error)}"})
+            failure = _data_error(error)
+            return json.dumps({"error": type(failure).__name__, "message": str(failure)})
 
     splits = json.loads(in_child(text, seconds))
     if "error" in splits:
-        raise DataError(splits["error"])
+        kinds = {kind.__name__: kind for kind in (DataNotHereError, NeedsNetworkError)}
+        raise kinds.get(splits["error"], DataError)(splits["message"])
     return {split: datasets.Dataset.from_list(rows) for split, rows in splits.items()}
 
 
-def _bend(names: dict[str, Any], tokenizer: Any, limit: int | None) -> None:
+def _patch(names: dict[str, Any], tokenizer: Any, limit: int | None) -> None:
     """Give a RULER module our tokenizer, and a progress bar that ends after `limit` examples.
 
-    The bar is the one thing that all its builders have around the loop over examples. The first
-    examples are the same as those of a full build.
+    All its builders have the bar around the loop over examples. The first examples are those of a
+    full build.
     """
     if "get_tokenizer" in names:
         names["get_tokenizer"] = lambda *_, **__: tokenizer
@@ -143,10 +162,19 @@ def _bend(names: dict[str, Any], tokenizer: Any, limit: int | None) -> None:
         names["tqdm"] = lambda items, *_, **__: islice(items, limit)
 
 
-def _reason(error: BaseException) -> str:
+def _data_error(error: BaseException) -> DataError:
+    """Return the error of a builder by what it means, with its message in one line."""
+    message = f"{type(error).__name__}: {one_line(error)}"
     if isinstance(error, LookupError) and "punkt" in str(error):
-        return "nltk's sentence splitter punkt_tab is missing: python -m nltk.downloader punkt_tab"
-    return one_line(error)
+        message = "nltk's punkt_tab is missing: python -m nltk.downloader punkt_tab"
+    chain = [error]
+    while inner := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(inner)
+    if any(isinstance(part, _RefusedError) for part in chain):
+        return NeedsNetworkError(message)
+    if any(isinstance(part, ConnectionError) for part in chain):  # datasets, offline
+        return DataNotHereError(message)
+    return DataError(message)
 
 
 def _seed() -> None:
@@ -158,13 +186,13 @@ def _seed() -> None:
 
 @contextmanager
 def quiet_and_offline() -> Iterator[None]:
-    """Keep libraries from the network, and their words, which may hold texts, from every log."""
+    """Block the network, and drop the output of libraries, which may quote texts of the data."""
     import datasets
     import huggingface_hub.constants as hub
     import lm_eval  # noqa: F401  # sets its logger up
 
     def refuse(*_: Any, **__: Any) -> None:
-        raise socket.gaierror("a run fetches nothing")
+        raise _RefusedError("a run downloads nothing")
 
     logger = logging.getLogger("lm_eval")
     level = logger.level

@@ -1,6 +1,6 @@
-"""RULER's words, `adjective-noun`, in lm-eval's order without its list of them.
+"""RULER's words, `adjective-noun`, in lm-eval's order, computed one at a time.
 
-lm-eval 0.4.13 sorts all 6,171,620 when its module is imported: 10 s and 0.7 GB in every cell.
+lm-eval 0.4.13 sorts all 6,171,620 words on import, which takes 10 s and 0.7 GB in every cell.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, overload
 
 
 class Words(Sequence[str]):
-    """What `sorted({f"{a}-{n}" for a in adjectives for n in nouns})` gives, item by item."""
+    """The items of `sorted({f"{a}-{n}" for a in adjectives for n in nouns})`."""
 
     def __init__(self, adjectives: Iterable[str], nouns: Iterable[str]) -> None:
         self._nouns = sorted(set(nouns))
         groups: list[list[str]] = []
         for adjective in sorted(set(adjectives)):
             first = groups[-1][0] if groups else None
-            # The words of `blue` and of `blue-eyed` stand among each other.
+            # The words of `blue` and `blue-eyed` are mixed in the sorted order.
             if first and adjective.startswith(first) and adjective[len(first)] <= "-":
                 groups[-1].append(adjective)
             else:
@@ -35,7 +35,7 @@ class Words(Sequence[str]):
         return sorted(f"{adjective}-{noun}" for adjective in adjectives for noun in self._nouns)
 
     def __len__(self) -> int:
-        """How many words there are."""
+        """Return the number of words."""
         return self._starts[-1]
 
     @overload
@@ -43,7 +43,7 @@ class Words(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        """The word at a place of the sorted list."""
+        """Return the word at a position of the sorted list."""
         if isinstance(index, slice):
             return [self[place] for place in range(len(self))[index]]
         place = range(len(self))[index]
@@ -54,7 +54,7 @@ class Words(Sequence[str]):
 
 @contextmanager
 def swapped(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give `owner` another attribute for a while."""
+    """Replace an attribute of `owner` until the block ends."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -64,7 +64,7 @@ def swapped(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def import_niah() -> None:
-    """Import RULER's needle module with these words in it, if it is not imported yet."""
+    """Import RULER's needle module with these words, unless it is imported already."""
     name = "lm_eval.tasks.ruler.prepare_niah"
     if name in sys.modules:
         return

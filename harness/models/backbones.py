@@ -47,8 +47,7 @@ EMBEDDED = {
     ),
 }
 
-DEQUANTISED = "4-bit weights, dequantised"
-"""Stands in the revision of a backbone that was read from GGUF: reports show it."""
+_SAFETENSORS = "safetensors"
 
 _CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel", "OpenAIGPTLMHeadModel"}
 """Causal language models whose names do not say it. XLNet's and XLM's see what comes next."""
@@ -70,11 +69,28 @@ _HUB_PAGE = re.compile(
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone found on this machine: the folder it is read from and what pins it."""
+    """A backbone on this machine.
+
+    Attributes:
+        name: as a sweep names it.
+        folder: in the hub's format.
+        revision: the checksum of its files, or its commit on the hub.
+        stored_as: the format of the published weights.
+    """
 
     name: str
     folder: Path
     revision: str
+    stored_as: str = _SAFETENSORS
+
+    @property
+    def pin(self) -> str:
+        """The part of a cell's id that changes with the weights."""
+        return (
+            self.revision
+            if self.stored_as == _SAFETENSORS
+            else f"{self.revision}, {self.stored_as}"
+        )
 
 
 def find_backbone(name: str, where: str = "backbone") -> Backbone:
@@ -153,7 +169,7 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
         from harness.models.gguf import unpacked
 
         folder = unpacked(name, weights, found, where)
-        return Backbone(name, folder, f"sha256:{found}, {DEQUANTISED}")
+        return Backbone(name, folder, f"sha256:{found}", "4-bit weights, dequantised")
     return Backbone(name, folder, f"sha256:{found}")
 
 

@@ -12,7 +12,7 @@ from harness.core.cell import LM_EVAL, Cell
 from harness.core.errors import BadInput
 from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.execution.machine import choose_device, choose_dtype
-from harness.lm_eval.run import PREFIX, check
+from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, check_writes
 from harness.planning.arms import arms, check_method
 from harness.planning.data_pins import DataPins
@@ -69,7 +69,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     rates = Rates(sweep, source)
     for name, (task, pinned) in tasks.items():
         kind = task.metadata.task_type
-        revisions = {"task": pinned, "backbone": backbone.revision}
+        revisions = {"task": pinned, "backbone": backbone.pin}
         place = {**common, "task": name, "uses_lm_head": kind.uses_lm_head, "revisions": revisions}
         own_cells = [
             rates.given_to(cell)
@@ -85,7 +85,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         pins = DataPins(task)
         cells += [pins.added_to(cell) for cell in own_cells]
     rates.check()
-    place = {**common, "task": None, "revisions": {"backbone": backbone.revision}}
+    place = {**common, "task": None, "revisions": {"backbone": backbone.pin}}
     writing = bool(cells) and all(cell.uses_lm_head for cell in cells)
     cells += _probe_cells(
         sweep, {**place, "uses_lm_head": writing or bool(evaluated and not cells)}
@@ -171,7 +171,7 @@ def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, An
             f"{len(names)} x {sweep.lm_eval.seconds:g} s that tasks of lm-eval may take in a cell, "
             f"which would end it without a result: raise it, or lower lm_eval.seconds"
         )
-    pins = check(names, sweep.lengths, backbone.folder, f"{source}: tasks")
+    pins = check(names, sweep.lengths, backbone, f"{source}: tasks")
     return {
         "evaluations": tuple(names),
         "evaluation_examples": sweep.lm_eval.examples,

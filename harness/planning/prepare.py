@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.errors import BadInput, one_line
-from harness.lm_eval.run import meant_task
+from harness.lm_eval import suggested_name
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
 from harness.planning.missing import missing_lines
@@ -79,7 +79,7 @@ def _prepared(
     except (BadInput, MissingData):
         raise
     except TaskError as error:
-        if name not in discover(tasks_dir) and (meant := meant_task(name)):
+        if name not in discover(tasks_dir) and (meant := suggested_name(name)):
             raise BadInput(
                 f"{source}: tasks: there is no task '{name}'. A task of lm-eval is named '{meant}'"
             ) from None

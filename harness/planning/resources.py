@@ -11,6 +11,13 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
 
 
+def default_workers(device: str) -> int:
+    """Cells at a time: one per core with 2.5 GiB of memory each; one on an accelerator."""
+    if device == "cuda":
+        return 1
+    return max(1, min(available_cores(), int(available_memory() / 2.5 / 2**30)))
+
+
 def available_cores(root: Path = _CGROUPS, own: Path = _OWN) -> int:
     """Processors that this process may use: by its affinity and by the cgroups' quotas.
 

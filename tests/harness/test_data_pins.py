@@ -90,7 +90,7 @@ def test_a_cell_refuses_data_that_changed_since_it_was_planned(
     planned: Plan, tmp_path: Path
 ) -> None:
     def outcome(cell: Cell) -> tuple[str, str]:
-        result = run_cell(cell, planned.backbone.folder, {}, tmp_path)
+        result = run_cell(cell, planned.backbone, tmp_path)
         return result.status, (result.error and result.error.message) or ""
 
     cell = next(c for c in planned.cells if (c.method, c.length, c.seed) == ("tfidf", 24, 2))

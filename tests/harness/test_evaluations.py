@@ -20,14 +20,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from harness.core.errors import BadInput
 from harness.execution.deadline import TimedOut, hard_limit, in_child
 from harness.lm_eval import tasks as lm_tasks
+from harness.lm_eval.check import check
 from harness.lm_eval.results import entries_of
-from harness.lm_eval.run import check, run_evaluations
+from harness.lm_eval.run import run_evaluations
 from harness.lm_eval.words import Words
 from harness.models.backbones import find_backbone
 from ssmlora import SSMLoraConfig
 from tests.harness.test_batches import TOKENIZER
 
-FOLDER = find_backbone("minilm").folder
+MINILM = find_backbone("minilm")
 
 
 def llama() -> LlamaForCausalLM:
@@ -55,7 +56,7 @@ def docs(name: str, length: int, limit: int | None) -> list[dict[str, Any]]:
 
 
 def test_a_known_task_is_pinned_by_versions() -> None:
-    pins = check(["niah_single_1", "ruler_fwe"], [512, 1024], FOLDER, "s.yaml: tasks")
+    pins = check(["niah_single_1", "ruler_fwe"], [512, 1024], MINILM, "s.yaml: tasks")
     assert pins["niah_single_1"] == "lm-eval 0.4.13, task version 1.0"
     assert list(pins) == ["niah_single_1", "ruler_fwe"]
 
@@ -65,10 +66,10 @@ def test_a_known_task_is_pinned_by_versions() -> None:
     [
         ("niah_singel_1", 512, r"no task of this name .* Did you mean 'niah_single_1'\?"),
         ("zzzzzzzz", 512, r"There is: niah_multikey_2, .*ruler_fwe"),
-        ("mmlu", 512, r"groups and tags are not taken"),
+        ("mmlu", 512, r"groups and tags are not supported"),
         ("hellaswag", 512, r"'Rowan/hellaswag'.* once: lm_eval .*--tasks hellaswag"),
         ("niah_single_2", 512, r"paul_graham_essays.* once: lm_eval .*--metadata"),
-        ("ruler_qa_squad", 512, r"reads the network each time"),
+        ("ruler_qa_squad", 512, r"uses the network each time"),
         ("humaneval", 512, r"runs code that the model writes"),
         ("niah_single_1", 64, r"cannot be built at 64 tokens: .*max_seq_length=64"),
         ("ruler_cwe", 256, r"cannot be built at 256 tokens: .*without an answer"),
@@ -76,7 +77,7 @@ def test_a_known_task_is_pinned_by_versions() -> None:
 )
 def test_what_cannot_run_is_refused_in_one_line(name: str, length: int, said: str) -> None:
     with pytest.raises(BadInput, match=said) as caught:
-        check([name], [length], FOLDER, "s.yaml: tasks")
+        check([name], [length], MINILM, "s.yaml: tasks")
     assert str(caught.value).startswith(f"s.yaml: tasks: 'lm_eval:{name}'")
     assert "\n" not in str(caught.value)
 
@@ -84,7 +85,7 @@ def test_what_cannot_run_is_refused_in_one_line(name: str, length: int, said: st
 def test_without_lm_eval_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lm_tasks.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"pip install 'bench-long\[lm-eval\]'"):
-        check(["niah_single_1"], [512], FOLDER, "s.yaml")
+        check(["niah_single_1"], [512], MINILM, "s.yaml")
 
 
 @pytest.mark.parametrize("length", [512, 1024, 4096])
@@ -187,7 +188,7 @@ def test_what_the_run_changed_is_put_back(model: LlamaForCausalLM) -> None:
 
 def test_nothing_is_fetched() -> None:
     with lm_tasks.quiet_and_offline():
-        with pytest.raises(OSError, match="a run fetches nothing"):
+        with pytest.raises(OSError, match="a run downloads nothing"):
             socket.create_connection(("localhost", 9), timeout=1)
         with pytest.raises(Exception, match="OfflineModeIsEnabled"):
             datasets.load_dataset("owner/nothing")
@@ -221,12 +222,12 @@ def test_no_minus_one_gets_out() -> None:
         "higher_is_better": {"t": {"4096": True}},
         "samples": {"t": [{"filter": "none", "512": -1.0}]},
     }
-    (entry,) = entries_of("t", found, "512")
+    (entry,) = entries_of("t", found, 512)
     assert (entry.status, entry.value) == ("error", None)
     found["results"]["t"]["512,none"] = math.nan
-    assert entries_of("t", found, "512")[0].value is None
+    assert entries_of("t", found, 512)[0].value is None
     del found["results"]["t"]["512,none"]
-    (entry,) = entries_of("t", found, "512")
+    (entry,) = entries_of("t", found, 512)
     assert "512 tokens" in entry.message
 
 

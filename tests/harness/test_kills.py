@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.execution.executor import Job, Settings
+from harness.execution.executors.local import LocalExecutor
 from harness.execution.lifeline import follow
-from harness.execution.local import LocalEngine
-from harness.execution.worker import Job
 from tests.harness.conftest import ROOT, TINY
-from tests.harness.test_plan import BASE
+from tests.harness.test_plan import BASE, NO_BACKBONE
 
 BOUND = 2.0
 """Seconds after which no process of a killed run may be alive."""
@@ -26,14 +26,15 @@ BOUND = 2.0
 ENGINE = """
 import multiprocessing, re, os, sys, time
 from pathlib import Path
-from harness.execution import local as engine
 from harness.execution import lifeline
 from harness.execution import scratch
-from harness.execution import worker
+from harness.execution.executor import Job, Settings
+from harness.execution.executors.local import LocalExecutor
 from harness.core.cell import Cell
+from harness.models.backbones import Backbone
 
-def stuck(job, results):
-    lifeline.follow(multiprocessing.parent_process().sentinel)  # as `work` does
+def stuck(job, memory_bytes, results):
+    lifeline.follow(multiprocessing.parent_process().sentinel)  # as `forked.main` does
     # What a cell starts, then the interpreter's lock held for good: no thread of Python's can run.
     if not os.fork():
         time.sleep(600)
@@ -41,13 +42,12 @@ def stuck(job, results):
     re.match("(a+)+$", "a" * 99 + "b")
 
 if __name__ == "__main__":
-    engine.work = stuck
     with scratch.run_folder():
-        place = engine.LocalEngine(600)
+        executor = LocalExecutor(Settings(1, 600), stuck)
         cell = Cell.model_validate_json(sys.argv[2])
-        place.start(worker.Job(cell, Path("."), {}, Path(sys.argv[1]), None, None, threads=1))
+        executor.submit(Job(cell, Backbone("", Path(), ""), Path(sys.argv[1])))
         while True:
-            place.finished(60)
+            executor.finished(60)
 """
 
 
@@ -128,7 +128,7 @@ def test_a_child_dies_with_what_forked_it(tmp_path: Path) -> None:
     assert trial.kill() < BOUND
 
 
-def _dies_and_leaves_a_child(job: Job, results: object) -> None:
+def _dies_and_leaves_a_child(job: Job, memory_bytes: int | None, results: object) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     follow(parent.sentinel)
@@ -139,17 +139,11 @@ def _dies_and_leaves_a_child(job: Job, results: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_cell_started_ends_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import harness.execution.local
-
-    monkeypatch.setattr(harness.execution.local, "work", _dies_and_leaves_a_child)
-    monkeypatch.setattr(harness.execution.local, "PRELOAD", ["json"])
-    engine = LocalEngine(30)
-    engine.start(Job(BASE, tmp_path, {}, tmp_path / "log", None, None, threads=1))
-    (result,) = engine.finished(20)
-    assert "killed by signal 9" in ((result.error and result.error.message) or "")
+def test_what_a_killed_cell_started_ends_with_it(tmp_path: Path) -> None:
+    executor = LocalExecutor(Settings(1, 30), _dies_and_leaves_a_child, ["json"])
+    executor.submit(Job(BASE, NO_BACKBONE, tmp_path / "log"))
+    (result,) = executor.finished(20)
+    assert "killed by signal 9" in result.error.message
     child = int((tmp_path / "log").read_text())
     end = time.monotonic() + BOUND
     while psutil.pid_exists(child) and time.monotonic() < end:

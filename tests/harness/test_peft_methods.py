@@ -183,7 +183,7 @@ def test_training_calls_the_method_after_each_step(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("harness.training.loop.after_step", recorded)
     sizes = {"examples": 12, "validation_examples": 8, "test_examples": 8, "validations": 1}
     cell = one_cell(entry("adalora"), length=32, batch_size=4, epochs=1, **sizes)
-    assert run_cell(cell, minilm.folder, {}).ok
+    assert run_cell(cell, minilm).ok
     assert called == [1, 2, 3]
 
 

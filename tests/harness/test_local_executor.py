@@ -1,23 +1,23 @@
-"""Ways for cells and for what starts them to die: each leaves a result or an exit code."""
+"""Processes of cells and of the run die in many ways: each leaves a result or an exit code."""
 
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
-import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 import pytest
 
-from harness.core.cell import Cell
-from harness.execution.local import LocalEngine
-from harness.execution.worker import Job
+from harness.execution.executor import Job, Settings
+from harness.execution.executors.local import LocalExecutor
 from tests.harness.conftest import ROOT, cells, start_bench_long
 from tests.harness.test_failures import by_arm, servers, wait_for, workers
-from tests.harness.test_plan import BASE
+from tests.harness.test_plan import BASE, NO_BACKBONE
 
 LONG = "train.examples=512"
 
@@ -41,6 +41,11 @@ def plugin(folder: Path, body: str, when: str = IN_A_CELL) -> list[object]:
         "        return splits\n"
     )
     return ["--tasks-dir", folder, "--set", "tasks=[wild]"]
+
+
+def imports_torch(run: subprocess.Popen[str]) -> bool:
+    """Whether the fork server has reached the import of torch. It is not done with it for long."""
+    return any("libtorch" in part.path for p in servers(run) for part in p.memory_maps())
 
 
 def alive(processes: list[psutil.Process]) -> bool:
@@ -99,9 +104,8 @@ def test_labels_and_names_may_be_numpys(tmp_path: Path, tiny: Path) -> None:
 def test_the_server_that_starts_cells_may_die(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out"
     run = start_bench_long("run", tiny, "--out", out, "--workers", 1, "--set", LONG)
-    wait_for(lambda: bool(servers(run)), 30)
-    time.sleep(0.5)
-    servers(run)[0].kill()  # while it imports
+    wait_for(lambda: imports_torch(run), 30)
+    servers(run)[0].kill()
     running = workers(run, 1)
     wait_for(lambda: bool(list((out / "logs").glob("*.log"))), 30)
     servers(run)[0].kill()  # while a cell runs
@@ -116,8 +120,7 @@ def test_the_server_that_starts_cells_may_die(tmp_path: Path, tiny: Path) -> Non
 @pytest.mark.slow
 def test_ctrl_c_while_the_server_imports(tmp_path: Path, tiny: Path) -> None:
     run = start_bench_long("run", tiny, "--out", tmp_path / "out")
-    wait_for(lambda: bool(servers(run)), 30)
-    time.sleep(0.5)
+    wait_for(lambda: imports_torch(run), 30)
     os.killpg(run.pid, signal.SIGINT)
     assert "interrupted: 0 of 2 cells" in ended(run)
     assert run.returncode == 130
@@ -139,6 +142,8 @@ COUNTS = """
 import sys
 from pathlib import Path
 from harness.planning.plan import make_plan
+from harness.execution.executor import Settings
+from harness.execution.executors import make_executor
 from harness.execution.runner import run_plan
 from harness.core.folder import RunFolder
 from harness.planning.sweep import load_sweep
@@ -146,13 +151,14 @@ path = Path(sys.argv[1])
 plan = make_plan(load_sweep(path, ["seeds=[0, 1]"]), path)
 seen = []
 with RunFolder(path.parent / "out") as folder:
-    run_plan(plan, folder, 2, (), lambda now, _: seen.append((now.done, now.running)))
+    executor = make_executor("local", Settings(2, 600))
+    run_plan(plan, folder, executor, (), lambda now, _: seen.append((now.done, now.running)))
 print(seen)
 """
 
 
 @pytest.mark.slow
-def test_how_many_cells_run_is_told(tiny: Path) -> None:
+def test_progress_counts_the_running_cells(tiny: Path) -> None:
     call = [sys.executable, "-c", COUNTS, str(tiny)]
     done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[(0, 2), (1, 2), (2, 2), (3, 1), (4, 0)]\n", done.stderr
@@ -175,24 +181,20 @@ def test_the_command_without_the_benchmarks_packages() -> None:
     )
 
 
-def _half_a_result(job: Job, results: object) -> None:
-    descriptor = results.fileno()  # type: ignore[attr-defined]
+def _half_a_result(job: Job, memory_bytes: int | None, results: Connection) -> None:
+    descriptor = results.fileno()
     os.write(descriptor, (1000).to_bytes(4, "big") + b'{"id"')
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_half_a_result_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_result_is_none(tmp_path: Path) -> None:
     """The process is killed while it sends."""
-    import harness.execution.local
-
-    monkeypatch.setattr(harness.execution.local, "work", _half_a_result)
-    monkeypatch.setattr(harness.execution.local, "PRELOAD", ["json"])
-    engine = LocalEngine(30)
-    cell: Cell = BASE
-    engine.start(Job(cell, tmp_path, {}, tmp_path / "log", None, None, threads=1))
-    (result,) = engine.finished(20)
-    assert result["status"] == "error"
-    assert "killed by signal 9" in result["error"]["message"]
+    executor = LocalExecutor(Settings(1, 30), _half_a_result, ["json"])
+    executor.submit(Job(BASE, NO_BACKBONE, tmp_path / "log"))
+    (result,) = executor.finished(20)
+    assert (result.status, result.error.type) == ("error", "ProcessDied")
+    assert "killed by signal 9" in result.error.message
+    assert result.environment.python == platform.python_version()
 
 
 @pytest.mark.slow

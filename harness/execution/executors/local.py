@@ -1,0 +1,186 @@
+"""Runs each cell in a process of its own on this machine, forked from a server with all imports.
+
+Separate processes keep peaks of memory apart and contain every failure. The fork server imports
+torch and transformers once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from harness.core.errors import BadInput, one_line
+from harness.core.result import CellResult, Failure
+from harness.execution import forked
+from harness.execution.executor import Job, Settings, died, timed_out
+from harness.execution.lifeline import hold, kill_group
+from harness.execution.machine import describe_machine
+
+_PAUSES = (0.1, 0.4, 1.6, None)
+"""Seconds before each further attempt to start a process; after None there is none."""
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: BaseProcess
+    results: Connection
+    started: float
+    oom_kills: int
+
+
+class LocalExecutor:
+    """Processes on this machine.
+
+    Args:
+        main: the function of a cell's process; a test may pass another.
+        preload: modules that the fork server imports.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        main: Callable[[Job, int | None, Connection], None] = forked.main,
+        preload: Sequence[str] = forked.PRELOAD,
+    ) -> None:
+        self.slots = settings.slots
+        self._settings = settings
+        self._main = main
+        self._running: dict[str, _Running] = {}
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([*preload])
+
+    def submit(self, job: Job) -> None:
+        """Fork a process for the cell.
+
+        Raises:
+            BadInput: the system starts no process.
+        """
+        for pause in _PAUSES:
+            try:
+                self._running[job.cell.id] = self._fork(job)
+                return
+            except (OSError, EOFError) as error:
+                # The fork server died, and the next attempt starts another. A dying process closes
+                # its pipes a moment before the system reports its death.
+                if pause is None:
+                    raise BadInput(
+                        f"the process of a cell cannot be started: {one_line(error)}"
+                    ) from None
+                time.sleep(pause)
+
+    def _fork(self, job: Job) -> _Running:
+        # Libraries read these when the server imports them.
+        os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+        hold()
+        resource_tracker.ensure_running()  # before the block: starting it unblocks SIGINT
+        # The server and its children inherit the block: the run alone handles Ctrl-C.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        receive, send = self._context.Pipe(duplex=False)
+        arguments = (job, self._settings.memory_bytes, send)
+        process = self._context.Process(target=self._main, args=arguments, daemon=True)
+        process.start()
+        send.close()
+        return _Running(job, process, receive, time.monotonic(), _oom_kills())
+
+    def finished(self, timeout: float) -> list[CellResult]:
+        """Collect results; a process that died or exceeded its time yields a failed one."""
+        now = time.monotonic()
+        running = self._running.values()
+        ends = [r.started + self._settings.cell_seconds for r in running]
+        waiting = max(0.0, min([now + timeout, *ends]) - now)
+        wait([*(r.results for r in running), *(r.process.sentinel for r in running)], waiting)
+        outcomes = [self._outcome(r) for r in list(running)]
+        return [result for result in outcomes if result is not None]
+
+    def pause(self) -> None:
+        """Stop every running cell and its children: they are in process groups of their own."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Continue every running cell and its children."""
+        self._send(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Kill every running cell."""
+        for running in self._running.values():
+            _kill(running.process)
+        self._running.clear()
+
+    def _send(self, number: int) -> None:
+        for running in self._running.values():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(running.process.pid or 0, number)
+
+    def _outcome(self, running: _Running) -> CellResult | None:
+        job, limit = running.job, self._settings.cell_seconds
+        seconds = time.monotonic() - running.started
+        result: CellResult | None = None
+        failure: Failure | None = None
+        dead = not running.process.is_alive()  # asked first, so that no late result is missed
+        if running.results.poll():
+            try:
+                result = CellResult.model_validate_json(running.results.recv_bytes())
+            except (EOFError, OSError):  # no result, or half of one
+                failure = _how_it_died(running)
+        elif dead:  # the pipe may still be open in a process that the cell left behind
+            failure = _how_it_died(running)
+        elif seconds > limit:
+            failure = timed_out(limit)
+        if failure is not None:
+            result = CellResult.failed(job.cell, describe_machine(), failure, seconds)
+        if result is not None:
+            running.results.close()
+            running.process.join(1)
+            _kill(running.process)
+            del self._running[job.cell.id]
+        return result
+
+
+def _how_it_died(running: _Running) -> Failure:
+    running.process.join(5)
+    code = running.process.exitcode
+    if code == -signal.SIGKILL and _oom_kills() > running.oom_kills:
+        return Failure("oom", "KilledForMemory", "the system ended it: out of memory")
+    return died(
+        f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    )
+
+
+def _kill(process: BaseProcess) -> None:
+    """Kill a cell's process, if it runs, and the processes that it left behind."""
+    if process.pid is not None:
+        # A process whose server died before it has the exit code 255, and may still run.
+        alive = process.exitcode in (None, 255)
+        kill_group(process.pid, leader_too=alive)
+        if alive:
+            process.join(5)
+
+
+def _oom_kills() -> int:
+    """How many processes this system has killed for lack of memory (0 where it does not say)."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+def make(settings: Settings) -> LocalExecutor:
+    """Build the executor."""
+    return LocalExecutor(settings)
