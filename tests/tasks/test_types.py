@@ -43,9 +43,8 @@ def test_no_code_outside_compares_the_name_of_a_type() -> None:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if not isinstance(node, ast.Compare):
                     continue
-                parts = [
-                    inner for side in (node.left, *node.comparators) for inner in ast.walk(side)
-                ]
+                sides = (node.left, *node.comparators)
+                parts = [part for side in sides for part in ast.walk(side)]
                 names = {p.value for p in parts if isinstance(p, ast.Constant)} & set(TASK_TYPES)
                 family = any(isinstance(p, ast.Attribute) and p.attr == "family" for p in parts)
                 if names or family:
@@ -57,7 +56,8 @@ def test_listing_tasks_and_reading_a_card_import_no_torch() -> None:
     code = (
         "import sys; from tasks import discover, load_task; from tasks.card import task_card; "
         "assert len(discover()) > 40; "
-        "card = task_card(load_task('needle'), lambda t: [(k, k + 1) for k in range(len(t))], [64]);"
+        "tokens = lambda text: [(k, k + 1) for k in range(len(text))]; "
+        "card = task_card(load_task('needle'), tokens, [64]); "
         "assert card['family'] == 'classification'; "
         "import harness.cli.task_commands as c; c.list_tasks(None); "
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
@@ -87,15 +87,10 @@ class Numbers(Task):
     def splits(self, length: int, seed: int) -> Splits:
         def part(name: str, order: int) -> list[Example]:
             draw = random.Random(name)
-            examples = [
-                Example(
-                    f"{name}{k}",
-                    f"w{'abcde'[k % 5]} "
-                    + " ".join(f"x{draw.randrange(10**6)}" for _ in range(10)),
-                    value=k % 5 - 1.0,
-                )
-                for k in range(60)
-            ]
+            examples = []
+            for k in range(60):
+                words = [f"w{'abcde'[k % 5]}", *(f"x{draw.randrange(10**6)}" for _ in range(10))]
+                examples.append(Example(f"{name}{k}", " ".join(words), value=k % 5 - 1.0))
             random.Random(order).shuffle(examples)
             return examples
 
