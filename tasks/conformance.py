@@ -19,6 +19,9 @@ from tasks.lib.network import refused
 MOST = 5_000
 """Examples read of each split."""
 
+EASIER = 1_000
+"""Training texts read under each curriculum."""
+
 AGAIN = 100
 """Examples of each split that a second use reads."""
 
@@ -45,6 +48,7 @@ def violations(task: Task, length: int) -> list[str]:
       order: a passage may have several questions. Of a choice the text alone counts.
     - No label is given away by its own name at the beginning of the text.
     - Texts could fill the length if the metadata say so.
+    - Training texts under each curriculum have the form, the labels and about the length of others.
     - No connection is opened that the metadata do not declare.
     - A second use of the data is quick: at most CALLS calls of functions.
     """
@@ -77,7 +81,27 @@ def violations(task: Task, length: int) -> list[str]:
     if not task.metadata.published_splits:
         found += _shared(task.metadata, first)
     found += _given_away(task.metadata, first)
+    for name in task.curricula:
+        found += (f"curriculum {name}: {line}" for line in _curriculum(task, name, length, first))
     return found
+
+
+def _curriculum(task: Task, name: str, length: int, splits: Splits) -> Iterator[str]:
+    """Check the training texts under a curriculum: their form, their labels and their length."""
+    train, again = (task.training(length, 0, name)[:EASIER] for _ in range(2))
+    if list(train) != list(again):
+        yield "two readings with one seed differ"
+    one = Splits(train, splits.validation, splits.test)
+    if wrong := first_fault(task.metadata, one, MOST):
+        yield wrong
+        return
+    yield from _shape(task.metadata, one)
+    yield from _labels(task.metadata, one)
+    own, plain = (sorted(len(e.text.split()) for e in s.train) for s in (one, splits))
+    if own and plain and not plain[0] / 2 <= median(own) <= own[-1] <= 1.5 * plain[-1]:
+        yield (
+            f"training texts have {own[0]} to {own[-1]} words, without it {plain[0]} to {plain[-1]}"
+        )
 
 
 class _TooMany(BaseException):
@@ -90,7 +114,7 @@ def _calls_of_second_use(task: Task, length: int) -> int:
     The count is the same on every machine, unlike a time; work inside one call is not counted.
     """
     fresh = type(task)()
-    fresh.count = task.count
+    fresh.token_counter = task.token_counter
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:

@@ -274,7 +274,7 @@ def test_work_that_is_done_again_at_every_use_is_seen(monkeypatch: pytest.Monkey
     class Slow(_Right):
         def parts(self, seed: int) -> dict[str, list[Example]]:
             for number in range(200_000):
-                str(number)
+                abs(number)
             return super().parts(seed)
 
     monkeypatch.setattr(conformance, "CALLS", 100_000)
