@@ -145,9 +145,9 @@ class LearningRateTrial:
 
     @property
     def score(self) -> float:
-        """Mean validation score; a failed cell counts as the worst score: 0, or infinite loss."""
-        values = [*self.values, *(self.metric.failed for _ in self.failures)]
-        return fmean(values) if values else self.metric.failed
+        """Mean validation score; a failed cell counts as the worst score."""
+        values = [*self.values, *(self.metric.worst for _ in self.failures)]
+        return fmean(values) if values else self.metric.worst
 
 
 def scored(result: Result) -> bool:

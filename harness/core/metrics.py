@@ -100,9 +100,11 @@ class Metric:
         return value if self.higher_is_better else -value
 
     @property
-    def failed(self) -> float:
-        """The score of a failed cell where learning rates are compared: 0, or infinite loss."""
-        return 0.0 if self.higher_is_better else float("inf")
+    def worst(self) -> float:
+        """The score of a failed cell in rankings: the worst possible one, maybe infinite."""
+        if self.higher_is_better:
+            return float("-inf") if self.low is None else self.low
+        return float("inf") if self.high is None else self.high
 
     def rank_of_rate(
         self, scores: Sequence[float | None], losses: Sequence[float]
@@ -111,8 +113,8 @@ class Metric:
 
         The mean validation score decides, then the mean loss. None: the cell failed.
         """
-        values = [self.failed if score is None else score for score in scores]
-        mean = sum(values) / len(values) if values else self.failed
+        values = [self.worst if score is None else score for score in scores]
+        mean = sum(values) / len(values) if values else self.worst
         return self.rank(mean), -sum(losses) / len(losses) if losses else float("-inf")
 
 

@@ -64,9 +64,9 @@ def read(path: Path) -> list[Entry]:
 def choose(results: list[CellResult]) -> Study:
     """Choose for each arm the rate with the best mean validation score, then the lowest loss.
 
-    A loss counts with its sign reversed, here and in the trials that are written. A failed cell
-    counts as score 0 (minus infinity for a loss), so that a rate that fails is not chosen over one
-    that does not. Test scores are not used.
+    A score of which lower is better (a loss) counts with its sign reversed, here and in the trials
+    that are written. A failed cell counts as the worst score of its metric, so that a rate that
+    fails is not chosen over one that does not. Test scores are not used.
 
     Raises:
         BadInput: there is no training cell, the arms have unequal numbers of trials, or a rate
@@ -75,7 +75,7 @@ def choose(results: list[CellResult]) -> Study:
     arms: dict[str, dict[str, Any]] = {}
     tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
     runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
-    metrics: dict[str, Metric] = {}
+    metrics: dict[str, set[str]] = defaultdict(set)
     for result in results:
         cell, scores = result.cell, result.scores or Scores()
         if cell.kind != "train" or cell.method in BASELINES or cell.lr is None:
@@ -85,8 +85,8 @@ def choose(results: list[CellResult]) -> Study:
         arms[key] = arm
         value = scores.validation_score if result.ok else None
         loss = scores.validation_loss if result.ok else None
-        if scores.metric or key not in metrics:
-            metrics[key] = common_metric([scores.metric] if scores.metric else [])
+        if scores.metric:
+            metrics[key].add(scores.metric)
         runs[key][cell.lr].add((cell.length, cell.seed))
         tries[key][cell.lr].append((value, float("inf") if loss is None else loss))
     if not arms:
@@ -101,7 +101,7 @@ def choose(results: list[CellResult]) -> Study:
         )
     for key, rates in runs.items():
         _check_same_runs(arms[key], rates)
-    entries = [_entry(arms[key], tries[key], metrics[key]) for key in sorted(arms)]
+    entries = [_entry(arms[key], tries[key], common_metric(metrics[key])) for key in sorted(arms)]
     trained = [r.cell for r in results if r.kind == "train"]
     lengths = sorted({cell.length for cell in trained})
     seeds = sorted({cell.seed for cell in trained})

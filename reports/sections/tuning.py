@@ -53,7 +53,7 @@ def learning_rates(report: Report) -> list[Block]:
         if max(counts, default=0) < 2:
             continue
         what = group.metric.named("Validation")
-        worst = "0" if group.metric.higher_is_better else "infinite"
+        worst = f"{group.metric.worst:g}"
         caption = (
             f"{what} by learning rate. Small dots: cells; line: mean of the cells that finished; "
             f"ring: best mean, where a failed cell counts as {worst}."
