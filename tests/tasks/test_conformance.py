@@ -10,7 +10,6 @@ import yaml
 
 from tasks import Splits, Task, TaskError, discover, load_task
 from tasks.conformance import violations
-from tasks.lib.rows import SCHEMA_ONLY
 
 SLOW = {
     # These eight have quick tests of their own beside this.
@@ -61,7 +60,7 @@ def test_data_from_elsewhere_is_said_to_be() -> None:
     )
     for name, task in discover().items():
         said = task.metadata
-        assert (SCHEMA_ONLY in said.description) == said.source.startswith(far), name
+        assert said.schema_only == said.source.startswith(far), name
         if said.source.startswith((*far, "the Debian package ")):
             assert said.needs_network, name
         if any(word in said.source for word in here):
@@ -75,7 +74,7 @@ def test_conforms_or_says_what_is_missing(name: str, no_network: None) -> None:
         assert _is_said_well(missing, task), missing
         return
     found = violations(task, max(128, task.metadata.min_length))
-    if SCHEMA_ONLY in task.metadata.description:  # published splits stay as they are
+    if task.metadata.schema_only:  # published splits stay as they are
         found = [line for line in found if " share " not in line]
     assert found == []
 
