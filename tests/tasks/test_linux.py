@@ -204,9 +204,9 @@ def test_damage_is_named(
 
 def test_other_things_are_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: text for name, text in _tree_of().items() if not name.startswith("sound")}
-    with pytest.raises(TaskError, match="fewer than 20 .* of sound"):
+    with pytest.raises(TaskError, match=r"fewer than 20 .* of sound"):
         _read(_archive_of(few, tmp_path / "few.tar.gz"), monkeypatch)
-    with pytest.raises(TaskError, match=r"none \(from \$LINUX_SOURCE\) is not there.*apt-get"):
+    with pytest.raises(TaskError, match=r"none \(from \$LINUX_SOURCE\).*apt-get"):
         _read(tmp_path / "none", monkeypatch)
 
 
