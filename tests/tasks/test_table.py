@@ -1,4 +1,4 @@
-"""docs/tasks.md lists every task with its metadata, and every metric."""
+"""docs/tasks.md lists every task with its metadata, every task type and every metric."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ from harness.core.metrics import METRICS
 from tasks import discover
 from tasks.lib.rows import SCHEMA_ONLY
 from tasks.table import main, tasks_page
+from tasks.types import TASK_TYPES
 
 PAGE = Path(__file__).parents[2] / "docs" / "tasks.md"
 
 
 def _tables() -> dict[str, list[list[str]]]:
-    """The cells of each row, by the first word of the heading: a type of tasks, or Metrics."""
+    """The cells of each row by heading, without the number of tasks in it."""
     tables: dict[str, list[list[str]]] = {}
     for line in tasks_page().splitlines():
         if line.startswith("## "):
-            rows = tables.setdefault(line.split()[1], [])
+            rows = tables.setdefault(line[3:].partition(" (")[0], [])
         elif line.startswith("| `"):
             rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
     return tables
 
 
 def _task_tables() -> dict[str, list[list[str]]]:
-    return {title: rows for title, rows in _tables().items() if title != "Metrics"}
+    return {title: rows for title, rows in _tables().items() if title in TASK_TYPES}
+
+
+def test_every_task_type_has_a_row() -> None:
+    rows = {row[0].strip("`"): row[1:] for row in _tables()["Task types"]}
+    assert list(rows) == list(TASK_TYPES)
+    assert rows["pair"][1:] == [
+        "a linear head",
+        "`accuracy`, `macro_f1`, `matthews`",
+        "`macro_f1`",
+        "`second`",
+    ]
+    assert rows["language_modelling"][1:] == ["the language model", "`loss`", "", ""]
 
 
 def test_every_metric_has_a_row() -> None:
@@ -41,11 +54,11 @@ def test_every_task_has_a_row_with_its_metadata() -> None:
     names = []
     for family, rows in _task_tables().items():
         assert rows == sorted(rows)
-        for name, title, source, licence, lengths, tested in rows:
+        for name, title, metric, source, licence, lengths, tested in rows:
             metadata = found[name.strip("`")].metadata
             names.append(metadata.name)
             assert (family, title, source) == (metadata.family, metadata.title, metadata.source)
-            assert licence == metadata.licence
+            assert (metric, licence) == (metadata.metric, metadata.licence)
             assert lengths == ", ".join(str(length) for length in metadata.lengths)
             schema_only = SCHEMA_ONLY in metadata.description
             assert tested == ("columns only" if schema_only else "real data")
@@ -55,7 +68,7 @@ def test_every_task_has_a_row_with_its_metadata() -> None:
 def test_the_heading_counts_the_tasks() -> None:
     tables = _task_tables()
     for line in tasks_page().splitlines():
-        if line.startswith("## ") and line != "## Metrics":
+        if line.startswith("## ") and line[3:] not in ("Metrics", "Task types"):
             assert line == f"## {line.split()[1]} ({len(tables[line.split()[1]])})"
 
 
@@ -71,7 +84,7 @@ def test_a_cell_cannot_break_the_table() -> None:
     rows = [line for line in tasks_page([odd]).splitlines() if line.startswith("| ")]
     assert "a \\| b &lt;script&gt; \\\\" in rows[2]
     assert len({line.count(" | ") for line in rows[:3]}) == 1
-    assert len(rows) == 3 + 2 + len(METRICS)
+    assert len(rows) == 3 + 2 + len(TASK_TYPES) + 2 + len(METRICS)
 
 
 def test_the_page_in_the_repository_is_up_to_date() -> None:
