@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,10 +78,11 @@ def test_progress_counts_retried_cells_as_not_failed(tmp_path: Path) -> None:
     assert seen == [(2, 0), (3, 0), (4, 0)]
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, number: int) -> None:
     def interrupted(job: Job) -> CellResult:
         if job.cell.seed == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
         return done(job)
 
     outcome = run(tmp_path, 4, interrupted)
