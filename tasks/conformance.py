@@ -17,6 +17,9 @@ from tasks.lib.network import refused
 MOST = 5_000
 """Examples read of each split."""
 
+EASIER = 1_000
+"""Training texts read under each curriculum."""
+
 AGAIN = 100
 """Examples of each split whose second use is timed."""
 
@@ -38,7 +41,8 @@ def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
     seed giving the same, the test split the same for every seed, no text nor near-duplicate of it
     in two splits, no label given away by its own name at the beginning, texts that could fill the
     length if the metadata say that they do, class names that are not empty and differ in more than
-    case and white space, no connection that the metadata do not tell of, and, if `timed`, a second
+    case and white space, the training texts under each curriculum (form, labels, number of words),
+    no connection that the metadata do not tell of, and, if `timed`, a second
     use that is quick: under AGAIN_SECONDS of processor time, measured in those of a machine on
     which `_pace` is 1 (a slower one has more), or a twentieth of the first use.
 
@@ -79,7 +83,27 @@ def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
     if not task.metadata.published_splits:
         found += _shared(task.metadata, first)
     found += _given_away(task.metadata, first)
+    for name in task.curricula:
+        found += (f"curriculum {name}: {line}" for line in _curriculum(task, name, length, first))
     return found
+
+
+def _curriculum(task: Task, name: str, length: int, splits: Splits) -> Iterator[str]:
+    """Check the training texts under a curriculum: their form, their labels and their length."""
+    train, again = (task.training(length, 0, name)[:EASIER] for _ in range(2))
+    if list(train) != list(again):
+        yield "two readings with one seed differ"
+    one = Splits(train, splits.validation, splits.test)
+    if wrong := first_fault(task.metadata, one, MOST):
+        yield wrong
+        return
+    yield from _shape(task.metadata, one)
+    yield from _labels(task.metadata, one)
+    own, plain = (sorted(len(e.text.split()) for e in s.train) for s in (one, splits))
+    if own and plain and not plain[0] / 2 <= median(own) <= own[-1] <= 1.5 * plain[-1]:
+        yield (
+            f"training texts have {own[0]} to {own[-1]} words, without it {plain[0]} to {plain[-1]}"
+        )
 
 
 def _pace() -> float:

@@ -1,4 +1,4 @@
-"""What the documents say holds: links, commands, targets, sweeps and Python examples."""
+"""Links, commands, make targets, sweeps and Python examples of the documentation work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.planning.sweep import Limits, Probe, Sweep, Train, load_sweep
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])
 LOG = sorted((ROOT / "docs" / "log").glob("*.md"))
-"""Records of their day: commands and examples in them are not kept up to date, links are."""
+"""Records of past experiments: only their links are kept up to date."""
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -42,6 +42,26 @@ def commands(document: Path) -> list[str]:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in _LINK.findall(document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+def test_the_readme_is_short_and_its_figure_small() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.splitlines()) <= 130
+    first_screen = "\n".join(readme.splitlines()[:20])
+    assert "make bench-long" in first_screen
+    assert "make test" in first_screen
+    (figure,) = re.findall(r"!\[[^]]+\]\(([^)]+\.png)\)", first_screen)
+    assert (ROOT / figure).stat().st_size < 200_000
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, new = set(), {ROOT / "README.md"}
+    while new:
+        page = new.pop()
+        reached.add(page)
+        targets = [(page.parent / target).resolve() for target in _LINK.findall(page.read_text())]
+        new |= {path for path in targets if path.suffix == ".md"} - reached
+    assert reached >= {*DOCUMENTS, *LOG}
 
 
 def test_the_log_lists_its_pages() -> None:
@@ -93,7 +113,7 @@ SWEEP_BLOCKS = [
 def test_every_sweep_in_a_document_can_be_planned_as_it_is(
     document: Path, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copied into a folder of the user's, run from there, nothing added."""
+    """From another folder, without changes."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "copied.yaml"
     path.write_text(blocks(document, "yaml")[number])
@@ -105,10 +125,10 @@ def test_the_documents_hold_sweeps() -> None:
 
 
 def sweep_commands() -> list[str]:
-    """Every `bench-long plan|run` and `make bench-long` on a sweep that is shipped."""
+    """Every `bench-long plan|run` and `make bench-long` with a sweep of this project."""
     found = {command for document in DOCUMENTS for command in commands(document)}
     shipped = [c for c in found if re.search(r"(plan|run) sweeps/|SWEEP=sweeps/|RUN_ARGS=", c)]
-    return sorted(c for c in shipped if "paper.yaml" not in c)  # which needs a network
+    return sorted(c for c in shipped if "paper.yaml" not in c)  # needs hub data
 
 
 @pytest.mark.parametrize("command", sweep_commands())
@@ -140,7 +160,7 @@ def test_the_sweep_in_the_readme_has_the_cells_it_describes(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_python_examples_run(document: Path) -> None:
-    """The examples of one document run in turn, in one process of their own."""
+    """The examples of a document run in order, in one new process."""
     code = "\n".join(blocks(document, "python"))
     if code:
         call = [sys.executable, "-c", code]
@@ -149,9 +169,9 @@ def test_python_examples_run(document: Path) -> None:
 
 
 def test_the_embedded_decoder_is_called_by_its_whole_name() -> None:
-    """SmolLM2-135M is another model, the base of the instruction-tuned one."""
+    """SmolLM2-135M is another model: the base model of the instruction-tuned one."""
     folders = ("harness", "ssmlora", "tasks", "reports", "benchmarks")
     code = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     for path in [*DOCUMENTS, *LOG, *code, *(ROOT / "sweeps").glob("*.yaml")]:
-        if path.name != "CHANGELOG.md":  # which tells what was there before
+        if path.name != "CHANGELOG.md":  # describes earlier versions
             assert not re.search(r"SmolLM2-135M(?!-Instruct)", path.read_text()), path

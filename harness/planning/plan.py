@@ -15,6 +15,7 @@ from harness.execution.machine import choose_device, choose_dtype
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, check_writes
 from harness.planning.arms import arms, check_method
+from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
@@ -135,9 +136,10 @@ class _Expansion:
 
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
-        settings = self._sweep.train.model_dump(exclude={"lr"})
+        curriculum = curriculum_of(self._sweep, task)
+        settings = {**self._sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
         if "all" in settings.values():
-            splits = task.splits(length, self._sweep.seeds[0])
+            splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
                 settings[key] = len(part) if settings[key] == "all" else settings[key]
         return settings

@@ -11,11 +11,12 @@ from harness.core.errors import BadInput, one_line
 from harness.lm_eval import suggested_name
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
+from harness.planning.curricula import check_curriculum, curriculum_of
 from harness.planning.missing import missing_lines
 from harness.planning.reach import check_reach
 from harness.planning.sweep import Sweep
 from tasks import Task, TaskError, load_task
-from tasks.base import Count, MissingData
+from tasks.base import MissingData, TokenCounter
 from tasks.contract import check_examples
 from tasks.findings import quick_findings
 from tasks.registry import discover
@@ -75,6 +76,13 @@ class Preparation:
             except BadInput as error:
                 wrong += [line for line in error.args if line not in wrong]
         wrong += missing_lines(missing, self.source)
+        try:
+            loaded = [*tasks.values()]
+            warnings += check_curriculum(
+                self.sweep, loaded, self.source, self.tasks_dir, whole=not wrong
+            )
+        except BadInput as error:
+            wrong += error.args
         if wrong or not backbone:
             raise BadInput(*wrong)
         return Prepared(backbone, tasks, versions, warnings)
@@ -98,7 +106,7 @@ class Preparation:
                 f"{where} the plug-in '{name}' fails: {type(error).__name__}: {one_line(error)}"
             ) from None
 
-    def _token_counter(self, backbone: Backbone) -> Count:
+    def _token_counter(self, backbone: Backbone) -> TokenCounter:
         count = word_counter(backbone)
         try:
             count(["a"])
@@ -108,7 +116,7 @@ class Preparation:
             ) from None
         return count
 
-    def _load(self, name: str, count: Count | None) -> tuple[Task, str]:
+    def _load(self, name: str, count: TokenCounter | None) -> tuple[Task, str]:
         """Return the task and the version of its data, after checking them."""
         task = load_task(name, self.tasks_dir, count)
         for length in self.sweep.lengths:
@@ -120,11 +128,13 @@ class Preparation:
         task.prepare()
         for length in self.sweep.lengths:
             self._check_sizes(task, length)
-        check_examples(task, min(self.sweep.lengths), self.sweep.seeds[0])
-        return task, task.pinned()
+        curriculum = curriculum_of(self.sweep, task)
+        check_examples(task, min(self.sweep.lengths), self.sweep.seeds[0], curriculum)
+        return task, task.data_version()
 
     def _check_sizes(self, task: Task, length: int) -> None:
-        splits = task.splits(length, self.sweep.seeds[0])
+        curriculum = curriculum_of(self.sweep, task)
+        splits = task.splits_under(length, self.sweep.seeds[0], curriculum)
         for split, part, key in zip(splits._fields, splits, SIZES, strict=True):
             size = getattr(self.sweep.train, key)
             if size == "all":

@@ -176,13 +176,13 @@ def test_a_hundred_thousand_documents_are_not_in_memory(hub: Path) -> None:
 
 def test_data_without_a_commit_is_pinned_by_its_files(hub: Path) -> None:
     first = write(hub, "narrativeqa")
-    before = load_task("narrativeqa").pinned()
-    assert before == load_task("narrativeqa").pinned()
+    before = load_task("narrativeqa").data_version()
+    assert before == load_task("narrativeqa").data_version()
     assert before.startswith("files:")
     write_rows(first, [ROWS["narrativeqa"](i, random.Random(1)) for i in range(3)])
-    assert load_task("narrativeqa").pinned() != before
+    assert load_task("narrativeqa").data_version() != before
     write(hub, "race")
-    assert load_task("race").pinned().startswith("files:")
+    assert load_task("race").data_version().startswith("files:")
 
 
 def test_a_published_split_that_is_not_the_test_split_but_the_test_here_is_named() -> None:
