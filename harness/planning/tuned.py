@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.core.errors import BadInput
 from harness.core.folder import write_atomically
 from harness.core.methods import BASELINES
+from harness.core.metrics import Metric, common_metric
 from harness.core.result import CellResult, Scores
 from harness.planning.sweep import LearningRate
 from harness.planning.validation import explain
@@ -64,9 +64,9 @@ def read(path: Path) -> list[Entry]:
 def choose(results: list[CellResult]) -> Study:
     """Choose for each arm the rate with the best mean validation score, then the lowest loss.
 
-    A loss counts with its sign reversed, here and in the trials that are written. A failed cell
-    counts as score 0 (minus infinity for a loss), so that a rate that fails is not chosen over one
-    that does not. Test scores are not used.
+    A score of which lower is better (a loss) counts with its sign reversed, here and in the trials
+    that are written. A failed cell counts as the worst score of its metric, so that a rate that
+    fails is not chosen over one that does not. Test scores are not used.
 
     Raises:
         BadInput: there is no training cell, the arms have unequal numbers of trials, or a rate
@@ -75,7 +75,7 @@ def choose(results: list[CellResult]) -> Study:
     arms: dict[str, dict[str, Any]] = {}
     tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
     runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
-    losses: set[str] = set()
+    metrics: dict[str, set[str]] = defaultdict(set)
     for result in results:
         cell, scores = result.cell, result.scores or Scores()
         if cell.kind != "train" or cell.method in BASELINES or cell.lr is None:
@@ -85,8 +85,8 @@ def choose(results: list[CellResult]) -> Study:
         arms[key] = arm
         value = scores.validation_score if result.ok else None
         loss = scores.validation_loss if result.ok else None
-        if scores.is_loss:
-            losses.add(key)
+        if scores.metric:
+            metrics[key].add(scores.metric)
         runs[key][cell.lr].add((cell.length, cell.seed))
         tries[key][cell.lr].append((value, float("inf") if loss is None else loss))
     if not arms:
@@ -101,7 +101,7 @@ def choose(results: list[CellResult]) -> Study:
         )
     for key, rates in runs.items():
         _check_same_runs(arms[key], rates)
-    entries = [_entry(arms[key], tries[key], key in losses) for key in sorted(arms)]
+    entries = [_entry(arms[key], tries[key], common_metric(metrics[key])) for key in sorted(arms)]
     trained = [r.cell for r in results if r.kind == "train"]
     lengths = sorted({cell.length for cell in trained})
     seeds = sorted({cell.seed for cell in trained})
@@ -137,28 +137,20 @@ def write(study: Study, path: Path) -> None:
     write_atomically(path, head + body)
 
 
-def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], lower: bool) -> Entry:
-    """The best trial; `lower`: scores are losses, and a failed cell is worse than any other."""
-
-    def score(value: float | None) -> float:
-        if value is None:
-            return float("-inf") if lower else 0.0
-        return -value if lower else value
-
-    def mean(lr: float, which: int) -> float:
-        if which == 0:
-            return statistics.fmean(score(outcome[0]) for outcome in rates[lr])
-        return statistics.fmean(outcome[1] for outcome in rates[lr])
-
-    best = max(rates, key=lambda lr: (mean(lr, 0), -mean(lr, 1)))
+def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], metric: Metric) -> Entry:
+    """The trials of an arm and its best rate."""
+    ranks = {
+        lr: metric.rank_of_rate(*map(list, zip(*outcomes, strict=True)))
+        for lr, outcomes in rates.items()
+    }
     return Entry(
         arm=arm,
-        lr=best,
+        lr=max(ranks, key=lambda lr: ranks[lr]),
         tries=[
             LearningRateTrial(
                 lr=lr,
-                validation_score=round(mean(lr, 0), 4),
-                validation_loss=round(mean(lr, 1), 4),
+                validation_score=round(ranks[lr][0], 4),
+                validation_loss=round(-ranks[lr][1], 4),
                 cells=len(rates[lr]),
             )
             for lr in sorted(rates)

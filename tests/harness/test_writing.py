@@ -147,7 +147,7 @@ def test_a_backbone_that_cannot_write_is_refused() -> None:
     done = bench_long("plan", SWEEPS / "smoke.yaml", "--set", "tasks=[needle_written]",
                       "--set", "lengths=[128]")  # fmt: skip
     assert done.returncode == 2
-    assert "'minilm' is no causal language model (its architecture: BertModel)" in done.stderr
+    assert "'minilm' is not a causal language model (architecture: BertModel)" in done.stderr
     assert "smollm2" in done.stderr
 
 
@@ -185,9 +185,12 @@ def test_what_the_folder_says_of_generation_changes_nothing(causal: Path, tmp_pa
         ("{", "config.json is not a valid JSON"),
         ("[]", "config.json is not a valid JSON"),
         ('{"architectures": ["XLNetLMHeadModel"], "model_type": "xlnet"}', "XLNetLMHeadModel"),
-        ('{"architectures": ["BertLMHeadModel"], "model_type": "bert"}', "is no causal language"),
-        ('{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}', "is no causal"),
-        ("{}", "its architecture: none"),
+        (
+            '{"architectures": ["BertLMHeadModel"], "model_type": "bert"}',
+            "is not a causal language",
+        ),
+        ('{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}', "is not a causal"),
+        ("{}", "architecture: none"),
     ],
 )
 def test_models_that_see_what_comes_next_are_refused(
