@@ -217,7 +217,7 @@ def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
     words = ["tasks=[lm_eval:niah_single_1]", "limits={cell_seconds: 600}", "lengths=[256]"]
     done = bench_long("plan", sweep, *[w for c in words for w in ("--set", c)])
     assert done.returncode == 2
-    assert "limits.cell_seconds: 600 s are no more than the 1 x 600 s" in done.stderr
+    assert "limits.cell_seconds: 600 s" in done.stderr
 
 
 def test_a_task_of_lm_eval_that_ran_out_of_time_can_be_retried() -> None:
