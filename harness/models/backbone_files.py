@@ -1,4 +1,4 @@
-"""Which files of a folder make a backbone, and which would silently make another one of it."""
+"""Weight files of a backbone, and files that would change the loaded model without a message."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ _ADAPTER = "adapter_config.json"
 
 
 def model_files(folder: Path, where: str) -> list[Path]:
-    """Return the weight files that transformers reads from a folder in the hub's format.
+    """Return the weight files that transformers reads from a folder in hub format.
+
+    Args:
+        folder: the folder of the backbone.
+        where: file and key, for messages.
 
     Raises:
-        BadInput: no model is there, it holds files that change the model without a word, or it is
-            not clear which weights are meant.
+        BadInput: the folder has no model, has files that would change the model without a message,
+            or has two sets of weights.
     """
     _refuse_adapter(folder, where)
     if not (folder / "config.json").is_file():
@@ -31,14 +35,14 @@ def model_files(folder: Path, where: str) -> list[Path]:
         if whole.is_file():
             return [whole]
         raise BadInput(
-            f"{where}: the folder {folder} has no {_WEIGHTS} and no {_INDEX}, and no *.safetensors "
-            f"of another name nor other weights are read"
+            f"{where}: the folder {folder} has no {_WEIGHTS} and no {_INDEX}: other file names and "
+            f"formats are not supported"
         )
     shards = _shards(index, where)
     if whole.is_file() and shards != [whole]:
         raise BadInput(
-            f"{where}: {folder} holds both {_WEIGHTS} and the parts of {_INDEX}: move one of the "
-            f"two sets of weights away"
+            f"{where}: {folder} holds both {_WEIGHTS} and the parts of {_INDEX}: remove one of the "
+            f"two sets of weights"
         )
     return shards
 
@@ -48,20 +52,20 @@ def _refuse_adapter(folder: Path, where: str) -> None:
     if path.is_file():
         raise BadInput(
             f"{where}: {path}: the folder holds an adapter, which would be loaded into every arm: "
-            f"merge it into the weights (PEFT's merge_and_unload), or move {_ADAPTER} and "
-            f"adapter_model.safetensors away"
+            f"merge it into the weights (PEFT's merge_and_unload), or remove {_ADAPTER} and "
+            f"adapter_model.safetensors"
         )
 
 
 def _check_config(folder: Path, where: str) -> None:
     config = read_json(folder / "config.json", where)
-    said = {
+    refused = {
         "quantization_config": "arms are compared on float32 weights: save the model dequantised",
-        "transformers_weights": f"it names other weights: call that file {_WEIGHTS}",
+        "transformers_weights": f"other weight files are not supported: rename it to {_WEIGHTS}",
     }
-    for key, remedy in said.items():
+    for key, remedy in refused.items():
         if config.get(key) is not None:
-            raise BadInput(f"{where}: {folder}/config.json: {key}: {remedy}, and take the key out")
+            raise BadInput(f"{where}: {folder}/config.json: {key}: {remedy}, and remove the key")
 
 
 def _shards(index: Path, where: str) -> list[Path]:
@@ -71,30 +75,34 @@ def _shards(index: Path, where: str) -> list[Path]:
         or not parts
         or not all(isinstance(n, str) for n in parts.values())
     ):
-        raise BadInput(f"{where}: {index}: weight_map: expected the names of files")
+        raise BadInput(f"{where}: {index}: weight_map: expected file names")
     shards = []
     for name in sorted(set(parts.values())):
         if Path(name).name != name:
             raise BadInput(
-                f"{where}: {index}: weight_map: '{name}' is not a file of this folder: put all "
-                f"parts beside the index"
+                f"{where}: {index}: weight_map: '{name}' is not in this folder: put all parts "
+                f"next to the index"
             )
         if not (index.parent / name).is_file():
-            raise BadInput(f"{where}: {index}: weight_map: {name} is missing: fetch it again")
+            raise BadInput(f"{where}: {index}: weight_map: {name} is missing: download it again")
         shards.append(index.parent / name)
     return shards
 
 
 def read_json(path: Path, where: str) -> dict[str, Any]:
-    """Read a JSON file of keys and values.
+    """Read a JSON object from a file.
+
+    Args:
+        path: the file.
+        where: file and key, for messages.
 
     Raises:
-        BadInput: it is none.
+        BadInput: the file cannot be read or holds no JSON object.
     """
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise BadInput(f"{where}: {path} is not a valid JSON file of keys and values")
-    return said
+        value = None
+    if not isinstance(value, dict):
+        raise BadInput(f"{where}: {path} is not valid: expected a JSON object")
+    return value

@@ -1,6 +1,6 @@
-"""A backbone's folder -> a model with the head that the task type needs.
+"""Loading a backbone with the head that the task type needs.
 
-Weights are float32 from safetensors; code that comes with a model is never run.
+Weights are read from safetensors as float32. Code in the folder of a model is never run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.types.base import TaskType
 
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
-"""Architectures whose models carry a first-token pooler, which nothing here uses."""
+"""Architectures whose models have a first-token pooler, which is not used here."""
 
 
 def load_classifier(
@@ -33,23 +33,31 @@ def load_classifier(
     kind: TaskType | None = None,
     words: Sequence[Sequence[int]] = (),
 ) -> Classifier:
-    """Load float32 weights under a new classification head, attention dropout off.
+    """Load a backbone with a new classification head.
 
-    Attention dropout is off in every arm because it takes the fused attention kernel away on a
-    CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
-    A learned position table shorter than `length` is extended by repeating it. `words` are the
-    tokens of each label's name: where they differ and the backbone predicts words, the head starts
-    from them.
+    Attention dropout is 0 in every arm: with it, PyTorch has no fused attention kernel on a CPU,
+    and memory and throughput would be those of another kernel. A learned position table shorter
+    than `length` is extended by repeating it.
+
+    Args:
+        backbone: the backbone.
+        outputs: number of outputs of the head.
+        length: maximum number of tokens of a text.
+        dropout: dropout probability, except for attention.
+        pad_token_id: token id for padding.
+        kind: task type, which sets the loss.
+        words: token ids of each label's name. If the names differ and the backbone is a language
+            model, the head is initialised from their output embeddings.
 
     Raises:
-        ValueError: a model that reads no text, weights that are not the model's, or too few
-            positions.
+        ValueError: the model takes no text, the weights do not belong to the model, or the model
+            has too few positions.
     """
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, dropout, pad_token_id)
-    told_apart = len({tuple(ids) for ids in words if ids}) == len(words) > 1
-    if told_apart and predicts_words(backbone):
+    distinct = len({tuple(ids) for ids in words if ids}) == len(words) > 1
+    if distinct and predicts_words(backbone):
         whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
         classifier = _classifier(whole.base_model, outputs, kind)
         classifier.start_from(whole.get_output_embeddings().weight, words)
@@ -61,13 +69,19 @@ def load_classifier(
 def load_language_model(
     backbone: Backbone, length: int, dropout: float, pad_token_id: int | None, spare: int = 0
 ) -> PreTrainedModel:
-    """Load a causal language model, its own head included; the rest is as for a classifier.
+    """Load a causal language model with its own head, otherwise as `load_classifier` does.
 
-    A position table that has to be extended gets `spare` positions more. How a model generates is
-    the caller's to say: what its folder says of that (penalties, sampling) is left out.
+    The generation settings in the folder (penalties, sampling) are ignored: the caller sets them.
+
+    Args:
+        backbone: the backbone.
+        length: maximum number of tokens of a text.
+        dropout: dropout probability, except for attention.
+        pad_token_id: token id for padding.
+        spare: additional positions of a position table that has to be extended.
 
     Raises:
-        ValueError: weights that lack tensors of the model, or too few positions.
+        ValueError: the weights do not belong to the model, or the model has too few positions.
     """
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -80,7 +94,7 @@ def load_language_model(
 def _pretrained(
     kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
 ) -> Any:
-    model_files(backbone.folder, "backbone")  # an adapter may lie there by now
+    model_files(backbone.folder, "backbone")  # the folder may have changed since planning
     model, info = kind.from_pretrained(
         backbone.folder,
         config=config,
@@ -90,7 +104,7 @@ def _pretrained(
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are refused below, in words
+        ignore_mismatched_sizes=True,  # _check_tensors refuses them with a clear message
         **more,
     )
     _check_tensors(model, info)
@@ -100,7 +114,7 @@ def _pretrained(
 
 
 def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any:
-    """The model as the functions above make it, without weights: on torch's `meta` device."""
+    """Return the model of the functions above without weights, on PyTorch's `meta` device."""
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
@@ -123,32 +137,34 @@ def _classifier(encoder: PreTrainedModel, outputs: int, kind: TaskType | None = 
 
     try:
         return Classifier(encoder, outputs, kind)
-    except Exception as error:  # whatever the model's own code raises at its first text
+    except Exception as error:  # the model's code can raise anything
         if isinstance(error, MemoryError):
             raise
         raise ValueError(
-            f"{type(encoder).__name__} gives no states for token ids alone, which a classifier "
-            f"needs ({type(error).__name__}: {one_line(error)}): take another backbone"
+            f"{type(encoder).__name__} does not return hidden states for token ids alone, which a "
+            f"classifier needs ({type(error).__name__}: {one_line(error)}): use another backbone"
         ) from error
 
 
 def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
-    """Refuse weights that are not those of the model: transformers would go on.
+    """Refuse weights that do not belong to the model.
 
-    It gives random values to tensors that are missing or of another shape, and drops those that the
-    model has no place for. Tensors of another head are dropped rightly, those of a layer are not.
+    Transformers would load them: it initialises missing tensors and tensors of another shape at
+    random, and ignores unexpected tensors. Unexpected tensors of a head are normal, unexpected
+    tensors of a layer are not.
     """
     folder = model.config.name_or_path
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
     if missing:
         raise ValueError(
-            f"{folder}: the weights lack {len(missing)} tensors of the model, such as {missing[0]}"
+            f"{folder}: the weights lack {len(missing)} tensors of the model, for example "
+            f"{missing[0]}"
         )
     if info["mismatched_keys"]:
         name, there, wanted = min(info["mismatched_keys"])
         raise ValueError(
-            f"{folder}: the weights have {name} of shape {tuple(there)}, and config.json describes "
-            f"{tuple(wanted)}: they are not of one model"
+            f"{folder}: {name} has shape {tuple(there)} in the weights, but {tuple(wanted)} in the "
+            f"model of config.json: weights and config.json belong to different models"
         )
     lists = {name for name, part in model.named_modules() if type(part).__name__ == "ModuleList"}
     prefix = model.base_model_prefix
@@ -160,16 +176,16 @@ def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
     )
     if dropped:
         raise ValueError(
-            f"{folder}: the weights have {len(dropped)} tensors that the model of config.json has "
-            f"no place for, such as {dropped[0]}: they are not of one model"
+            f"{folder}: the weights have {len(dropped)} tensors that the model of config.json does "
+            f"not have, for example {dropped[0]}: they belong to different models"
         )
 
 
 def _keep_attention_type(encoder: PreTrainedModel) -> None:
-    """Have BigBird choose its attention for each batch anew.
+    """Make BigBird choose its attention type for each batch.
 
-    By itself it changes to full attention at the first short batch and stays there, so that a
-    result would depend on the order of the texts.
+    By default it changes to full attention at the first short batch and never changes back, so
+    results would depend on the order of the texts.
     """
     kind = getattr(encoder.config, "attention_type", None)
     change = getattr(encoder, "set_attention_type", None)

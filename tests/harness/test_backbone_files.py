@@ -59,7 +59,7 @@ def add_adapter(folder: Path) -> None:
 def test_an_adapter_in_the_folder_is_refused(folder: Path) -> None:
     before = load_classifier(find_backbone(str(folder)), 2, 16, 0.0, 1)
     add_adapter(folder)
-    with pytest.raises(BadInput, match=r"x: backbone: .*/adapter_config\.json: .*merge .* or move"):
+    with pytest.raises(BadInput, match=r"x: backbone: .*/adapter_config\.json: .*merge .* or remove"):
         find_backbone(str(folder), "x: backbone")
     (folder / "adapter_config.json").unlink()
     after = load_classifier(find_backbone(str(folder)), 2, 16, 0.0, 1)
@@ -121,8 +121,8 @@ def test_two_sets_of_weights_are_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("../two.safetensors", "'../two.safetensors' is not a file of this folder"),
-     ("three.safetensors", r"three\.safetensors is missing"), (3, "expected the names of files")],
+    [("../two.safetensors", "'../two.safetensors' is not in this folder"),
+     ("three.safetensors", r"three\.safetensors is missing"), (3, "expected file names")],
 )  # fmt: skip
 def test_parts_that_are_elsewhere_are_refused(folder: Path, name: object, expected: str) -> None:
     split(folder)
