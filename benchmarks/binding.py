@@ -20,7 +20,7 @@ from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier
 from harness.models.tokens import load_tokenizer
 from tasks import load_task
-from tasks.builtin.synthetic.easier import drawn_out
+from tasks.builtin.synthetic.curricula import repeat_each
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         pairs = [(text, swapped(text)) for text in short]
         ways = [
             [[" ".join([text] * often) for text in pair] for pair in pairs],
-            [[" ".join(drawn_out(text.split(), often)) for text in pair] for pair in pairs],
+            [[" ".join(repeat_each(text.split(), often)) for text in pair] for pair in pairs],
             [[text, swapped(text)] for text in once],
         ]
         moved = [f"{share:.1%}" for share in shares(options.backbone, room + 2, ways)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from harness.core.cell import NO_CURRICULUM
 from harness.core.errors import printable as printable
 
 if TYPE_CHECKING:
@@ -193,33 +194,41 @@ class TaskMetadata(BaseModel):
         return self
 
 
-Count = Callable[[Sequence[str]], Sequence[int]]
-"""Words -> how many tokens each of them is to a model, where it stands after a space."""
+TokenCounter = Callable[[Sequence[str]], Sequence[int]]
+"""Words -> the number of tokens of each, where it follows a space."""
 
 
 class Task(ABC):
-    """A source of labelled texts. Subclasses set `metadata` and yield `splits`."""
+    """A source of examples. Subclasses set `metadata` and return `splits`."""
 
     metadata: ClassVar[TaskMetadata]
 
-    pinned_by: ClassVar[Literal["content", "version"]] = "content"
-    """`version`: whenever the data changes, `version()` changes, as a checksum, a commit or the
-    version of a generator does. It holds for classes of the module that declares it: a subclass
-    elsewhere may read other data."""
+    curricula: ClassVar[Mapping[str, str]] = {}
+    """Curricula that the task offers beside `none`: name -> a sentence that describes it."""
 
-    count: Count | None = None
-    """How the model that will read counts tokens (`load_task` sets it); None: as BERT does.
-    A task that fills a length to the token asks, for a cut would take its last words."""
+    pinned_by: ClassVar[Literal["content", "version"]] = "content"
+    """`version`: `version()` changes whenever the data changes, as a checksum, a commit or the
+    version of a generator does. The declaration holds for classes of the module that makes it,
+    because a subclass elsewhere may read other data."""
+
+    token_counter: TokenCounter | None = None
+    """Counts tokens as the model that reads the texts (`load_task` sets it); None: as BERT.
+    Tasks that fill a length exactly need it."""
+
+    @property
+    def count(self) -> TokenCounter | None:
+        """The former name of `token_counter`."""
+        return self.token_counter
 
     def prepare(self) -> None:  # noqa: B027  # a generated task has nothing to check
-        """Check that the source is there and whole, and fill the cache. Fetches nothing.
+        """Check that the source is complete, and fill the cache. Downloads nothing.
 
         Raises:
             TaskError: something is missing or damaged.
         """
 
     def version(self) -> str:
-        """What the task itself says of its data's version: the metadata's revision by default."""
+        """The version that the task declares for its data: by default the metadata's revision."""
         return self.metadata.revision
 
     def version_pins_content(self) -> bool:
@@ -228,12 +237,12 @@ class Task(ABC):
         own = declared.__module__ == type(self).__module__
         return own and declared.pinned_by == "version"  # type: ignore[attr-defined]
 
-    def pinned(self) -> str:
-        """The version of the data, part of every cell's id: other data is another cell.
+    def data_version(self) -> str:
+        """The version of the data. It is part of every cell's id, so new data makes new cells.
 
-        It is `version()`, with a digest of the examples (`lib/content.py` has its bounds) unless
-        the task declares that `version()` is enough. Beside it, a cell of such a task has a digest
-        of exactly the examples that it reads.
+        It is `version()`, and a digest of the examples (`lib/content.py` has its bounds) unless the
+        task declares `pinned_by = "version"`. Cells of tasks without that declaration also record a
+        digest of exactly the examples that they read.
         """
         if self.version_pins_content():
             return self.version()
@@ -241,12 +250,51 @@ class Task(ABC):
 
         return f"{self.version()},content:{content_digest(self)}"
 
+    def pinned(self) -> str:
+        """The former name of `data_version`."""
+        return self.data_version()
+
     @abstractmethod
     def splits(self, length: int, seed: int) -> Splits:
         """Examples for texts of up to `length` tokens.
 
-        The seed decides the order of train (and, where texts are generated, the texts
-        themselves). Validation and test are the same for every seed, in a fixed shuffled
-        order, so that seeds and arms are compared on the same texts. Callers take the first n
-        of each and cut texts to `length` tokens themselves.
+        The seed decides the order of train (and, for generated tasks, the training texts).
+        Validation and test are the same for every seed, in a fixed shuffled order, so that seeds
+        and methods are compared on the same texts. Callers take the first n examples of each split
+        and cut texts to `length` tokens themselves.
         """
+
+    def training(
+        self, length: int, seed: int, curriculum: str = NO_CURRICULUM
+    ) -> Sequence[Example]:
+        """The training split under a curriculum. Tasks with `curricula` override this.
+
+        Raises:
+            TaskError: the task does not offer the curriculum.
+        """
+        self.check_curriculum(curriculum)
+        return self.splits(length, seed).train
+
+    def check_curriculum(self, curriculum: str) -> None:
+        """Check that the task offers a curriculum.
+
+        Raises:
+            TaskError: it does not.
+        """
+        offered = [NO_CURRICULUM, *self.curricula]
+        if curriculum not in offered:
+            raise TaskError(
+                f"{self.metadata.name}: no curriculum '{curriculum}'; available: "
+                f"{', '.join(offered)}"
+            )
+
+    def splits_under(self, length: int, seed: int, curriculum: str) -> Splits:
+        """`splits` with the training split under a curriculum.
+
+        Raises:
+            TaskError: the task does not offer the curriculum.
+        """
+        splits = self.splits(length, seed)
+        if curriculum == NO_CURRICULUM:
+            return splits
+        return splits._replace(train=self.training(length, seed, curriculum))

@@ -61,8 +61,9 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
             field: getattr(metadata, field)
             for field in ("name", "title", "description", "family", "metric", "source")
         },
-        "revision": task.pinned(),
+        "revision": task.data_version(),
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
+        "curricula": dict(task.curricula),
         "baselines": list(kind.card_baselines),
         "examples": {name: len(part) for name, part in _parts(longest)},
         "example": _excerpt(metadata, shortest.train[0]),
@@ -86,6 +87,7 @@ def render_card(card: dict[str, Any]) -> str:
         f"{field:<9} {card[field]}"
         for field in ("family", "metric", "source", "revision", "licence", "citation")
     ]
+    lines += [f"curriculum {name}: {said}" for name, said in card["curricula"].items()]
     splits = list(card["examples"])
     label_width = max(len(label) for label in ["examples", *card["labels"][splits[0]]])
     lines += ["", " " * label_width + "".join(f"{name:>12}" for name in splits)]

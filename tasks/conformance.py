@@ -1,13 +1,15 @@
-"""What every task must hold to, as one call: the tests of a plug-in need no more than this."""
+"""All checks of a task's data, as one call: the tests of a plug-in need no more than this."""
 
 from __future__ import annotations
 
 import itertools
 import re
-import time
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from statistics import median
+from types import FrameType
 
 from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.contract import first_fault
@@ -17,11 +19,14 @@ from tasks.lib.network import refused
 MOST = 5_000
 """Examples read of each split."""
 
-AGAIN = 100
-"""Examples of each split whose second use is timed."""
+EASIER = 1_000
+"""Training texts read under each curriculum."""
 
-AGAIN_SECONDS = 1.0
-"""Processor time of a second use on a usual core, at most."""
+AGAIN = 100
+"""Examples of each split that a second use reads."""
+
+CALLS = 3_000_000
+"""Calls of functions in a second use, at most: about a second of processor time."""
 
 HEAD = 200
 """Characters in which a label's own name must not give it away."""
@@ -30,36 +35,30 @@ BALANCED = 1.5
 """Most frequent over rarest label, in the training split of a task that says it is balanced."""
 
 
-def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
+def violations(task: Task, length: int) -> list[str]:
     """Return what is wrong with a task's examples for `length` tokens; an empty list: nothing.
 
-    Checked on the first MOST examples of each split: names and texts, the fields of the family,
-    labels in range and balanced as stated (for a choice: the place of the right answer), the same
-    seed giving the same, the test split the same for every seed, no text nor near-duplicate of it
-    in two splits, no label given away by its own name at the beginning, texts that could fill the
-    length if the metadata say that they do, class names that are not empty and differ in more than
-    case and white space, no connection that the metadata do not tell of, and, if `timed`, a second
-    use that is quick: under AGAIN_SECONDS of processor time, measured in those of a machine on
-    which `_pace` is 1 (a slower one has more), or a twentieth of the first use.
+    Checked on the first MOST examples of each split:
 
-    Where the publishers made the splits (`published_splits`), what two of them share is no
-    violation: `tasks.findings.shared_with_train` counts it.
-
-    A pair is copied if both of its texts are, in either order: a passage may come with another
-    question. Of a choice the text alone counts.
+    - Names, texts, and fields that the task type uses; names of classes.
+    - Labels (or values) in range and balanced as declared.
+    - One seed gives the same examples twice; validation and test are the same for every seed.
+    - No text, nor a near-duplicate of it, is in two splits (unless the publishers made them:
+      `tasks.findings.shared_with_train` counts those). Two texts are copied if both are, in either
+      order: a passage may have several questions. Of a choice the text alone counts.
+    - No label is given away by its own name at the beginning of the text.
+    - Texts could fill the length if the metadata say so.
+    - Training texts under each curriculum have the form, the labels and about the length of others.
+    - No connection is opened that the metadata do not declare.
+    - A second use of the data is quick: at most CALLS calls of functions.
     """
     with refused(not task.metadata.needs_network) as opened:
-        start = time.process_time()
         first = task.splits(length, 0)
         if not isinstance(first, Splits):
             return [first_fault(task.metadata, first)]
         first = _head(first)
-        took = time.process_time() - start
         again, other = (_head(task.splits(length, seed)) for seed in (0, 1))
-        start = time.process_time()
-        if timed:
-            _head(task.splits(length, 0), AGAIN)
-        took_again = time.process_time() - start
+        calls = _calls_of_second_use(task, length)
     if opened:
         return [f"opens a connection to {opened[0]}, which needs_network does not say"]
     if wrong := first_fault(task.metadata, first, MOST):
@@ -73,24 +72,65 @@ def violations(task: Task, length: int, *, timed: bool = True) -> list[str]:
         found.append("the seed changes the validation or the test split")
     if first.train == other.train and len(first.train) > 5:
         found.append("the seed does not change the order of the training split")
-    if took_again > max(AGAIN_SECONDS, took / 20) and took_again > AGAIN_SECONDS * _pace():
-        found.append(f"a second use takes {took_again:.1f} s: keep what was made (tasks.lib.cache)")
+    if calls > CALLS:
+        found.append(
+            f"a second use makes more than {CALLS:,} calls of functions: keep what was made "
+            f"(tasks.lib.cache)"
+        )
     found += _too_short(task.metadata, first, length)
     if not task.metadata.published_splits:
         found += _shared(task.metadata, first)
     found += _given_away(task.metadata, first)
+    for name in task.curricula:
+        found += (f"curriculum {name}: {line}" for line in _curriculum(task, name, length, first))
     return found
 
 
-def _pace() -> float:
-    """How many times slower than a usual core this one is now, 1 at least.
+def _curriculum(task: Task, name: str, length: int, splits: Splits) -> Iterator[str]:
+    """Check the training texts under a curriculum: their form, their labels and their length."""
+    train, again = (task.training(length, 0, name)[:EASIER] for _ in range(2))
+    if list(train) != list(again):
+        yield "two readings with one seed differ"
+    one = Splits(train, splits.validation, splits.test)
+    if wrong := first_fault(task.metadata, one, MOST):
+        yield wrong
+        return
+    yield from _shape(task.metadata, one)
+    yield from _labels(task.metadata, one)
+    own, plain = (sorted(len(e.text.split()) for e in s.train) for s in (one, splits))
+    if own and plain and not plain[0] / 2 <= median(own) <= own[-1] <= 1.5 * plain[-1]:
+        yield (
+            f"training texts have {own[0]} to {own[-1]} words, without it {plain[0]} to {plain[-1]}"
+        )
 
-    The processor time of a fixed piece of work, over the .06 s that it takes on a usual core (AMD
-    EPYC, 2.5 GHz, quiet).
+
+class _TooMany(BaseException):
+    """Ends a use of the data that makes more than CALLS calls."""
+
+
+def _calls_of_second_use(task: Task, length: int) -> int:
+    """Count the calls of functions in which a new object reads the first examples.
+
+    The count is the same on every machine, unlike a time; work inside one call is not counted.
     """
-    start = time.process_time()
-    sum(len(str(number)) for number in range(500_000))
-    return max(1.0, (time.process_time() - start) / 0.06)
+    fresh = type(task)()
+    fresh.token_counter = task.token_counter
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+        if calls > CALLS:
+            raise _TooMany
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    with suppress(_TooMany):
+        try:
+            _head(fresh.splits(length, 0), AGAIN)
+        finally:
+            sys.setprofile(before)
+    return calls
 
 
 def _head(splits: Splits, most: int = MOST) -> Splits:

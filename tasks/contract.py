@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.core.cell import NO_CURRICULUM
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
 
 FIRST = 20
@@ -45,11 +46,11 @@ def first_fault(metadata: TaskMetadata, splits: Splits, most: int = FIRST) -> st
     return shape_fault(metadata, read)
 
 
-def check_examples(task: Task, length: int, seed: int) -> None:
+def check_examples(task: Task, length: int, seed: int, curriculum: str = NO_CURRICULUM) -> None:
     """Check the first examples of each split.
 
     Raises:
         TaskError: one of them breaks the contract.
     """
-    if wrong := first_fault(task.metadata, task.splits(length, seed)):
+    if wrong := first_fault(task.metadata, task.splits_under(length, seed, curriculum)):
         raise TaskError(f"'{task.metadata.name}' breaks the contract of tasks: {wrong}")

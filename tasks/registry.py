@@ -1,4 +1,4 @@
-"""Finds plug-ins: in this folder, in a folder the user names, among installed packages."""
+"""Finds plug-ins: built-in ones, those in a folder of the user, those of installed packages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import inspect
 import itertools
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
@@ -14,11 +15,12 @@ from types import ModuleType
 
 from pydantic import ValidationError
 
+from harness.core.cell import NO_CURRICULUM
 from harness.core.hints import SIMILAR
-from tasks.base import Count, Task, TaskError, TaskMetadata
+from tasks.base import Task, TaskError, TaskMetadata, TokenCounter
 
 GROUP = "bench_long.tasks"
-"""Entry-point group under which other packages offer task classes."""
+"""Entry-point group in which other packages offer task classes."""
 
 
 class Registry(Mapping[str, type[Task]]):
@@ -42,18 +44,18 @@ class Registry(Mapping[str, type[Task]]):
 
 
 def discover(extra_dir: Path | None = None) -> Registry:
-    """Load every plug-in. One that fails is recorded as broken and takes no other down.
+    """Load every plug-in; one that fails is recorded as broken and does not affect the others.
 
-    Modules here, modules in `extra_dir` (but for those that begin with `_` or `test_`), and the
-    classes that installed packages offer. Plug-ins are code: only name folders you trust.
+    Plug-ins are the built-in modules, the modules in `extra_dir` (except `_*.py` and `test_*.py`),
+    and the classes of installed packages. They are code: only name folders that you trust.
 
     Raises:
         TaskError: `extra_dir` is not a folder.
     """
     if extra_dir and not extra_dir.is_dir():
-        raise TaskError(f"the folder of task plug-ins, {extra_dir}, is not there")
+        raise TaskError(f"no such folder of task plug-ins: {extra_dir}")
     here = Path(__file__).resolve().parent
-    built_in = sorted([*here.glob("*.py"), *(here / "builtin").rglob("*.py")], key=_stem)
+    built_in = sorted([*here.glob("*.py"), *(here / "builtin").rglob("*.py")], key=lambda p: p.stem)
     paths = list(built_in)
     if extra_dir and extra_dir.resolve() != here:
         paths += sorted(extra_dir.resolve().glob("*.py"))
@@ -67,7 +69,7 @@ def discover(extra_dir: Path | None = None) -> Registry:
             module = importlib.import_module(_dotted(path)) if own else _load(path)
             found = _tasks_in(module)
             if not found and not own:
-                raise TaskError("holds no subclass of Task")
+                raise TaskError("has no subclass of Task")
             for task in found:
                 _add(task, classes)
         except KeyboardInterrupt:
@@ -87,26 +89,24 @@ def discover(extra_dir: Path | None = None) -> Registry:
     return Registry(classes, broken)
 
 
-def _stem(path: Path) -> str:
-    return path.stem
-
-
 def _dotted(path: Path) -> str:
     """The name under which a built-in file is imported."""
     return ".".join(path.relative_to(Path(__file__).resolve().parents[1]).with_suffix("").parts)
 
 
-def load_task(name: str, extra_dir: Path | None = None, count: Count | None = None) -> Task:
-    """Make the task of that name, for a model that counts tokens so (as BERT does, if not given).
+def load_task(
+    name: str, extra_dir: Path | None = None, token_counter: TokenCounter | None = None
+) -> Task:
+    """Make the task of that name; `token_counter` is that of the model (BERT's by default).
 
     Raises:
-        TaskError: there is none (the nearest name is given), its plug-in is broken, which one of a
-            name that is taken is as well, or `extra_dir` is not a folder.
+        TaskError: the task does not exist (the message has the nearest name), its plug-in is broken
+            or has the name of another task, or `extra_dir` is not a folder.
     """
     found = discover(extra_dir)
     if name in found and name not in found.broken:
         task = found[name]()
-        task.count = count
+        task.token_counter = token_counter
         return task
     if name in found.broken:
         raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
@@ -114,22 +114,21 @@ def load_task(name: str, extra_dir: Path | None = None, count: Count | None = No
     hint = (
         f"Did you mean {' or '.join(repr(one) for one in close)}?"
         if close
-        else f"There is: {', '.join(sorted(found))}."
+        else f"Available: {', '.join(sorted(found))}."
     )
     if extra_dir:
-        hint += f" (own plug-ins were looked for in {extra_dir})"
+        hint += f" (plug-ins were searched in {extra_dir})"
     else:
-        hint += " A plug-in of your own needs --tasks-dir DIR."
+        hint += " Your own plug-ins need --tasks-dir DIR."
     if found.broken:
         hint += f" Broken plug-ins: {', '.join(sorted(found.broken))}."
     raise TaskError(f"there is no task '{name}'. {hint}")
 
 
 def _close(name: str, known: list[str]) -> list[str]:
-    """Names that hold this one as whole words (`sst2`, `pathfinder`), else the one spelt alike.
+    """Names that contain this one as whole words (`sst2`, `pathfinder`), else the nearest one.
 
-    How words are joined does not matter: `sst-2` is in `glue_sst2`, and `super_glue` in
-    `superglue_wsc`.
+    Separators are ignored: `glue_sst2` contains `sst-2`, and `superglue_wsc` contains `super_glue`.
     """
     given = name.strip().lower().replace("-", "_").replace(" ", "_")
     if given in known:
@@ -143,14 +142,14 @@ def _close(name: str, known: list[str]) -> list[str]:
 
 
 def _has_words(name: str, joined: str) -> bool:
-    """Whether some neighbouring words of a name are `joined` without what separates them."""
+    """Whether neighbouring words of a name, without separators, are `joined`."""
     words = name.split("_")
     spans = itertools.combinations(range(len(words) + 1), 2)
     return any("".join(words[start:end]) == joined for start, end in spans)
 
 
 def _load(path: Path) -> ModuleType:
-    """Import a file outside the package under a name of its own."""
+    """Import a file outside the package under its own module name."""
     name = f"bench_long_tasks_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -166,7 +165,7 @@ def _load(path: Path) -> ModuleType:
 
 
 def _tasks_in(module: ModuleType) -> list[type[Task]]:
-    """The module's own task classes; a name that begins with `_` marks a base class."""
+    """The module's own task classes; base classes have names that begin with `_`."""
     return [
         value
         for value in vars(module).values()
@@ -184,9 +183,23 @@ def _add(task: type[Task], classes: dict[str, type[Task]]) -> None:
     metadata = getattr(task, "metadata", None)
     if not isinstance(metadata, TaskMetadata):
         raise TaskError(f"{task.__name__} has no metadata of type TaskMetadata")
+    curricula = task.curricula
+    if not isinstance(curricula, Mapping) or not all(map(_is_name, curricula)):
+        raise TaskError(
+            f"{task.__name__}.curricula: expected a mapping of names (lower-case letters, digits, "
+            f"underscores; not '{NO_CURRICULUM}') to descriptions"
+        )
     if metadata.name in classes:
         raise TaskError(f"the name '{metadata.name}' is taken by another task")
     classes[metadata.name] = task
+
+
+def _is_name(curriculum: object) -> bool:
+    return (
+        isinstance(curriculum, str)
+        and re.fullmatch(r"[a-z][a-z0-9_]*", curriculum) is not None
+        and curriculum != NO_CURRICULUM
+    )
 
 
 def _reason(error: BaseException) -> str:

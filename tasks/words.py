@@ -1,7 +1,7 @@
-"""Words for generated texts, each one token to the model that reads.
+"""Words for generated texts, each a single token for the model that reads them.
 
-So a text has as many tokens as words, and a length asked for can be filled to the token. To BERT's
-WordPiece, and after a space to SmolLM2, all of them are one token.
+A text then has as many tokens as words, so it can fill a length exactly. All words are one token in
+BERT's WordPiece and, after a space, in SmolLM2's vocabulary.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.base import Count, TaskError
+from tasks.base import TaskError, TokenCounter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,11 +48,11 @@ FILLER = tuple(_FILLER.split())
 
 
 FEWEST = 32
-"""Words of a kind that must be left: as many adjectives and nouns are keys for 4,096 tokens."""
+"""Words of each kind, at least: adjectives and nouns then make enough keys for 4,096 tokens."""
 
 
 class Words(NamedTuple):
-    """What texts are made of, beside the labels."""
+    """The words of generated texts, apart from the labels."""
 
     adjectives: tuple[str, ...] = ADJECTIVES
     nouns: tuple[str, ...] = NOUNS
@@ -62,29 +62,30 @@ class Words(NamedTuple):
 ALL = Words()
 
 
-def one_token(name: str, count: Count | None, needed: Sequence[str]) -> Words:
-    """The words that are one token each to the model that reads; `count` None: all of them.
+def one_token(name: str, token_counter: TokenCounter | None, needed: Sequence[str]) -> Words:
+    """The words that are one token each; with `token_counter` None, all of them.
 
-    A word of two tokens would make texts longer than was asked for, and what stands last, the
-    question, would be cut off.
+    A word of two tokens would make texts too long, and the question at the end would be cut off.
 
     Raises:
         TaskError: one of the `needed` words is more than one token, or too few others are one.
     """
-    if count is None:
+    if token_counter is None:
         return ALL
-    kept = Words(
-        *(tuple(w for w, n in zip(kind, count(kind), strict=True) if n == 1) for kind in ALL)
-    )
-    cut = [word for word, tokens in zip(needed, count(needed), strict=True) if tokens != 1]
+
+    def single(words: Sequence[str]) -> tuple[str, ...]:
+        return tuple(w for w, n in zip(words, token_counter(words), strict=True) if n == 1)
+
+    kept, whole = Words(*map(single, ALL)), single(needed)
+    cut = [word for word in needed if word not in whole]
     for kind, left in zip(ALL, kept, strict=True):
         if len(left) < FEWEST:
             cut += [word for word in kind if word not in left]
     if cut:
         raise TaskError(
-            f"{name}: its words are to be one token each, and this backbone's tokenizer cuts "
-            f"'{cut[0]}' into several: take a backbone with more words, or the tasks facts_..., "
-            f"which count tokens of any kind"
+            f"{name}: this backbone's tokenizer splits the word '{cut[0]}' into several tokens; "
+            f"the task needs words of one token: use a backbone with a larger vocabulary, or the "
+            f"tasks facts_..., which take words of any number of tokens"
         )
     return kept
 

@@ -93,7 +93,7 @@ def _config(task: Task, files: dict[str, str], length: int, seed: int) -> dict[s
         "metadata": {
             "version": _VERSION,
             **{key: getattr(metadata, key) for key in told},
-            "revision": task.pinned(),
+            "revision": task.data_version(),
             "length": length,
             "seed": seed,
         },

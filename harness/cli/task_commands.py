@@ -83,7 +83,7 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
         with reading(f"the task {name}"):
             task.prepare()
             for one in lengths:
-                for line in violations(task, one, timed=False):
+                for line in violations(task, one):
                     wrong.setdefault(line, []).append(one)
             count, tested, trained = shared_with_train(metadata, task.splits(min(lengths), 0))
     for line, at in wrong.items():

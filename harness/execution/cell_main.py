@@ -175,7 +175,7 @@ def _data(
     tokenizer = load_tokenizer(backbone)
     task = load_task(cell.task, tasks_dir, word_counter(backbone))
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
-    splits = task.splits(cell.length, cell.seed)
+    splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
     check_unchanged(cell, task.metadata, splits)
     parts = zip(splits, sizes, strict=True)
     encoded = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from harness.models.backbones import Backbone
-    from tasks.base import Count
+    from tasks.base import TokenCounter
 
 _VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
@@ -115,7 +115,7 @@ def token_offsets(backbone: Backbone) -> Callable[[str], list[tuple[int, int]]]:
     return lambda text: list(tokenizer.encode(well_formed(text), add_special_tokens=False).offsets)
 
 
-def word_counter(backbone: Backbone) -> Count:
+def word_counter(backbone: Backbone) -> TokenCounter:
     """Return a function: words -> tokens of each word when it follows another word.
 
     The tokenizer is read at the first call, which raises as `token_offsets` does.

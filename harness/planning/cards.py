@@ -39,7 +39,7 @@ def write_cards(
         path = folder.path / "cards" / f"{name}.json"
         try:
             task = load_task(name, tasks_dir, word_counter(backbone))
-            wanted = {"backbone": backbone.name, "pinned": task.pinned()}
+            wanted = {"backbone": backbone.name, "pinned": task.data_version()}
             known = _read(path)
             there = {row["length"] for row in known.get("rows", [])}
             if wanted.items() <= known.items() and there >= set(lengths):

@@ -20,15 +20,15 @@ class DataPins:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._needed = not task.version_pins_content()
-        self._known: dict[tuple[int, int, tuple[int | None, ...]], str] = {}
+        self._known: dict[tuple[int, int, str, tuple[int | None, ...]], str] = {}
 
     def added_to(self, cell: Cell) -> Cell:
         """Return the cell with the digest among its revisions."""
         if not self._needed:
             return cell
-        key = (cell.length, cell.seed, _sizes(cell))
+        key = (cell.length, cell.seed, cell.curriculum, _sizes(cell))
         if key not in self._known:
-            splits = self._task.splits(cell.length, cell.seed)
+            splits = self._task.splits_under(cell.length, cell.seed, cell.curriculum)
             self._known[key] = read_digest(self._task.metadata, splits, _sizes(cell))
         return cell.model_copy(update={"revisions": {**cell.revisions, EXAMPLES: self._known[key]}})
 

@@ -15,6 +15,7 @@ from harness.execution.machine import choose_device, choose_dtype
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, check_writes
 from harness.planning.arms import arms, check_method
+from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, prepared
@@ -112,10 +113,11 @@ def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
 
 
 def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
-    """How cells of a task are trained at a length; `all` examples are as many as there are."""
-    settings = sweep.train.model_dump(exclude={"lr"})
+    """How cells of a task are trained at a length; `all` is replaced by the number of examples."""
+    curriculum = curriculum_of(sweep, task)
+    settings = {**sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
     if "all" in settings.values():
-        splits = task.splits(length, sweep.seeds[0])
+        splits = task.splits_under(length, sweep.seeds[0], curriculum)
         for key, part in zip(SIZES, splits, strict=True):
             settings[key] = len(part) if settings[key] == "all" else settings[key]
     return settings

@@ -8,11 +8,12 @@ from harness.core.errors import BadInput, one_line
 from harness.lm_eval import suggested_name
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
+from harness.planning.curricula import check_curriculum, curriculum_of
 from harness.planning.missing import missing_lines
 from harness.planning.reach import check_reach
 from harness.planning.sweep import Sweep
 from tasks import Task, TaskError, load_task
-from tasks.base import Count, MissingData
+from tasks.base import MissingData, TokenCounter
 from tasks.contract import check_examples
 from tasks.findings import quick_findings
 from tasks.registry import discover
@@ -49,12 +50,17 @@ def prepared(
         except BadInput as error:
             wrong += [line for line in error.args if line not in wrong]
     wrong += missing_lines(missing, source)
+    try:
+        known = [task for task, _ in tasks.values()]
+        warnings += check_curriculum(sweep, known, source, tasks_dir, whole=not wrong)
+    except BadInput as error:
+        wrong += error.args
     if wrong or not backbone:
         raise BadInput(*wrong)
     return backbone, tasks, warnings
 
 
-def _counter(backbone: Backbone, source: Path) -> Count:
+def _counter(backbone: Backbone, source: Path) -> TokenCounter:
     count = word_counter(backbone)
     try:
         count(["a"])
@@ -66,7 +72,7 @@ def _counter(backbone: Backbone, source: Path) -> Count:
 
 
 def _prepared(
-    name: str, sweep: Sweep, source: Path, tasks_dir: Path | None, count: Count | None
+    name: str, sweep: Sweep, source: Path, tasks_dir: Path | None, count: TokenCounter | None
 ) -> tuple[Task, str]:
     """The task of that name, with its data there and enough of it, and what pins the data."""
     try:
@@ -74,8 +80,8 @@ def _prepared(
         _check_lengths(task, sweep.lengths, source)
         task.prepare()
         _check_sizes(task, sweep, source)
-        check_examples(task, min(sweep.lengths), sweep.seeds[0])
-        pinned = task.pinned()
+        check_examples(task, min(sweep.lengths), sweep.seeds[0], curriculum_of(sweep, task))
+        pinned = task.data_version()
     except (BadInput, MissingData):
         raise
     except TaskError as error:
@@ -126,7 +132,7 @@ def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:
 
 def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
     for length in sweep.lengths:
-        splits = task.splits(length, sweep.seeds[0])
+        splits = task.splits_under(length, sweep.seeds[0], curriculum_of(sweep, task))
         for name, part, key in zip(splits._fields, splits, SIZES, strict=True):
             size = getattr(sweep.train, key)
             if size == "all":

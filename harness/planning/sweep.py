@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from harness.core.cell import NO_CURRICULUM
 from harness.core.errors import BadInput
 from harness.planning.forms import comma_in
 from harness.planning.validation import explain
@@ -64,6 +65,8 @@ class Train(_Strict):
     examples: Count | Literal["all"] = 512
     validation_examples: Count | Literal["all"] = 200
     test_examples: Annotated[int, Field(ge=0, strict=True)] | Literal["all"] = 500
+    curriculum: str = NO_CURRICULUM
+    """How training texts are made easier than test texts, in tasks that offer it."""
     epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
     lr: LearningRate | Literal["tuned"] | None = None

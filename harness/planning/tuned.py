@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.core.errors import BadInput
 from harness.core.folder import write_atomically
 from harness.core.methods import BASELINES
+from harness.core.metrics import Metric, common_metric
 from harness.core.result import CellResult, Scores
 from harness.planning.sweep import LearningRate
 from harness.planning.validation import explain
@@ -64,9 +65,9 @@ def read(path: Path) -> list[Entry]:
 def choose(results: list[CellResult]) -> Study:
     """Choose for each arm the rate with the best mean validation score, then the lowest loss.
 
-    A loss counts with its sign reversed, here and in the trials that are written. A failed cell
-    counts as score 0 (minus infinity for a loss), so that a rate that fails is not chosen over one
-    that does not. Test scores are not used.
+    A score of which lower is better (a loss) counts with its sign reversed, here and in the trials
+    that are written. A failed cell counts as the worst score of its metric, so that a rate that
+    fails is not chosen over one that does not. Test scores are not used.
 
     Raises:
         BadInput: there is no training cell, the arms have unequal numbers of trials, or a rate
@@ -75,7 +76,7 @@ def choose(results: list[CellResult]) -> Study:
     arms: dict[str, dict[str, Any]] = {}
     tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
     runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
-    losses: set[str] = set()
+    metrics: dict[str, set[str]] = defaultdict(set)
     for result in results:
         cell, scores = result.cell, result.scores or Scores()
         if cell.kind != "train" or cell.method in BASELINES or cell.lr is None:
@@ -85,8 +86,8 @@ def choose(results: list[CellResult]) -> Study:
         arms[key] = arm
         value = scores.validation_score if result.ok else None
         loss = scores.validation_loss if result.ok else None
-        if scores.is_loss:
-            losses.add(key)
+        if scores.metric:
+            metrics[key].add(scores.metric)
         runs[key][cell.lr].add((cell.length, cell.seed))
         tries[key][cell.lr].append((value, float("inf") if loss is None else loss))
     if not arms:
@@ -101,7 +102,7 @@ def choose(results: list[CellResult]) -> Study:
         )
     for key, rates in runs.items():
         _check_same_runs(arms[key], rates)
-    entries = [_entry(arms[key], tries[key], key in losses) for key in sorted(arms)]
+    entries = [_entry(arms[key], tries[key], common_metric(metrics[key])) for key in sorted(arms)]
     trained = [r.cell for r in results if r.kind == "train"]
     lengths = sorted({cell.length for cell in trained})
     seeds = sorted({cell.seed for cell in trained})
@@ -137,13 +138,11 @@ def write(study: Study, path: Path) -> None:
     write_atomically(path, head + body)
 
 
-def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], lower: bool) -> Entry:
-    """The best trial; `lower`: scores are losses, and a failed cell is worse than any other."""
+def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], metric: Metric) -> Entry:
+    """The best trial by the metric's mean."""
 
     def score(value: float | None) -> float:
-        if value is None:
-            return float("-inf") if lower else 0.0
-        return -value if lower else value
+        return metric.rank(metric.worst if value is None else value)
 
     def mean(lr: float, which: int) -> float:
         if which == 0:

@@ -1,8 +1,8 @@
 """The columns that a task reads of a file, down to the fields within, and what must be in them.
 
 A column is written as a path: `document.summary.text` is a field of a field, `answers.*.text` is
-`text` in each of a list. Its last step is text, a label (in the columns `label` and `labels`) or
-bytes (a field `bytes`).
+`text` in each of a list. Its last step is text, a label (in the columns `label` and `labels`; a
+number where the task has no names of labels) or bytes (a field `bytes`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Tree = dict[str, Any]
-"""Columns by their steps; at the end of each path stands its kind: text, label or bytes."""
+"""Columns by their steps; each path ends with its kind: text, label, number or bytes."""
 
 
 class Columns:
@@ -31,7 +31,9 @@ class Columns:
             place = self.tree
             for step in steps:
                 place = place.setdefault(step, {})
-            place[last] = kind(path)
+            # Labels without names are the values of a regression.
+            number = kind(path) == "label" and not labels.names
+            place[last] = "number" if number else kind(path)
 
     @property
     def heads(self) -> list[str]:
@@ -44,7 +46,7 @@ class Columns:
         return [path.partition(".")[0] for path in self.paths if kind(path) == "label"]
 
     def schema(self) -> pa.Schema:
-        """The Arrow types of what is kept: text, 64-bit numbers of labels, bytes."""
+        """The Arrow types of what is kept: text, labels (int64), numbers (float64), bytes."""
         import pyarrow as pa
 
         return pa.schema([(head, _type(branch)) for head, branch in self.tree.items()])
@@ -60,6 +62,8 @@ class Columns:
         return {head: self._pick(row[head], branch) for head, branch in self.tree.items()}
 
     def _pick(self, value: Any, branch: Tree | str) -> Any:
+        if branch == "number":
+            return float(value)
         if isinstance(branch, str):
             return self.labels.number(value) if branch == "label" else value
         if "*" in branch:
@@ -81,6 +85,8 @@ class Columns:
             return bool(types.is_string(array.type) or types.is_large_string(array.type))
         if branch == "bytes":
             return bool(types.is_binary(array.type) or types.is_large_binary(array.type))
+        if branch == "number":
+            return bool(types.is_floating(array.type))
         if isinstance(branch, str):
             if not types.is_integer(array.type):
                 return False
@@ -116,7 +122,8 @@ def _type(branch: Tree | str) -> pa.DataType:
     import pyarrow as pa
 
     if isinstance(branch, str):
-        return {"text": pa.string(), "label": pa.int64(), "bytes": pa.binary()}[branch]
+        kinds = {"text": pa.string(), "label": pa.int64(), "bytes": pa.binary()}
+        return kinds.get(branch, pa.float64())
     if "*" in branch:
         return pa.list_(_type(branch["*"]))
     return pa.struct([(step, _type(inner)) for step, inner in branch.items()])

@@ -1,25 +1,27 @@
-"""Splits of generated tasks: sequences that make their examples when they are read."""
+"""Generated tasks: splits that make their examples when they are read."""
 
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, overload
 
-from tasks.base import Example, Splits
+from harness.core.cell import NO_CURRICULUM
+from tasks.base import Example, Splits, Task
 from tasks.lib.cache import cached
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 BLOCK = 500
-"""Examples drawn from one state of the generator: what is made and kept at once."""
+"""Examples that are made from one generator state, and kept in memory, at a time."""
 
 SIZES = {"train": 100_000, "validation": 2_000, "test": 2_000}
 
 
 class Drawn(NamedTuple):
-    """A text, its label or labels, and what its id shall say of it (where a needle lies, say)."""
+    """A text, its label or labels, and a note that is appended to the example's id."""
 
     text: str
     label: int = -1
@@ -28,40 +30,60 @@ class Drawn(NamedTuple):
 
 
 Draw = Callable[["Generator", int], Sequence[Drawn]]
-"""Makes so many examples from a generator's state; those that are balanced are so by the call."""
+"""Makes n examples from a generator; labels that are balanced are balanced within each call."""
 
 
 def generated(
     name: str,
     length: int,
     seed: int,
-    draw: Draw,
+    draw_for: Callable[[str], Draw],
     sizes: Mapping[str, int] = SIZES,
     keep_as: str = "",
-    train: Draw | None = None,
-    validation: Draw | None = None,
 ) -> Splits:
-    """Three splits of a task whose texts are drawn; the seed draws the training texts only.
+    """Three splits of generated examples; the seed changes the training texts only.
 
-    `train` draws the training texts if they are not like the others: some easier than those that
-    are judged, which alone may be too hard to learn from (`docs/learned.md`). `validation` draws
-    its own if what it draws must not be drawn for the test.
+    Each block of a split has its own generator, seeded with the task's name, the split, the length,
+    the seed and the block's number, so examples do not depend on what was read before. At most one
+    block of a split is in memory.
 
-    Each block of each split starts a generator of its own, from the task's name, the split, the
-    length, the seed and the block's number, so nothing depends on what was read before. No more
-    than one block of a split is in memory. With `keep_as`, the generator's revision, blocks are
-    kept in the cache: for what takes longer to draw than to read.
+    Args:
+        name: of the task.
+        length: in tokens.
+        seed: of the training texts.
+        draw_for: name of a split -> what draws its examples.
+        sizes: examples of each split.
+        keep_as: the generator's revision, if blocks are to be kept in the cache: for texts that
+            take longer to draw than to read.
     """
 
-    def part(name_of: str, own: int, draw: Draw) -> _Lazy:
-        state = (zlib.crc32(name.encode()), list(sizes).index(name_of), length, own)
-        return _Lazy(name_of, sizes[name_of], state, draw, (name, keep_as))
+    def part(split: str, own: int) -> _Lazy:
+        state = (zlib.crc32(name.encode()), list(sizes).index(split), length, own)
+        return _Lazy(split, sizes[split], state, draw_for(split), (name, keep_as))
 
-    return Splits(
-        part("train", seed, train or draw),
-        part("validation", 0, validation or draw),
-        part("test", 0, draw),
-    )
+    return Splits(part("train", seed), part("validation", 0), part("test", 0))
+
+
+class GeneratedTask(Task):
+    """A task whose texts are drawn at random, with optional curricula for its training texts."""
+
+    @abstractmethod
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Return what draws the examples of a split; `curriculum` is `none` but for train."""
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts that fill `length` tokens; the seed changes the training texts."""
+        return generated(
+            self.metadata.name, length, seed, lambda s: self.draw_for(s, length, NO_CURRICULUM)
+        )
+
+    def training(
+        self, length: int, seed: int, curriculum: str = NO_CURRICULUM
+    ) -> Sequence[Example]:
+        """Training texts under a curriculum."""
+        self.check_curriculum(curriculum)
+        draw = self.draw_for("train", length, curriculum)
+        return generated(self.metadata.name, length, seed, lambda _: draw).train
 
 
 class _Lazy(Sequence[Example]):

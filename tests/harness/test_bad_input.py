@@ -167,7 +167,7 @@ PLUG_INS = {
     "prepare exits": "def prepare(self): raise SystemExit(0)",
     "splits raises": "def splits(self, length, seed): raise RuntimeError('torn')",
     "splits are none": "def splits(self, length, seed): return None",
-    "pinned raises": "def pinned(self): raise KeyError('files')",
+    "data_version raises": "def data_version(self): raise KeyError('files')",
     "cannot be made": "def __init__(self): raise ValueError('no')",
 }
 

@@ -31,7 +31,7 @@ def task_of(family: Family, examples: list[Example], labels: tuple[str, ...] = (
     class MadeUp(Task):
         metadata: ClassVar[TaskMetadata] = about
 
-        def pinned(self) -> str:
+        def data_version(self) -> str:
             return "files:1"
 
         def splits(self, length: int, seed: int) -> Splits:

@@ -138,6 +138,60 @@ class Several(_Made):
 """
 
 
+CORRELATED = """
+import random
+from tasks import Example, Splits, Task, TaskMetadata
+
+def metadata(name, **more):
+    return TaskMetadata(name=name, title=name, description=name, source="generated", revision="1",
+        licence="none", citation="none", natural_length=12, lengths=(16,), whole_texts=True, **more)
+
+class _Made(Task):
+    def splits(self, length, seed):
+        return Splits(*(self.draw(part) for part in ("train", "validation", "test")))
+
+    def draw(self, part):
+        r = random.Random(part)
+        return [self.one(f"{part}-{k}", r.randrange(2), str(r.randrange(10**6))) for k in range(48)]
+
+class Number(_Made):
+    metadata = metadata("made_number", family="regression", value_range=(0.0, 10.0))
+    def one(self, name, k, text):
+        return Example(name, f"{('low', 'high')[k]} {text}", second="and more", value=10.0 * k)
+
+class Turned(_Made):
+    # The test labels contradict those of train.
+    metadata = metadata("made_turned", labels=("a", "b"), metric="matthews")
+    def one(self, name, k, text):
+        return Example(name, f"{('no', 'yes')[k]} {text}", k ^ name.startswith("test"))
+"""
+
+
+def test_correlations_of_either_sign_are_results(tmp_path: Path, tiny: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "made.py").write_text(CORRELATED)
+    words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
+    changes = [
+        "tasks=[made_number, made_turned]",
+        "lengths=[16]",
+        "train={examples: 48, validation_examples: 48, test_examples: 48, epochs: 8, lr: 5.0e-3}",
+    ]
+    done = bench_long("run", tiny, *words, *[w for c in changes for w in ("--set", c)])
+    found = {(r["cell"]["task"], r["cell"]["method"]): r for r in cells(tmp_path / "out").values()}
+    assert [r["status"] for r in found.values()] == ["ok"] * 4, done.stdout + done.stderr
+    for method in ("lora", "tfidf"):
+        number, turned = (found[task, method]["scores"] for task in ("made_number", "made_turned"))
+        assert (number["metric"], turned["metric"]) == ("spearman", "matthews")
+        assert number["score"] > 0.7
+        assert number["secondary"]["pearson"] > 0.7
+        assert number["validation_score"] > 0.7
+        assert turned["score"] < -0.7
+        assert -1 <= turned["score_low"] <= turned["score"] <= turned["score_high"] < 0
+        assert turned["validation_score"] > 0.7
+        assert number["majority"] == turned["majority"] == 0
+        assert len(found["made_number", method]["predictions"]["predicted"]) == 48
+
+
 @pytest.mark.slow
 def test_every_family_is_trained_and_judged(tmp_path: Path, tiny: Path) -> None:
     (tmp_path / "plugins").mkdir()

@@ -60,6 +60,10 @@ def _one(i: int, draw: random.Random) -> Row:
     return {"sentence": _words(draw), "label": i % 2, "idx": i}
 
 
+def _similarity(i: int, draw: random.Random) -> Row:
+    return {**_two("sentence1", "sentence2")(i, draw), "label": i % 26 / 5}
+
+
 def _copa(i: int, draw: random.Random) -> Row:
     return {
         "premise": _words(draw),
@@ -93,6 +97,7 @@ ROWS: dict[str, Callable[[int, random.Random], Row]] = {
     "glue_cola": _uneven(_one, "sentence"),
     "glue_sst2": _one,
     "glue_mrpc": _uneven(_two("sentence1", "sentence2"), "sentence1"),
+    "glue_stsb": _similarity,
     "glue_qqp": _uneven(_two("question1", "question2"), "question1"),
     "glue_mnli": _two("premise", "hypothesis", labels=3),
     "glue_qnli": _two("question", "sentence"),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tasks import Example, Splits, Task, TaskMetadata
+from tasks import Example, Splits, Task, TaskMetadata, conformance
 from tasks.conformance import violations
 
 
@@ -270,24 +270,17 @@ def test_a_connection_is_seen(catches: bool) -> None:
     assert (socket.socket.connect, socket.getaddrinfo) == before
 
 
-def test_a_slow_second_use_is_seen_unless_the_machine_is_slow(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import time
-
+def test_work_that_is_done_again_at_every_use_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(_Right):
-        def splits(self, length: int, seed: int) -> Splits:
-            end = time.process_time() + 1.1
-            while time.process_time() < end:
-                pass
-            return super().splits(length, seed)
+        def parts(self, seed: int) -> dict[str, list[Example]]:
+            for number in range(200_000):
+                abs(number)
+            return super().parts(seed)
 
-    monkeypatch.setattr("tasks.conformance._pace", lambda: 1.0)
+    monkeypatch.setattr(conformance, "CALLS", 100_000)
     (found,) = violations(Slow(), 32)
-    assert found.startswith("a second use takes 1.")
-    assert violations(Slow(), 32, timed=False) == []
-    monkeypatch.setattr("tasks.conformance._pace", lambda: 5.0)
-    assert violations(Slow(), 32) == []
+    assert found.startswith("a second use makes more than 100,000 calls")
+    assert violations(_Right(), 32) == []
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_other_code_of_a_plugin_is_other_data(tmp_path: Path) -> None:
     found = []
     for code in (plugin, plugin.replace("int(label)", "1 - int(label)"), plugin + "# a remark\n"):
         (tmp_path / "mine.py").write_text(code, encoding="utf-8")
-        found.append(load_task("mine", tmp_path).pinned())
+        found.append(load_task("mine", tmp_path).data_version())
     assert found[0] == found[2] != found[1]
 
 
@@ -194,7 +194,7 @@ def test_no_more_than_the_bounds_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_shipped_tasks_whose_version_pins_their_content_keep_it() -> None:
     for name in ("newsgroups", "licences", "needle", "facts_one", "mnist_permuted", "listops"):
         task = load_task(name)
-        assert task.pinned() == task.metadata.revision
+        assert task.data_version() == task.metadata.revision
 
 
 def test_every_shipped_task_declares_what_pins_it() -> None:
@@ -207,7 +207,7 @@ def test_a_subclass_elsewhere_may_read_other_data() -> None:
             train, validation, test = super().splits(length, seed)
             return Splits(train[:20], validation[:20], test[:20])
 
-    assert Fewer().pinned().startswith(f"{Newsgroups.metadata.revision},content:")
+    assert Fewer().data_version().startswith(f"{Newsgroups.metadata.revision},content:")
 
 
 def test_packages_other_than_the_tested_ones_are_pinned_by_their_modules(
@@ -218,13 +218,13 @@ def test_packages_other_than_the_tested_ones_are_pinned_by_their_modules(
     for changed in (rows, [*rows[1:], rows[0]._replace(text="patched")]):
         splits = Splits(changed, changed, changed)
         monkeypatch.setattr(PySource, "_splits", lambda self, splits=splits: splits)
-        found.append(PySource().pinned())
+        found.append(PySource().data_version())
         digest = splits_digest(splits)
         assert found[-1] == f"{PySource.metadata.revision},content:{digest}"
-        assert load_task("pysource_lm").pinned() == f"{found[-1]},lm"
+        assert load_task("pysource_lm").data_version() == f"{found[-1]},lm"
         with monkeypatch.context() as patch:
             patch.setattr("tasks.builtin.documents.pysource._TESTED", digest)
-            assert PySource().pinned() == PySource.metadata.revision
+            assert PySource().data_version() == PySource.metadata.revision
     assert found[0] != found[1]
 
 

@@ -176,26 +176,26 @@ def test_a_hundred_thousand_documents_are_not_in_memory(hub: Path) -> None:
 
 def test_data_without_a_commit_is_pinned_by_its_files(hub: Path) -> None:
     first = write(hub, "narrativeqa")
-    before = load_task("narrativeqa").pinned()
-    assert before == load_task("narrativeqa").pinned()
+    before = load_task("narrativeqa").data_version()
+    assert before == load_task("narrativeqa").data_version()
     assert before.startswith("files:")
     write_rows(first, [ROWS["narrativeqa"](i, random.Random(1)) for i in range(3)])
-    assert load_task("narrativeqa").pinned() != before
+    assert load_task("narrativeqa").data_version() != before
     write(hub, "race")
-    assert load_task("race").pinned().startswith("files:")
+    assert load_task("race").data_version().startswith("files:")
 
 
 def test_a_published_split_that_is_not_the_test_split_but_the_test_here_is_named() -> None:
-    """In the source, which the README's table, the card and the report show."""
+    """In the source, which docs/tasks.md, the card and the report show."""
     tested = {
         name: task.parts[2]
         for name, task in discover().items()
         if issubclass(task, _HubTask) and task.parts[2] != "test"
     }
-    assert len(tested) == 13  # eight of GLUE, five of SuperGLUE
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert len(tested) == 14  # nine of GLUE, five of SuperGLUE
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
     for name, task in discover().items():
         told = f"tested on its published {tested.get(name)} split"
         assert (told in task.metadata.source) == (name in tested)
-        (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
         assert (told in row) == (name in tested)

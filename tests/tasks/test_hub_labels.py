@@ -59,6 +59,7 @@ def _named(folder: Path, name: str, names: tuple[str, ...], part: int = 0) -> Pa
 
 def test_every_task_with_labels_is_here() -> None:
     having = {n for n, task in HUB.items() if any(c.startswith("label") for c in task.columns)}
+    having -= {"glue_stsb"}  # its label is a number
     assert having - {"lra_image"} == set(PUBLISHED)  # of which test_lra.py writes the names
 
 

@@ -22,7 +22,7 @@ def _read(source: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Splits]:
     monkeypatch.setenv("LINUX_SOURCE", str(source))
     task = load_task("linux")
     task.prepare()
-    return task.pinned(), task.splits(1024, 0)
+    return task.data_version(), task.splits(1024, 0)
 
 
 def _texts(splits: Splits) -> set[str]:
@@ -87,7 +87,7 @@ def test_without_a_source_the_pin_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("LINUX_SOURCE", str(tmp_path / "none"))
     with pytest.raises(TaskError, match="is not there"):
         load_task("linux").prepare()
-    assert load_task("linux").pinned().startswith("missing,")
+    assert load_task("linux").data_version().startswith("missing,")
 
 
 def test_metadata_is_there_without_reading_the_source() -> None:

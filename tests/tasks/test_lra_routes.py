@@ -42,10 +42,10 @@ def test_images_are_split_alike_on_both_routes(
     _photos_on_the_hub(base, hub)
     task = load_task("lra_image")
     binary = task.splits(1026, 3)
-    pinned = task.pinned()
+    pinned = task.data_version()
     monkeypatch.delenv("LRA_DATA")
     from_hub = task.splits(1026, 3)
-    assert task.pinned() != pinned
+    assert task.data_version() != pinned
     assert [len(part) for part in binary] == [675, 75, 150]
     assert [list(part) for part in from_hub] == [list(part) for part in binary]
 
@@ -102,11 +102,11 @@ def test_reviews_of_stanfords_archive(
             for path in sorted((base / part / name).glob("*.txt"))
         ]
         write_rows(hub / "stanfordnlp" / "imdb" / "plain_text" / f"{part}-0.parquet", rows)
-    pinned = task.pinned()
+    pinned = task.data_version()
     assert pinned.startswith("files:")
     monkeypatch.delenv("LRA_DATA")
     assert _texts(task.splits(4098, 0)) == _texts(unpacked)
-    assert task.pinned() != pinned
+    assert task.data_version() != pinned
 
 
 def test_copies_of_a_review_stay_on_one_side(release: Path) -> None:
@@ -121,10 +121,10 @@ def test_copies_of_a_review_stay_on_one_side(release: Path) -> None:
 
 def test_another_review_is_another_pin(release: Path) -> None:
     path = reviews(release)
-    before = load_task("lra_text").pinned()
-    assert load_task("lra_text").pinned() == before
+    before = load_task("lra_text").data_version()
+    assert load_task("lra_text").data_version() == before
     path.write_bytes(path.read_bytes().swapcase())
-    assert load_task("lra_text").pinned() != before
+    assert load_task("lra_text").data_version() != before
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tasks.builtin.synthetic.mqar import texts
 from tasks.conformance import violations
 from tasks.words import COLOURS
 
-from .tellings import pairs_of, told_once
+from .repeats import pairs_of, undo_repeats
 from .tokens import lengths
 
 
@@ -69,10 +69,10 @@ def test_how_often_a_colour_occurs_does_not_tell_whether_it_is_asked_for() -> No
     assert np.mean(asked) == pytest.approx(3 / 8, abs=0.03)  # four standard deviations
 
 
-def test_training_texts_have_few_pairs_as_often_as_many_and_the_others_all() -> None:
-    splits = load_task("mqar").splits(512, 0)
+def test_warm_up_has_few_pairs_as_often_as_many_and_the_other_texts_all() -> None:
+    splits = load_task("mqar").splits_under(512, 0, "warm_up")
     assert {look_up(e.text)[2] for e in [*splits.validation[:100], *splits.test[:100]]} == {125}
-    told = [told_once(e.text) for e in splits.train[:1000]]
+    told = [undo_repeats(e.text) for e in splits.train[:1000]]
     assert {times for times, _ in told} == set(range(1, 510 // 62 + 1))
     few = 0
     for (_, one), example in zip(told, splits.train[:1000], strict=True):
@@ -122,7 +122,7 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("mqar")
     splits = task.splits(512, 0)
-    told = [*splits.test[:50], *splits.train[:50]]
+    told = [*splits.test[:50], *task.training(512, 0, "warm_up")[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.labels}" for e in told)
-    assert task.metadata.revision == "generator:1"
+    assert task.metadata.revision == "generator:2"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "a8c883eb16e0c89a"

@@ -17,7 +17,7 @@ from tasks.conformance import violations
 from tasks.lib.baseline import tfidf_baseline
 from tasks.words import ALL, COLOURS, FILLER, NOUNS
 
-from .tellings import told_once
+from .repeats import undo_repeats
 from .tokens import lengths, tokenizer
 
 ANY = "|".join(COLOURS)
@@ -51,10 +51,10 @@ def test_the_length_asked_for_is_the_length_given(length: int) -> None:
         assert lengths(e.text for e in part[:200]) == {length}
 
 
-def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits() -> None:
-    splits = load_task("needle").splits(512, 0)
-    assert {told_once(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
-    told = [told_once(e.text) for e in splits.train[:1000]]
+def test_warm_up_repeats_the_tokens_of_shorter_texts() -> None:
+    splits = load_task("needle").splits_under(512, 0, "warm_up")
+    assert {undo_repeats(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
+    told = [undo_repeats(e.text) for e in splits.train[:1000]]
     assert {times for times, _ in told} == set(range(1, 510 // 62 + 1))
     for (times, one), example in zip(told, splits.train[:1000], strict=True):
         assert len(one.split()) == 510 // times
@@ -62,8 +62,7 @@ def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits()
 
 
 def test_every_word_is_one_token() -> None:
-    from tasks.builtin.nlu import pairs
-    from tasks.builtin.synthetic import needle, parity
+    from tasks.builtin.synthetic import needle, pairs, parity
 
     for words in (*ALL, needle.FIXED, parity.FIXED, pairs.FIXED):
         for word in words:
@@ -75,11 +74,11 @@ def test_every_word_is_one_token() -> None:
     assert not {"the", "is", "."} & {*NOUNS, *FILLER, *COLOURS}
 
 
-def test_texts_to_learn_from_have_one_statement_to_eight_and_the_others_eight() -> None:
+def test_warm_up_has_one_to_eight_statements_and_the_other_texts_eight() -> None:
     from scipy.stats import chisquare
 
-    splits = load_task("needle").splits(256, 0)
-    told = [told_once(e.text)[1] for e in splits.train[:4000]]
+    splits = load_task("needle").splits_under(256, 0, "warm_up")
+    told = [undo_repeats(e.text)[1] for e in splits.train[:4000]]
     numbers = Counter(len(re.findall(rf" is ({ANY}) ", text)) for text in told)
     assert set(numbers) == set(range(1, 9))
     assert chisquare(list(numbers.values())).pvalue > 0.01
@@ -131,7 +130,7 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("needle")
     splits = task.splits(512, 0)
-    told = [*splits.test[:50], *splits.train[:50]]
+    told = [*splits.test[:50], *task.training(512, 0, "warm_up")[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
-    assert task.metadata.revision == "generator:5"
+    assert task.metadata.revision == "generator:6"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "4f9181721ae4fb50"

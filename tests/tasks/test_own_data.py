@@ -51,9 +51,9 @@ def test_it_keeps_the_rules_of_every_task(task: Task) -> None:
 def test_another_file_is_another_version(task: Task) -> None:
     rows = tickets(60)
     write(rows)
-    before = task.pinned()
+    before = task.data_version()
     write([(text, LABELS[1 - LABELS.index(label)]) for text, label in rows])
-    assert task.pinned() != before
+    assert task.data_version() != before
 
 
 def test_a_missing_file_is_named(task: Task) -> None:

@@ -49,14 +49,14 @@ def test_every_label_is_that_of_a_toggle(room: int, data: st.DataObject, seed: i
         assert label == ones % 2
 
 
-def test_texts_to_learn_from_tell_their_digits_again_and_those_that_judge_do_not() -> None:
+def test_repeat_tokens_repeats_the_digits_of_training_texts_only() -> None:
     from scipy.stats import kstest
 
-    splits = load_task("parity").splits(512, 0)
+    splits = load_task("parity").splits_under(512, 0, "repeat_tokens")
     times = [digits(example.text)[0] for example in splits.train[:2000]]
     assert {1, 2, 3, 102} <= set(times)
     assert kstest(times, lambda n: np.log(n + 1) / np.log(103)).statistic < 0.17  # one: .15
-    for part in (splits.validation, splits.test):
+    for part in (load_task("parity").splits(512, 0).train, splits.validation, splits.test):
         assert {digits(example.text)[0] for example in part[:200]} == {1}
 
 
@@ -104,7 +104,7 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("parity")
     splits = task.splits(512, 0)
-    kept = [*splits.train[:50], *splits.test[:50]]
+    kept = [*task.training(512, 0, "warm_up")[:50], *splits.test[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in kept)
-    assert task.metadata.revision == "generator:3"
+    assert task.metadata.revision == "generator:4"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1c9a6f4f7fdb2b5c"

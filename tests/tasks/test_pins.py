@@ -31,10 +31,10 @@ def _in_the_cache(
 def test_a_folder_of_the_user_is_not_the_commit(name: str, hub: Path) -> None:
     source = "imdb" if name == "lra_text" else name
     write(hub, source, 40)
-    pinned = load_task(name).pinned()
+    pinned = load_task(name).data_version()
     assert pinned.startswith("files:")
     write(hub, source, 42)
-    other = load_task(name).pinned()
+    other = load_task(name).data_version()
     assert other.startswith("files:")
     assert other != pinned
 
@@ -45,12 +45,12 @@ def test_the_commit_is_that_of_the_hubs_cache(
     revision = HUB["imdb"].revision
     assert revision
     snapshot = _in_the_cache("imdb", tmp_path / "cache", revision, monkeypatch)
-    assert load_task("imdb").pinned() == load_task("imdb").metadata.revision == revision
+    assert load_task("imdb").data_version() == load_task("imdb").metadata.revision == revision
     # The same files in a folder that only looks like it: nobody says that it is that commit.
     monkeypatch.setenv("BENCH_LONG_HUB", str(tmp_path / "mine"))
     (tmp_path / "mine" / "stanfordnlp").mkdir(parents=True)
     (tmp_path / "mine" / "stanfordnlp" / "imdb").symlink_to(snapshot)
-    assert load_task("imdb").pinned().startswith("files:")
+    assert load_task("imdb").data_version().startswith("files:")
 
 
 def test_where_no_commit_is_asked_for_it_is_the_caches(
@@ -60,7 +60,7 @@ def test_where_no_commit_is_asked_for_it_is_the_caches(
     snapshot = _in_the_cache("pg19", tmp_path, commit, monkeypatch)
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text(commit, encoding="utf-8")
-    assert load_task("pg19").pinned() == f"commit:{commit}"
+    assert load_task("pg19").data_version() == f"commit:{commit}"
 
 
 def test_files_of_one_size_and_time_are_told_apart(hub: Path) -> None:
@@ -74,7 +74,7 @@ def test_files_of_one_size_and_time_are_told_apart(hub: Path) -> None:
             os.utime(file, (1e9, 1e9))
         size = first.stat().st_size
         task = load_task("imdb")
-        found.append((size, task.pinned(), task.splits(64, 0).test[0].text[0]))
+        found.append((size, task.data_version(), task.splits(64, 0).test[0].text[0]))
     (size_a, pin_a, text_a), (size_b, pin_b, text_b) = found
     assert size_a == size_b
     assert (text_a, text_b) == ("a", "b")
@@ -84,30 +84,30 @@ def test_files_of_one_size_and_time_are_told_apart(hub: Path) -> None:
 @pytest.mark.parametrize("name", MAKE)
 def test_other_files_of_the_release_are_another_pin(name: str, release: Path) -> None:
     path = MAKE[name](release)
-    before = load_task(name).pinned()
+    before = load_task(name).data_version()
     assert before.startswith("files:")
-    assert load_task(name).pinned() == before
+    assert load_task(name).data_version() == before
     if path.suffix == ".bin":  # another pixel, as many bytes
         data = bytearray(path.read_bytes())
         data[100] ^= 1
         path.write_bytes(data)
     else:  # cut short by whole lines
         path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
-    assert load_task(name).pinned() != before
+    assert load_task(name).data_version() != before
 
 
 def test_images_are_pinned_by_their_lists_and_sizes(release: Path) -> None:
     path = MAKE["lra_pathfinder"](release)
-    before = load_task("lra_pathfinder").pinned()
+    before = load_task("lra_pathfinder").data_version()
     image = path.parents[1] / "imgs" / "3" / "sample_7.png"
     whole = image.read_bytes()
     image.write_bytes(whole[:-1])
-    assert load_task("lra_pathfinder").pinned() != before
+    assert load_task("lra_pathfinder").data_version() != before
     image.write_bytes(whole)
-    assert load_task("lra_pathfinder").pinned() == before
+    assert load_task("lra_pathfinder").data_version() == before
     image.unlink()
     with pytest.raises(TaskError, match=r"^lra_pathfinder: .*sample_7.png .*unpack it again"):
-        load_task("lra_pathfinder").pinned()
+        load_task("lra_pathfinder").data_version()
 
 
 @pytest.mark.parametrize("name", ["lra_listops", "lra_retrieval"])
@@ -125,7 +125,7 @@ def test_a_card_says_what_the_data_is_pinned_by(hub: Path) -> None:
     write(hub, "imdb", 40)
     task = load_task("imdb")
     made = card.task_card(task, lambda text: [(0, len(text))], [64])
-    assert made["revision"] == task.pinned() != task.metadata.revision
+    assert made["revision"] == task.data_version() != task.metadata.revision
 
 
 def test_a_pin_is_of_names_and_contents_not_of_the_place(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def cached_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_networ
 
 
 def _refused(name: str, folder: Path | str, *words: str) -> None:
-    for use in (lambda: load_task(name).prepare(), lambda: load_task(name).pinned()):
+    for use in (lambda: load_task(name).prepare(), lambda: load_task(name).data_version()):
         with pytest.raises(TaskError) as error:
             use()
         message = str(error.value)
@@ -56,7 +56,7 @@ def test_a_hub_folder_too_deep_or_too_high_is_refused_with_the_right_one(
     monkeypatch.setenv("BENCH_LONG_HUB", str(given))
     _refused("imdb", given, "$BENCH_LONG_HUB", f"did you mean {own}?")
     monkeypatch.setenv("BENCH_LONG_HUB", str(own))
-    assert load_task("imdb").pinned().startswith("files:")
+    assert load_task("imdb").data_version().startswith("files:")
 
 
 def test_an_empty_hub_folder_is_refused(
@@ -77,7 +77,7 @@ def test_some_repositories_may_be_in_the_folder_and_others_in_the_cache(
     monkeypatch.setenv("BENCH_LONG_HUB", str(own))
     task = load_task("imdb")
     task.prepare()
-    assert task.pinned() == task.metadata.revision
+    assert task.data_version() == task.metadata.revision
     said = [line for line in caplog.messages if "$BENCH_LONG_HUB" in line]
     assert len(said) == 1
     assert said[0].startswith("imdb: ")
@@ -95,7 +95,7 @@ def test_a_home_folder_is_expanded(
     assert (tmp_path / "kept" / "hub").is_dir()
     paths(tmp_path / "own", 32, 2)
     monkeypatch.setenv("LRA_DATA", "~/own")
-    assert load_task("lra_pathfinder").pinned().startswith("files:")
+    assert load_task("lra_pathfinder").data_version().startswith("files:")
     monkeypatch.setenv("LINUX_SOURCE", "~/kernel")
     with pytest.raises(TaskError, match=f"{tmp_path}/kernel .*LINUX_SOURCE"):
         load_task("linux").prepare()
@@ -115,13 +115,13 @@ def test_two_copies_of_a_release_are_refused_at_every_depth(
     shutil.rmtree(first)
     if not depth:
         shutil.rmtree(places[2] / "pathfinder128")
-    assert load_task("lra_pathx").pinned().startswith("files:")
+    assert load_task("lra_pathx").data_version().startswith("files:")
 
 
 def test_a_link_to_the_same_copy_is_no_second_one(release: Path) -> None:
     paths(release / "lra_release", 128, 1)
     (release / "pathfinder128").symlink_to(release / "lra_release" / "pathfinder128")
-    assert load_task("lra_pathx").pinned().startswith("files:")
+    assert load_task("lra_pathx").data_version().startswith("files:")
 
 
 def test_two_copies_of_an_archive_are_not_passed_over_for_the_hub(release: Path, hub: Path) -> None:

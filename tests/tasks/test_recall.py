@@ -17,7 +17,7 @@ from tasks.conformance import violations
 from tasks.lib.baseline import tfidf_baseline
 from tasks.words import ADJECTIVES, COLOURS, NOUNS
 
-from .tellings import pairs_of, told_once
+from .repeats import pairs_of, undo_repeats
 from .tokens import lengths
 
 
@@ -51,10 +51,10 @@ def test_texts_to_learn_from_have_few_pairs_as_often_as_many_and_the_others_all(
         assert {look_up(example.text)[2] for example in part[:100]} == {255}
 
 
-def test_training_texts_are_short_ones_each_word_told_once_to_as_often_as_fits() -> None:
-    splits = load_task("recall").splits(512, 0)
-    assert {told_once(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
-    told = [told_once(e.text) for e in splits.train[:1000]]
+def test_warm_up_repeats_the_tokens_of_shorter_texts() -> None:
+    splits = load_task("recall").splits_under(512, 0, "warm_up")
+    assert {undo_repeats(e.text)[0] for e in [*splits.validation[:500], *splits.test[:500]]} == {1}
+    told = [undo_repeats(e.text) for e in splits.train[:1000]]
     assert {times for times, _ in told} == set(range(1, 510 // 62 + 1))
     few = 0
     for (times, one), example in zip(told, splits.train[:1000], strict=True):
@@ -133,7 +133,7 @@ def test_the_same_everywhere() -> None:
     """The texts are pinned: a change of them must raise the revision in the metadata."""
     task = load_task("recall")
     splits = task.splits(512, 0)
-    told = [*splits.test[:50], *splits.train[:50]]
+    told = [*splits.test[:50], *task.training(512, 0, "warm_up")[:50]]
     text = "\n".join(f"{e.id} {e.text} {e.label}" for e in told)
-    assert task.metadata.revision == "generator:6"
+    assert task.metadata.revision == "generator:7"
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "c57135bb493d2b51"

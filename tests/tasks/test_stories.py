@@ -81,7 +81,7 @@ def test_an_easier_story_has_some_of_the_facts_and_the_same_answer(
     kind: Callable[[Random], Story], seed: int
 ) -> None:
     story = kind(Random(seed))
-    less = stories.easier(Random(seed), story)
+    less = stories.fewer_facts(Random(seed), story)
     assert less.question == story.question
     assert less.answer == answer(less.facts, less.question)
     rest = iter(story.facts)
@@ -96,7 +96,7 @@ def test_from_what_is_needed_alone_to_all(
     kind: Callable[[Random], Story], fewest: int, most: int
 ) -> None:
     draw = Random(0)
-    numbers = Counter(len(stories.easier(draw, story).facts) for story in many(kind))
+    numbers = Counter(len(stories.fewer_facts(draw, story).facts) for story in many(kind))
     assert (min(numbers), max(numbers)) == (fewest, most)
     assert min(numbers.values()) > 50
 

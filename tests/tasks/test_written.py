@@ -27,14 +27,15 @@ def test_the_needle_is_in_the_text_and_answers_the_question() -> None:
             assert length - 14 <= taken + 4 <= length
 
 
-def test_it_is_learned_from_texts_like_those_of_the_needle() -> None:
-    splits = load_task("needle_written").splits(256, 0)
+def test_fewer_facts_leaves_out_statements_of_training_texts_only() -> None:
+    splits = load_task("needle_written").splits_under(256, 0, "fewer_facts")
 
     def stated(examples: Sequence[Example]) -> set[int]:
         return {sum(word in COLOURS for word in e.text.split()) for e in examples[:200]}
 
     assert stated(splits.train) == set(range(1, 9))
-    assert stated(splits.validation) == stated(splits.test) == {8}
+    plain = load_task("needle_written").splits(256, 0).train
+    assert stated(plain) == stated(splits.validation) == stated(splits.test) == {8}
 
 
 def test_it_is_another_task_than_the_one_that_is_chosen() -> None:

@@ -1,4 +1,4 @@
-"""GLUE: eight tasks on sentences, from the hub. STS-B is a regression and is not among them."""
+"""GLUE: nine tasks on sentences, from the hub."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Cola(_Glue):
         "cola",
         "CoLA",
         family="classification",
+        metric="matthews",
         description="Whether a sentence is acceptable English.",
         labels=("unacceptable", "acceptable"),
         natural_length=10,
@@ -71,6 +72,24 @@ class Sst2(_Glue):
         natural_length=10,
         balanced=True,
     )
+
+
+class Stsb(_Glue):
+    """How similar are two sentences, from 0 to 5?"""
+
+    configuration, columns = "stsb", ("sentence1", "sentence2", "label")
+    metadata: ClassVar[TaskMetadata] = _metadata(
+        "stsb",
+        "STS-B",
+        family="regression",
+        description="How similar two sentences are, from 0 (unrelated) to 5 (equivalent).",
+        value_range=(0.0, 5.0),
+        natural_length=30,
+    )
+
+    def example(self, name: str, row: Mapping[str, Any]) -> Example:
+        """Two sentences and their similarity."""
+        return Example(name, row["sentence1"], second=row["sentence2"], value=row["label"])
 
 
 class Mrpc(_Glue):

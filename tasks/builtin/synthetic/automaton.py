@@ -1,14 +1,14 @@
-"""A finite automaton that waits for five words, one after the other: how far does it come?"""
+"""State of a finite automaton that waits for five words, one after the other."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Splits, Task, TaskMetadata
-from tasks.builtin.synthetic.easier import retold
+from tasks.base import TaskMetadata
+from tasks.builtin.synthetic.curricula import CURRICULA, drawer, has_fewer_facts
 from tasks.card import SPECIAL
-from tasks.lib.lazy import Drawn, generated
+from tasks.lib.lazy import Draw, Drawn, GeneratedTask
 from tasks.words import ALL, Words, join, one_token
 
 if TYPE_CHECKING:
@@ -17,42 +17,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MARKS = ("red", "blue", "green", "white", "black")
-"""What it waits for, in this order. A state is named after the word that it met last."""
+"""The words in the order in which the automaton waits for them; each is also the state's name."""
 
 TIMES = 2
-"""How often each of them stands in a text."""
+"""Occurrences of each of them in a text."""
 
 
-class Automaton(Task):
+class Automaton(GeneratedTask):
     """The state after a text such as "of blue in red at red to blue with green ...".
 
-    The automaton waits for red; from then on for blue, then green, white and black. A word that it
-    does not wait for, another colour or not, changes nothing: "blue ... red ... green" ends in the
-    state `red`. Each colour stands twice in a text, anywhere among words drawn at random, and all
-    five states are as likely: counts of words tell nothing, their order everything. What has to be
-    tracked does not grow with the length, only the span that it is spread over. Who knows the
-    colour that stands last is right .48 of the time, the last two .53, the last three .63.
+    The automaton first waits for red, then for blue, green, white and black. Any other word leaves
+    the state unchanged: "blue ... red ... green" ends in the state `red`. Each colour occurs twice,
+    anywhere among random words, and all five states are equally likely. Word counts therefore carry
+    no information; only the order does. The number of words to track does not depend on the length.
+    A predictor that knows the last colour only has an accuracy of .48, with the last two .53, with
+    the last three .63.
 
-    The automaton is aperiodic: no word, read again and again, leads round a circle of states. Such
-    automata are what attention can follow (Liu et al.). Those of a group are harder: of five states
-    moved by two permutations MiniLM learned what one move does, and no more (`docs/learned.md`).
+    The automaton is aperiodic: no repeated word leads through a cycle of states. Attention can
+    learn such automata (Liu et al., 2023); those of permutation groups are harder.
 
-    Half of the training texts have some of the first colours only, as many as their state needs or
-    more. A training text is a shorter one each word of which is told once to as often as fits: a
-    word that is told again changes nothing.
+    With fewer facts, half of the training texts contain only the first colours, at least as many as
+    the state needs. Repeated words do not change the state.
     """
 
     pinned_by = "version"
+    curricula = CURRICULA
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="automaton",
         title="State of an automaton that waits for five words in their order",
         description=(
-            "Which of five colours was the last to come in its turn; each stands twice in a text "
+            "Which of five colours was the last to come in its turn; each occurs twice in a text "
             "of random words."
         ),
         labels=MARKS,
         source="generated here",
-        revision="generator:4",
+        revision="generator:5",
         licence="Apache-2.0 (this generator)",
         citation="after Liu et al., Transformers Learn Shortcuts to Automata, ICLR 2023",
         natural_length=1024,
@@ -62,14 +61,11 @@ class Automaton(Task):
         balanced=True,
     )
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts of exactly `length` tokens; the seed draws the training texts."""
-        words = one_token(self.metadata.name, self.count, MARKS)
-        room, least = length - SPECIAL, self.metadata.min_length - SPECIAL
-        draw = partial(texts, room=room, words=words)
-        short = partial(texts, easier=True, words=words)
-        train = partial(retold, draw=short, room=room, least=least)
-        return generated(self.metadata.name, length, seed, draw, train=train)
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts of exactly `length` tokens."""
+        words = one_token(self.metadata.name, self.token_counter, MARKS)
+        draw = partial(texts, easier=has_fewer_facts(curriculum), words=words)
+        return drawer(draw, length - SPECIAL, self.metadata.min_length - SPECIAL, curriculum)
 
 
 def texts(
@@ -81,10 +77,10 @@ def texts(
     easier: bool = False,
     words: Words = ALL,
 ) -> list[Drawn]:
-    """Draw `count` texts of `room` words, the labels as even as they can be after `first` others.
+    """Draw `count` texts of `room` words, with labels as even as possible after `first` others.
 
-    Each has all five colours; with `easier`, half of them as many of the first ones as their state
-    needs, or more.
+    Each has all five colours. With `easier`, half of the texts have only the first ones, at least
+    as many as the state needs.
     """
     import numpy as np
 
@@ -106,14 +102,14 @@ def texts(
 def _orders(
     random: Generator, label: NDArray[np.integer], known: NDArray[np.integer]
 ) -> NDArray[np.integer]:
-    """Orders of the colours after which the automaton, of its first `known` ones, is in `label`.
+    """Draw orders of the colours that end in state `label` if only the first `known` ones count.
 
-    Every such order is as likely. Shape (texts, colours in a text).
+    All such orders are equally likely. Shape (texts, colours in a text).
     """
     import numpy as np
 
     orders = np.tile(np.repeat(np.arange(len(MARKS)), TIMES), (len(label), 1))
-    left = np.arange(len(label))  # rows to be mixed, or mixed again
+    left = np.arange(len(label))  # rows that still need another permutation
     while len(left):
         orders[left] = random.permuted(orders[left], axis=1)
         met = np.zeros(len(left), int)

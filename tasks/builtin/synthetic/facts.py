@@ -1,50 +1,58 @@
-"""Facts hidden in real text: a small story, its sentences scattered over Usenet postings."""
+"""Facts hidden in real text: a short story whose sentences are scattered over Usenet postings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Count, Example, Splits, Task, TaskMetadata
+from tasks.base import TaskMetadata, TokenCounter
 from tasks.builtin.documents.newsgroups import Newsgroups
 from tasks.builtin.synthetic import stories
-from tasks.builtin.synthetic.easier import drawn_out
+from tasks.builtin.synthetic.curricula import (
+    CURRICULA,
+    WARM_UP,
+    has_fewer_facts,
+    has_repeated_tokens,
+    repeat_each,
+)
 from tasks.builtin.synthetic.haystack import postings, stretch
 from tasks.card import SPECIAL
-from tasks.lib.lazy import Drawn, generated
+from tasks.lib.lazy import Draw, Drawn, GeneratedTask
 from tasks.lib.wordpiece import counts
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-PRACTICE = 1 / 2
-"""The share of a task's training texts that are practice, if it has any."""
+SIMPLER = 1 / 2
+"""The share of training texts with a simpler story, under `warm_up`, in the tasks that have one."""
+
+_WITH_SIMPLER: Mapping[str, str] = {
+    **CURRICULA,
+    WARM_UP: f"{CURRICULA[WARM_UP]} Half of the training texts have a simpler story.",
+}
 
 
-class _Facts(Task):
+class _Facts(GeneratedTask):
     """A story of 6 or 12 facts among the words of real postings, and a question at the end.
 
-    In the manner of BABILong: the facts stand in their order, each at a place drawn uniformly, in a
-    stretch of the newsgroups task's postings (training postings for training texts, and so on; runs
-    of eight words that two splits share are cut out of one). The stretch is as long as fills the
-    length, counted as the model counts, but for at most a few tokens: no fact is cut off, and of
-    the question the last word at most, where a text's first word has more tokens than it would have
-    after a space (SmolLM2: one text of 200). Postings have no full stops
-    here, so that the one after each fact shows where it ends. What the stories are like and why
-    counts of words do not give the answer: `stories.py`. In training texts some of the
-    facts that the answer does not need are left out, from none to all; with a `practice`, half of
-    the training texts tell such stories instead: what can be learned first (`docs/learned.md`).
-    A training text is a shorter one each word of which is told once to as often as fits, after
-    words that fill what is left (why: `easier.retold`). Seldom is as likely as often, on a
-    logarithmic scale. Texts that are judged tell once.
+    In the manner of BABILong. The facts keep their order; each is at a uniformly drawn position in
+    a stretch of the newsgroups task's postings (training postings for training texts, and so on;
+    runs of eight words that two splits share are removed from one of them). The stretch fills the
+    length up to a few tokens, counted as the model counts, so no fact is cut off; the last word of
+    the question can be lost where the first word of the text has more tokens than it would have
+    after a space (SmolLM2: one text in 200). The postings contain no full stops, so the full stop
+    after a fact marks its end. `stories.py` describes the stories and why word counts do not give
+    the answer.
     """
 
     pinned_by = "version"
+    curricula: ClassVar[Mapping[str, str]] = CURRICULA
 
     story: ClassVar[Callable[[Random], stories.Story]]
-    practice: ClassVar[Callable[[Random], stories.Story] | None] = None
+    simpler: ClassVar[Callable[[Random], stories.Story] | None] = None
+    """Stories that half of the training texts have under `warm_up`."""
 
     def prepare(self) -> None:
         """Check and prepare the postings, and find the vocabulary."""
@@ -52,56 +60,57 @@ class _Facts(Task):
         counts(["word"])
         postings()
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts of `length` tokens less a few; the seed draws the training texts."""
-        name = self.metadata.name
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts of `length` tokens less a few."""
+        return partial(self._draw, split, length - SPECIAL, curriculum)
 
-        def texts(part: str) -> Sequence[Example]:
-            made = generated(name, length, seed, partial(self._draw, part, length - SPECIAL))
-            return getattr(made, part)  # type: ignore[no-any-return]
-
-        return Splits(texts("train"), texts("validation"), texts("test"))
-
-    def _draw(self, part: str, room: int, random: Generator, count: int) -> list[Drawn]:
-        count_of = self.count or counts
+    def _draw(
+        self, split: str, room: int, curriculum: str, random: Generator, count: int
+    ) -> list[Drawn]:
+        token_counter = self.token_counter or counts
         draw = Random(int(random.integers(2**62)))
         labels = {name: label for label, name in enumerate(self.metadata.labels)}
-        most = room // (self.metadata.min_length - SPECIAL) if part == "train" else 1
+        most = 1
+        if has_repeated_tokens(curriculum):
+            most = room // (self.metadata.min_length - SPECIAL)
         drawn = []
-        for one in self._tell(draw, part, count):
-            told = _times(draw, most)
-            text = self._write(draw, part, one, room // told, count_of)
-            if told > 1:
-                rest = room - told * sum(count_of(text.split()))
-                text = " ".join(
-                    [*stretch(draw, part, rest, count_of), *drawn_out(text.split(), told)]
-                )
-            drawn.append(Drawn(text, labels[one.answer]))
+        for story in self._stories(draw, curriculum, count):
+            times = _log_uniform(draw, most)
+            text = self._write(draw, split, story, room // times, token_counter)
+            if times > 1:
+                words = text.split()
+                rest = room - times * sum(token_counter(words))
+                filler = stretch(draw, split, rest, token_counter)
+                text = " ".join([*filler, *repeat_each(words, times)])
+            drawn.append(Drawn(text, labels[story.answer]))
         return drawn
 
     def _write(
-        self, draw: Random, part: str, one: stories.Story, room: int, count_of: Count
+        self, draw: Random, split: str, story: stories.Story, room: int, token_counter: TokenCounter
     ) -> str:
-        """Hide a story's facts in so many tokens of postings, its question included."""
-        told = sum(count_of(" ".join([*one.facts, one.question]).split()))
-        hay = stretch(draw, part, room - told, count_of)
-        return f"{_hide(draw, hay, one.facts)} {one.question}"
+        """Hide a story's facts in `room` tokens of postings, question included."""
+        own = sum(token_counter(" ".join([*story.facts, story.question]).split()))
+        hay = stretch(draw, split, room - own, token_counter)
+        return f"{_hide(draw, hay, story.facts)} {story.question}"
 
-    def _tell(self, draw: Random, part: str, count: int) -> list[stories.Story]:
-        story, practice = type(self).story, type(self).practice
-        if part != "train":
-            return [story(draw) for _ in range(count)]
-        kinds = [practice if practice and draw.random() < PRACTICE else story for _ in range(count)]
-        return [stories.easier(draw, one) for one in [kind(draw) for kind in kinds]]
+    def _stories(self, draw: Random, curriculum: str, count: int) -> list[stories.Story]:
+        story, simpler = type(self).story, type(self).simpler
+        kinds = [story] * count
+        if curriculum == WARM_UP and simpler:
+            kinds = [simpler if draw.random() < SIMPLER else story for _ in kinds]
+        drawn = [kind(draw) for kind in kinds]
+        if has_fewer_facts(curriculum):
+            drawn = [stories.fewer_facts(draw, one) for one in drawn]
+        return drawn
 
 
-def _times(draw: Random, most: int) -> int:
-    """Draw a number from 1 to `most`, on a logarithmic scale."""
+def _log_uniform(draw: Random, most: int) -> int:
+    """Draw an integer from 1 to `most`, uniform on a logarithmic scale."""
     return int((most + 1) ** draw.random()) if most > 1 else 1
 
 
 def _hide(draw: Random, hay: list[str], facts: list[str]) -> str:
-    """Scatter facts over words."""
+    """Scatter facts over words, in their order."""
     places = sorted(draw.randint(0, len(hay)) for _ in facts)
     lines = [" ".join(hay[a:b]) for a, b in zip([0, *places], [*places, len(hay)], strict=True)]
     mixed = [lines[0], *(x for pair in zip(facts, lines[1:], strict=True) for x in pair)]
@@ -113,7 +122,8 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) ->
         name=name,
         title=title,
         description=(
-            "The next word of a sentence that ends a Usenet text, told by facts scattered over it."
+            "The next word of the sentence that ends a Usenet text; facts scattered over the text "
+            "determine it."
         ),
         labels=labels,
         source=f"generated here, in {Newsgroups.metadata.source}",
@@ -132,9 +142,9 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) ->
 
 
 class FactsOne(_Facts):
-    """Where did somebody go last? One fact tells, of the two places he went to.
+    """Where did somebody go last? One fact decides between two places.
 
-    A guess between them is right half of the time, the place named last, by anybody, a third.
+    A guess between the two places has an accuracy of 1/2; the place mentioned last, 1/3.
     """
 
     story = stories.one_fact
@@ -142,51 +152,53 @@ class FactsOne(_Facts):
         "facts_one",
         "One fact hidden in real text: where did she go last?",
         stories.PLACES,
-        generator=7,
+        generator=8,
     )
 
 
 class FactsTwo(_Facts):
-    """Where was somebody before he went to a place? Two of his facts tell, and their order.
+    """Where was somebody before going to a place? Two facts and their order decide.
 
-    A guess at either other place of his is right half of the time, as is the place named just
-    before, by anybody; a guess at an earlier place of his, .75. Practice asks where somebody is:
-    until a model can find one fact, it learns nothing of two.
+    A guess between the person's other two places has an accuracy of 1/2, as has the place mentioned
+    just before, by anybody; a guess among the person's earlier places, .75. The simpler stories ask
+    for one fact.
     """
 
     story = stories.two_facts
-    practice = stories.one_of_many
+    simpler = stories.one_of_many
+    curricula = _WITH_SIMPLER
     metadata = _metadata(
         "facts_two",
         "Two facts hidden in real text: where was she before?",
         stories.PLACES,
-        generator=10,
+        generator=11,
     )
 
 
 class FactsGave(_Facts):
-    """What did somebody give somebody? One fact tells: the one with both of them, in their order.
+    """What did somebody give somebody? One fact decides: the one with both people, in their order.
 
-    Who reads only the giver, or only the taker, is right half of the time. Practice asks it of
-    people of whom nothing else is told.
+    A predictor that knows only the giver, or only the taker, has an accuracy of 1/2. In the simpler
+    stories each person occurs in one fact.
     """
 
     story = stories.given
-    practice = stories.given_of_many
+    simpler = stories.given_of_many
+    curricula = _WITH_SIMPLER
     metadata = _metadata(
         "facts_gave",
         "A fact hidden in real text: what did she give him?",
         stories.GIFTS,
-        generator=6,
+        generator=7,
     )
 
 
 class FactsCount(_Facts):
-    """How many things does somebody have? He took three, and dropped none, some or all of them.
+    """How many things does somebody have? The person took three and dropped 0 to 3 of them.
 
-    As often as he did not, he went to a place, and the others dropped something: all his facts, or
-    all of theirs, must be found. Who reads the last of his facts alone, or the story's last, is
-    right half of the time; who reads the last two of his, .61, the last three, .76.
+    For each thing kept, the person went to a place and somebody else dropped something, so all of
+    the person's facts, or all of the others', are needed. The person's last fact alone, or the
+    story's last, gives an accuracy of 1/2; the person's last two, .61; the last three, .76.
     """
 
     story = stories.count
@@ -194,5 +206,5 @@ class FactsCount(_Facts):
         "facts_count",
         "Facts hidden in real text: how many has she?",
         stories.NUMBERS,
-        generator=8,
+        generator=9,
     )

@@ -1,4 +1,4 @@
-"""A haystack of real text: the newsgroups' postings, no run of words in two of the splits."""
+"""A haystack of real text: newsgroups postings, without runs of words that two splits share."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from functools import lru_cache
 from itertools import accumulate
 from random import Random
 
-from tasks.base import Count, Example, Splits
+from tasks.base import Example, Splits, TokenCounter
 from tasks.builtin.documents.newsgroups import Newsgroups
 from tasks.lib.cache import cached
 
 RUN = 8
-"""Words in a row that no two splits' postings may share."""
+"""Words in a row that the postings of two splits may not share."""
 
 _RULES = "1"
-"""Raised when what is kept of the postings, or what is made of it, changes."""
+"""Increase when the selection or the processing of the postings changes."""
 
 
-def stretch(draw: Random, part: str, room: int, count_of: Count) -> list[str]:
-    """Words of a split's postings that follow each other and fill so many tokens."""
+def stretch(draw: Random, part: str, room: int, token_counter: TokenCounter) -> list[str]:
+    """Consecutive words of a split's postings that fill `room` tokens."""
     words = _words(part)
-    ends = _ends(part, count_of)
+    ends = _ends(part, token_counter)
     first = draw.randrange(len(words))
-    # Tokens are counted round the end of the last posting, for the longest of texts even twice.
+    # After the last posting the first one follows; the longest texts go round twice.
     goal = (ends[first - 1] if first else 0) + room
     rounds, rest = divmod(goal, ends[-1])
     stop = rounds * len(words) + bisect_right(ends, rest)
@@ -38,11 +38,11 @@ def _words(part: str) -> list[str]:
 
 
 @lru_cache(maxsize=3)
-def _ends(part: str, count_of: Count) -> array[int]:
-    """The tokens up to each word of a split's postings, itself included."""
+def _ends(part: str, token_counter: TokenCounter) -> array[int]:
+    """The cumulative number of tokens after each word of a split's postings."""
     words = _words(part)
     different = list(dict.fromkeys(words))
-    known = dict(zip(different, count_of(different), strict=True))
+    known = dict(zip(different, token_counter(different), strict=True))
     return array("l", accumulate(map(known.__getitem__, words)))
 
 
@@ -52,7 +52,7 @@ def postings() -> Splits:
 
 
 def _build() -> Splits:
-    """The newsgroups' postings less every run of words that stands in another split as well."""
+    """The newsgroups' postings without every run of words that occurs in another split as well."""
     splits = Newsgroups().splits(Newsgroups.metadata.natural_length, 0)
     seen: set[str] = set()
     kept: dict[str, list[Example]] = {}

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from tasks.base import Splits, Task, TaskMetadata
-from tasks.lib.lazy import Drawn, generated
+from tasks.lib.lazy import Draw, Drawn, generated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,13 +22,13 @@ DEPTH = 10
 """Levels of a tree; a node on the last is a digit."""
 
 ARGUMENTS = 10
-"""An operator has 2 to this many arguments, each number as likely."""
+"""Arguments of an operator, at most; 2 to this many are equally likely."""
 
 OPERATOR = 0.25
 """Probability that a node above the last level is an operator."""
 
 LONGEST = 2000
-"""Symbols that no expression has as many as, as in the Long Range Arena."""
+"""Expressions have fewer symbols than this, as in the Long Range Arena."""
 
 SIZES = {"train": 96_000, "validation": 2_000, "test": 2_000}
 
@@ -63,9 +63,9 @@ class ListOps(Task):
     "min" and `[SM` "sum"; the closing bracket is "]". At fewer than 2000 tokens the bounds on the
     number of symbols are scaled (see `bounds`), and nothing else.
 
-    Examples are made when they are read, 500 at a time, and kept in the cache. Which split an
-    expression may stand in is decided by its checksum, so no two splits share one. Values are not
-    equally frequent: 0 and 9 are ahead, for MIN and MAX are half of the operators.
+    Examples are made when they are read, 500 at a time, and cached. A checksum of the expression
+    decides its split, so no two splits share one. Values are not equally frequent: 0 and 9 lead,
+    because MIN and MAX are half of the operators.
     """
 
     pinned_by = "version"
@@ -88,39 +88,39 @@ class ListOps(Task):
     def splits(self, length: int, seed: int) -> Splits:
         """Expressions of at most `length` tokens; the seed draws the training expressions.
 
-        Validation and test are the same for every seed. A length above 2000 is that of 2000. To a
-        tokenizer that makes two tokens of some symbols (a space and a digit, say) a length is that
-        of half as many symbols.
+        Validation and test are the same for every seed. Lengths above 2000 give the expressions of
+        2000. If the tokenizer splits a symbol into two tokens (a space and a digit, say), an
+        expression has half as many symbols.
         """
         name, revision = self.metadata.name, self.metadata.revision
-        symbols = min(LONGEST, length // max(self.count(WORDS) if self.count else [1]))
+        widest = max(self.token_counter(WORDS)) if self.token_counter else 1
+        symbols = min(LONGEST, length // widest)
         low, high = bounds(symbols)
-        draw = {part: partial(_draw, part, low, high) for part in SIZES}
-        kept = f"{revision} {low} {high}"
-        return generated(
-            name, symbols, seed, draw["test"], SIZES, kept, draw["train"], draw["validation"]
-        )
+
+        def draw_for(split: str) -> Draw:
+            return partial(_draw, split, low, high)
+
+        return generated(name, symbols, seed, draw_for, SIZES, f"{revision} {low} {high}")
 
 
 def _draw(part: str, low: int, high: int, random: Generator, count: int) -> list[Drawn]:
-    """Draw `count` expressions that may stand in a split."""
+    """Draw `count` expressions that belong to a split."""
     drawn = expressions(random, low, high)
     own = (Drawn(text, value) for text, value in drawn if _split_of(text) == part)
     return list(islice(own, count))
 
 
 def _split_of(text: str) -> str:
-    """Even checksums train, the odd ones validation and test by turns."""
+    """Even checksums: train; odd ones: validation and test alternately."""
     return ("train", "validation", "train", "test")[zlib.crc32(text.encode()) % 4]
 
 
 def expressions(state: Sequence[int] | Generator, low: int, high: int) -> Iterator[tuple[str, int]]:
     """Yield (expression, value) without end, low < symbols < high, drawn by rejection.
 
-    The trees are those of a recursive generator: each node chooses on its own whether it is an
-    operator, which, and with how many arguments. They are grown a level at a time, many at once.
-    The root is an operator, for a digit alone is one symbol and always rejected: `low` is 1 or
-    more.
+    The trees are distributed as those of a recursive generator, in which each node independently
+    is an operator or a digit. Many are grown at once, a level at a time. The root is always an
+    operator, because a digit alone is one symbol and would be rejected (`low` is 1 or more).
     """
     import numpy as np
 
@@ -165,7 +165,7 @@ def _grow(random: Generator, low: int, high: int) -> list[_Level]:
         )
         size += np.bincount(tree, minlength=_ROOTS) + np.bincount(tree[operator], minlength=_ROOTS)
         grown.append((tree, _Level(parent, arity, symbol)))
-        # A tree that is too long already grows no further: it will not be kept.
+        # A tree that is too long already is not grown further, because it is rejected.
         parent = np.repeat(np.arange(len(tree)), np.where(size[tree] < high, arity, 0))
         tree = tree[parent]
     kept = (size > low) & (size < high)
@@ -194,7 +194,7 @@ def _evaluate(levels: list[_Level]) -> tuple[Ints, list[Ints]]:
             count = level.arity[operator]
             first = np.cumsum(count) - count
             row = np.repeat(np.arange(len(operator)), count)
-            # One row an operator, its arguments sorted and the rest of the row out of the way.
+            # One row per operator: its sorted arguments, then padding that sorts last.
             table = np.full((len(operator), ARGUMENTS), 99)
             table[row, np.arange(len(row)) - first[row]] = below
             table.sort(axis=1)
@@ -211,7 +211,7 @@ def _evaluate(levels: list[_Level]) -> tuple[Ints, list[Ints]]:
 
 
 def _lay_out(levels: list[_Level], widths: list[Ints]) -> Ints:
-    """Write every node's symbol where it stands, tree after tree, in reading order."""
+    """Write the symbols of all trees in reading order."""
     import numpy as np
 
     symbols = np.full(int(widths[0].sum()), _END)

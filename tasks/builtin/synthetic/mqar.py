@@ -1,13 +1,14 @@
-"""Multi-query associative recall: a long list of pairs, of which the last words ask for three."""
+"""Multi-query associative recall: a list of key-value pairs that ends in three of the keys."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Splits, Task, TaskMetadata
-from tasks.builtin.nlu.pairs import listed, pair_splits, pairs_in, place_of, told
+from tasks.base import TaskMetadata
+from tasks.builtin.synthetic.curricula import CURRICULA
+from tasks.builtin.synthetic.pairs import draw_pairs, listed, pairs_in, place_of, write_pairs
 from tasks.builtin.synthetic.recall import Recall
-from tasks.lib.lazy import Drawn
+from tasks.lib.lazy import Draw, Drawn, GeneratedTask
 from tasks.words import ALL, COLOURS, Words
 
 if TYPE_CHECKING:
@@ -19,20 +20,18 @@ QUESTION = 3 * QUERIES - 1
 """Words of a question: keys of two words, and full stops between them."""
 
 
-class Mqar(Task):
+class Mqar(GeneratedTask):
     """The values of three keys: "... quiet lamp blue . cold river . quiet lamp . old bear".
 
-    The texts are those of `recall`, but for their end. The keys asked for have different values,
-    every three colours are as likely, and of the pairs that have a colour each is: how often it
-    occurs tells nothing. The answer is the set of the values, each of them scored, for a classifier
-    reads a text once: which value is whose is not asked for. (With four keys and 32 labels, a key's
-    place and its value, MiniLM stayed at chance for 6,144 texts of 96 tokens; with the set it knew
-    .97 of 100 validation texts after 2,304.)
-
-    To say all colours of every text is worth an F1 of .55, to look up one key .50 and two .80.
+    The texts are those of `recall`, except for the end. The keys have different values; all sets of
+    three colours are equally likely, and so are all pairs with a given colour, so the frequency of
+    a colour carries no information. The answer is the set of values, each scored on its own,
+    because a classifier reads a text once: which value belongs to which key is not asked. An F1 of
+    .55 is reached by always answering all colours, .50 by looking up one key, .80 by two.
     """
 
     pinned_by = "version"
+    curricula = CURRICULA
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         **{
             **Recall.metadata.model_dump(),
@@ -43,13 +42,13 @@ class Mqar(Task):
                 "pairs, and ends in the keys asked for."
             ),
             "family": "multilabel",
-            "revision": "generator:1",
+            "revision": "generator:2",
         }
     )
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        return pair_splits(self, length, seed, texts, QUESTION)
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts of `length` tokens less 0 to 3."""
+        return draw_pairs(self, texts, QUESTION, length, curriculum)
 
 
 def texts(
@@ -63,7 +62,7 @@ def texts(
 ) -> list[Drawn]:
     """Draw `count` texts of at most `room` words (40 or more).
 
-    Each is all pairs that fit; with `easier`, those asked for to all of them.
+    Each has all pairs that fit; with `easier`, three (those asked for) to all of them.
     """
     import numpy as np
 
@@ -73,6 +72,6 @@ def texts(
     asked = np.stack([place_of(random, values, answer) for answer in answers.T], axis=1)
     keys = pairs[np.arange(count)[:, None], asked][:, :, [0, 1, 3]]
     question = keys.reshape(count, -1)[:, :-1]
-    written = told(random, pairs, asked, question, words, fewest=QUERIES if easier else None)
+    written = write_pairs(random, pairs, asked, question, words, fewest=QUERIES if easier else None)
     labels = np.sort(answers, axis=1).tolist()
     return [Drawn(text, labels=tuple(own)) for text, own in zip(written, labels, strict=True)]

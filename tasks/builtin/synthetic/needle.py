@@ -1,40 +1,38 @@
-"""A needle in a haystack: one statement among fillers and other statements tells the colour."""
+"""A needle in a haystack: one of eight statements in a random text answers the question."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Splits, Task, TaskMetadata
-from tasks.builtin.synthetic.easier import parts_with, retold
+from tasks.base import TaskMetadata
+from tasks.builtin.synthetic.curricula import CURRICULA, choose_parts, drawer, has_fewer_facts
 from tasks.card import SPECIAL
-from tasks.lib.lazy import Drawn, generated
+from tasks.lib.lazy import Draw, Drawn, GeneratedTask
 from tasks.words import ALL, COLOURS, Words, join, one_token
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 FIXED = (*COLOURS, "the", "is", ".")
-"""Words that every text needs."""
+"""Words that every text contains."""
 
 
-class Needle(Task):
-    """The colour of the thing that the last words name, which begin its statement again.
+class Needle(GeneratedTask):
+    """The colour of the thing that the last words name.
 
-    "... the lion is blue . ... the harbor is red . ... the lion is" Eight different things have one
-    statement each, eight colours are used once each, and words drawn at random fill the length to
-    the token (counted in BERT's WordPiece, two special tokens included). So every text holds the
-    same words of interest but for the things' names, and no count of words tells the label.
-    Statements stand where a uniform draw puts them, and which of them is asked for does not depend
-    on it: the place of the needle is uniform. An example's id ends in `@` and that place, in
-    percent of the text.
+    "... the lion is blue . ... the harbor is red . ... the lion is": the last words begin one of
+    the statements again. Eight different things have one statement each, eight colours are used
+    once each, and random words fill the length exactly (counted in BERT's WordPiece, with two
+    special tokens). All texts contain the same words except the names of the things, so word counts
+    carry no information about the label. The position of the needle is uniform. An example's id
+    ends in `@` and that position, in percent of the text.
 
-    A training text has one to eight of the statements, fillers in the place of the others, and is a
-    shorter text each word of which is told once to as often as fits: with eight in each, or 512
-    tokens told once, a model stays at chance for long (`docs/learned.md`).
+    With fewer facts, a training text contains one to eight of the statements.
     """
 
     pinned_by = "version"
+    curricula = CURRICULA
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="needle",
         title="Needle: one of eight statements in a random text answers the question",
@@ -44,7 +42,7 @@ class Needle(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:5",
+        revision="generator:6",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after the key-value needles of Hsieh et al., RULER: What's the Real Context Size of "
@@ -57,14 +55,12 @@ class Needle(Task):
         balanced=True,
     )
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts of exactly `length` tokens; the seed draws the training texts."""
-        room, least = length - SPECIAL, self.metadata.min_length - SPECIAL
-        words = one_token(self.metadata.name, self.count, FIXED)
-        draw = partial(texts, room=room, fewest=len(COLOURS), words=words)
-        short = partial(texts, fewest=1, words=words)
-        train = partial(retold, draw=short, room=room, least=least)
-        return generated(self.metadata.name, length, seed, draw, train=train)
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts of exactly `length` tokens."""
+        words = one_token(self.metadata.name, self.token_counter, FIXED)
+        fewest = 1 if has_fewer_facts(curriculum) else len(COLOURS)
+        draw = partial(texts, fewest=fewest, words=words)
+        return drawer(draw, length - SPECIAL, self.metadata.min_length - SPECIAL, curriculum)
 
 
 def texts(
@@ -76,9 +72,9 @@ def texts(
     fewest: int,
     words: Words = ALL,
 ) -> list[Drawn]:
-    """Draw `count` texts of `room` words, the labels as even as they can be after `first` others.
+    """Draw `count` texts of `room` words, with labels as even as possible after `first` others.
 
-    Each has `fewest` to eight statements, each number as likely.
+    Each has `fewest` to eight statements; all numbers are equally likely.
     """
     import numpy as np
 
@@ -99,11 +95,11 @@ def texts(
     width = said.shape[2]
     body = room - question.shape[1]
     filler = body - kinds * width
-    # Where a statement is put among the fillers, and so where its first word comes to stand.
+    # Each statement's place among the fillers, and from it the position of its first word.
     gaps = np.sort(random.integers(0, filler + 1, (count, kinds)), axis=1)
     begin = gaps + width * np.arange(kinds)
     text = random.integers(0, len(words.filler), (count, room))
-    some = parts_with(random, random.integers(fewest, kinds + 1, count), asked, kinds)
+    some = choose_parts(random, random.integers(fewest, kinds + 1, count), asked, kinds)
     at = row[:, None, None], begin[..., None] + np.arange(width)
     text[at] = np.where(some[..., None], said, text[at])
     text[:, body:] = question

@@ -1,31 +1,37 @@
-"""A needle in a haystack, asked for in words: the answer is written, not chosen."""
+"""A needle in a haystack whose answer is generated, not classified."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
-from tasks.base import Example, Splits, Task, TaskMetadata
+from harness.core.cell import NO_CURRICULUM
+from tasks.base import Example, Splits, TaskMetadata
+from tasks.builtin.synthetic.curricula import CURRICULA, FEWER_FACTS, WARM_UP, has_fewer_facts
 from tasks.builtin.synthetic.needle import FIXED, Needle, texts
 from tasks.card import SPECIAL
-from tasks.lib.lazy import generated
+from tasks.lib.lazy import Draw, GeneratedTask
 from tasks.lib.rows import Rows
 from tasks.words import COLOURS, one_token
 
 _END = 3
-"""Words at the end of the task `needle`'s texts that ask: "the lion is"."""
+"""Words of the question that ends a text of the task `needle`: "the lion is"."""
 
 _ASKED = 16
-"""Tokens that the question and the words around it take, in any of the usual vocabularies."""
+"""Tokens of the question and the words around it, at most, in the usual vocabularies."""
 
 _ANSWER = 4
 
 
-class NeedleWritten(Task):
-    """The texts of the task `needle`; its question comes behind the text, its label is written."""
+class NeedleWritten(GeneratedTask):
+    """The texts of the task `needle`, with the question after the text; the label is generated."""
 
     pinned_by = "version"
+    curricula: ClassVar[Mapping[str, str]] = {
+        FEWER_FACTS: CURRICULA[FEWER_FACTS],
+        WARM_UP: "The same as fewer_facts.",
+    }
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         **{
             **Needle.metadata.model_dump(include={"source", "licence", "citation", "lengths"}),
@@ -46,13 +52,22 @@ class NeedleWritten(Task):
         }
     )
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts that fill `length` tokens but for their question; the seed draws those of train."""
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts that fill `length` tokens together with their question and answer."""
+        words = one_token(self.metadata.name, self.token_counter, FIXED)
+        fewest = 1 if has_fewer_facts(curriculum) else len(COLOURS)
         room = length - SPECIAL - _ASKED - _ANSWER + _END
-        words = one_token(self.metadata.name, self.count, FIXED)
-        draw, train = (partial(texts, room=room, fewest=k, words=words) for k in (len(COLOURS), 1))
-        splits = generated(self.metadata.name, length, seed, draw, train=train)
-        return Splits(*map(_asked, splits))
+        return partial(texts, room=room, fewest=fewest, words=words)
+
+    def splits(self, length: int, seed: int) -> Splits:
+        """Texts and questions that fill `length` tokens; the seed changes the training texts."""
+        return Splits(*map(_asked, super().splits(length, seed)))
+
+    def training(
+        self, length: int, seed: int, curriculum: str = NO_CURRICULUM
+    ) -> Sequence[Example]:
+        """Training texts and questions under a curriculum."""
+        return _asked(super().training(length, seed, curriculum))
 
 
 def _asked(examples: Sequence[Example]) -> Rows:

@@ -1,14 +1,20 @@
-"""Parity: of the five digits in a text, is the number of ones even or odd?"""
+"""Parity of the number of ones among five digits in a text."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Splits, Task, TaskMetadata
-from tasks.builtin.synthetic.easier import log_uniform
+from tasks.base import TaskMetadata
+from tasks.builtin.synthetic.curricula import (
+    REPEAT_TOKENS,
+    WARM_UP,
+    has_repeated_tokens,
+    log_uniform,
+)
 from tasks.card import SPECIAL
-from tasks.lib.lazy import Drawn, generated
+from tasks.lib.lazy import Draw, Drawn, GeneratedTask
 from tasks.words import ALL, Words, join, one_token
 
 if TYPE_CHECKING:
@@ -20,30 +26,33 @@ DIGITS = 5
 FIXED = ("zero", "one")
 
 
-class Parity(Task):
-    """Whether the ones are an even or an odd number: "of zero to in one that ..." is odd.
+class Parity(GeneratedTask):
+    """Whether the number of ones is even or odd: "of zero to in one that ..." is odd.
 
-    Five words of a text, anywhere, are digits, and the rest are drawn at random. What has to be
-    kept does not grow with the length, and a single digit missed anywhere may turn the answer
-    round. Of the numbers of ones, 0 and 5 are half as likely as those between them: so a threshold
-    is right for 6 texts of 10 at best, and both labels are as likely.
+    Five words of a text, anywhere, are digits; the others are random words. The number of digits
+    does not depend on the length, and missing a single digit can change the answer. The numbers of
+    ones 0 and 5 are half as likely as the others, so a threshold on their number has an accuracy of
+    .6 at most, and both labels are equally likely. The number of digits is fixed and small because
+    attention averages over words: docs/log/2026-11-27-training-texts.md.
 
-    The digits stand out from the rest and are the same number in each text for a reason: a model
-    that weighs the words of a text, as attention does, sees what share of them are ones. Of a text
-    of zeros and a few ones nothing was learned, and five digits in 256 tokens were not found. In
-    a training text each digit therefore comes once to as often as fills the text, seldom as likely
-    as often on a logarithmic scale: the share is the same, and sooner seen (`docs/learned.md`).
     An example's id ends in `@` and the number of ones among its five digits.
     """
 
     pinned_by = "version"
+    curricula: ClassVar[Mapping[str, str]] = {
+        REPEAT_TOKENS: (
+            "In a training text each of the five digits occurs k times, at random places; k is "
+            "log-uniform between 1 and the largest number that fits the length."
+        ),
+        WARM_UP: "The same as repeat_tokens.",
+    }
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="parity",
         title="Parity of five digits among many words",
         description="Is the number of ones among the five digits in a text even or odd?",
         labels=("even", "odd"),
         source="generated here",
-        revision="generator:3",
+        revision="generator:4",
         licence="Apache-2.0 (this generator)",
         citation="none: the parity function",
         natural_length=1024,
@@ -53,22 +62,22 @@ class Parity(Task):
         balanced=True,
     )
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts of exactly `length` tokens; the seed draws the training texts."""
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts of exactly `length` tokens."""
         room = length - SPECIAL
-        words = one_token(self.metadata.name, self.count, FIXED)
-        draw, train = (partial(texts, room=room, most=k, words=words) for k in (1, room // DIGITS))
-        return generated(self.metadata.name, length, seed, draw, train=train)
+        words = one_token(self.metadata.name, self.token_counter, FIXED)
+        most = room // DIGITS if has_repeated_tokens(curriculum) else 1
+        return partial(texts, room=room, most=most, words=words)
 
 
 def texts(random: Generator, count: int, room: int, most: int, words: Words = ALL) -> list[Drawn]:
-    """Draw `count` texts of `room` words, the labels as even as they can be.
+    """Draw `count` texts of `room` words, with labels as even as possible.
 
-    Their digits come once to `most` times, each as often as the others of its text.
+    Each of a text's five digits occurs k times; k is log-uniform from 1 to `most`.
     """
     import numpy as np
 
-    # 0 and 5 stand once, what is between them twice.
+    # 0 and 5 once, 1 to 4 twice.
     numbers = [(k + 1) // 2 for k in range(2 * DIGITS)]
     ones = random.permutation(np.resize(numbers, count))
     of = (*FIXED, *(word for word in words.filler if word != "one"))

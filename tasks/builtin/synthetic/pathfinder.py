@@ -90,7 +90,7 @@ class PathfinderGenerated(Task):
             return [Drawn(text, label) for text, label in zip(texts, labels.tolist(), strict=True)]
 
         return generated(
-            self.metadata.name, side, seed, draw, SIZES, keep_as=self.metadata.revision
+            self.metadata.name, side, seed, lambda _: draw, SIZES, self.metadata.revision
         )
 
 

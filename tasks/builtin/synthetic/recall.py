@@ -1,12 +1,13 @@
-"""Associative recall: the text is a long list of pairs, and the last words ask for one of them."""
+"""Associative recall: a list of key-value pairs that ends in one of the keys."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Splits, Task, TaskMetadata
-from tasks.builtin.nlu.pairs import listed, pair_splits, pairs_in, place_of, told
-from tasks.lib.lazy import Drawn
+from tasks.base import TaskMetadata
+from tasks.builtin.synthetic.curricula import CURRICULA
+from tasks.builtin.synthetic.pairs import draw_pairs, listed, pairs_in, place_of, write_pairs
+from tasks.lib.lazy import Draw, Drawn, GeneratedTask
 from tasks.words import ALL, COLOURS, Words
 
 if TYPE_CHECKING:
@@ -16,24 +17,24 @@ QUESTION = 2
 """Words of a question: a key."""
 
 
-class Recall(Task):
-    """The value of the key asked for: "cold river red . quiet lamp blue . ... cold river" is red.
+class Recall(GeneratedTask):
+    """The value of a key: "cold river red . quiet lamp blue . ... cold river" is red.
 
-    The text is nothing but pairs, as many as fit: a key is an adjective and a noun and comes once,
-    a value is one of eight colours. One query follows, after all pairs were read (`mqar` has
-    several): the model must keep every pair, of which there are more the longer the text is. That
-    is what sets it apart from `needle`, where what must be kept does not grow.
+    The text is a list of as many pairs as fit. A key is an adjective and a noun and occurs once; a
+    value is one of eight colours. The query follows after all pairs (`mqar` has several queries).
+    A model must keep every pair, and longer texts have more pairs; in `needle`, what must be kept
+    does not grow with the length.
 
-    The label is drawn first, and then one of the pairs that have it: how often a colour occurs
-    tells nothing. An example's id ends in `@` and the place of the pair, in percent of the text.
+    The label is drawn first, then one of the pairs that have it, so the frequency of a colour
+    carries no information. An example's id ends in `@` and the position of the pair, in percent of
+    the text.
 
-    A training text has one pair to all of them, small numbers as likely as large ones on a
-    logarithmic scale, and words drawn at random in the place of the others, and it is a shorter
-    text each word of which is told once to as often as fits: with all pairs in each text, or in 256
-    tokens without full stops, a model stays at chance for long (`docs/learned.md`).
+    With fewer facts, a training text has one to all of the pairs (log-uniform) and random words in
+    the place of the others.
     """
 
     pinned_by = "version"
+    curricula = CURRICULA
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="recall",
         title="Associative recall: the value of one of very many keys",
@@ -43,7 +44,7 @@ class Recall(Task):
         ),
         labels=COLOURS,
         source="generated here",
-        revision="generator:6",
+        revision="generator:7",
         licence="Apache-2.0 (this generator)",
         citation=(
             "after Arora et al., Zoology: Measuring and Improving Recall in Efficient Language "
@@ -56,9 +57,9 @@ class Recall(Task):
         balanced=True,
     )
 
-    def splits(self, length: int, seed: int) -> Splits:
-        """Texts of `length` tokens less 0 to 3; the seed draws the training texts."""
-        return pair_splits(self, length, seed, texts, QUESTION)
+    def draw_for(self, split: str, length: int, curriculum: str) -> Draw:
+        """Texts of `length` tokens less 0 to 3."""
+        return draw_pairs(self, texts, QUESTION, length, curriculum)
 
 
 def texts(
@@ -70,10 +71,10 @@ def texts(
     easier: bool = False,
     words: Words = ALL,
 ) -> list[Drawn]:
-    """Draw `count` texts of at most `room` words (34 or more), the labels as even as can be.
+    """Draw `count` texts of at most `room` words (34 or more).
 
-    They go on after those of `first` others. Each is all pairs that fit; with `easier`, one to all
-    of them.
+    Labels are as even as possible after those of `first` others. Each text has all pairs that fit;
+    with `easier`, one to all of them.
     """
     import numpy as np
 
@@ -81,7 +82,7 @@ def texts(
     label = random.permutation((first + np.arange(count)) % len(COLOURS))
     asked = place_of(random, values, label)
     question = pairs[np.arange(count), asked, :2]
-    written = told(random, pairs, asked, question, words, fewest=1 if easier else None)
+    written = write_pairs(random, pairs, asked, question, words, fewest=1 if easier else None)
     place = 100 * asked // pairs.shape[1]
     drawn = zip(written, label.tolist(), place.tolist(), strict=True)
     return [Drawn(text, own, f"@{percent}") for text, own, percent in drawn]

@@ -1,10 +1,10 @@
-"""Small stories of people, places and things, with a question whose answer they tell.
+"""Short stories of people, places and things, with a question and its answer.
 
-In the manner of bAbI (Weston et al., 2015), tasks 1, 5 and 7, and of the question of its task 3.
-Which words a story uses, and how often, does not depend on the answer, unless it was made easier:
-who did what, and in which order, does. Names are drawn from many, and a fact ends in a full stop:
-so a model learned sooner who did what. A question is the beginning of a sentence, and its answer
-the next word: to tell that is what language models were trained for (`docs/learned.md`).
+In the manner of bAbI (Weston et al., 2015), tasks 1, 5 and 7, and the question of its task 3. The
+answer does not depend on which words a story uses or how often (unless facts were left out), but on
+who did what and in which order. Names are drawn from a long list, and each fact ends in a full
+stop; both help a model to learn who did what (docs/log/2026-11-27-training-texts.md). A question is
+the beginning of a sentence and its answer the next word, as in pre-training.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ THINGS = tuple(_THINGS.split())
 GIFTS = ("apple", "book", "football", "hat", "key", "milk")
 NUMBERS = ("none", "one", "two", "three")
 PLACES = ("airport", "beach", "castle", "circus", "farm", "museum")
-"""Less alike than the rooms of a house, and seldom named in postings."""
+"""Less similar than the rooms of a house, and rare in postings."""
 ROOMS = ("kitchen", "garden", "office", "bathroom", "bedroom", "hallway")
 
 
 class Story(NamedTuple):
-    """Facts in the order in which they happened, a question about them, and the answer.
+    """Facts in chronological order, a question about them, and the answer.
 
-    `needed` are the places and things without whose facts the answer might be another, or guessed.
+    `needed` are the places and things whose facts decide the answer.
     """
 
     facts: list[str]
@@ -52,8 +52,8 @@ class Story(NamedTuple):
     needed: frozenset[str]
 
 
-def easier(draw: Random, story: Story) -> Story:
-    """Leave out any number of the facts, from none to all that are not needed."""
+def fewer_facts(draw: Random, story: Story) -> Story:
+    """Leave out a random number of the facts, from none to all that are not needed."""
     share = draw.random()
     words = dict.fromkeys(map(_about, story.facts))
     kept = {word for word in words if word in story.needed or draw.random() < share}
@@ -65,14 +65,14 @@ def _about(fact: str) -> str:
 
 
 def one_fact(draw: Random) -> Story:
-    """Where somebody is. Everyone goes to two of the places, and nobody where another went."""
+    """Where somebody is. Each of three people goes to two places; no place is visited twice."""
     facts, places = _walks(draw)
     who = draw.choice(list(places))
     return Story(facts, f"{who} last went to the", places[who][-1], frozenset(places[who][-1:]))
 
 
 def two_facts(draw: Random) -> Story:
-    """Where somebody was before he went to a place. Two people go to three places each."""
+    """Where somebody was before going to a place. Two people go to three places each."""
     facts, places = _walks(draw, 2)
     who = draw.choice(list(places))
     k = draw.randrange(2)
@@ -81,7 +81,7 @@ def two_facts(draw: Random) -> Story:
 
 
 def one_of_many(draw: Random) -> Story:
-    """Where somebody is. Six people are in a place each: who reads one fact knows the answer."""
+    """Where somebody is. Six people are in a place each, so one fact gives the answer."""
     facts, places = _walks(draw, len(PLACES))
     who = draw.choice(list(places))
     return Story(facts, f"{who} last went to the", places[who][0], frozenset(places[who]))
@@ -101,16 +101,16 @@ def given_of_many(draw: Random) -> Story:
 
 
 def count(draw: Random) -> Story:
-    """How many things somebody has. He took three of six, and three of the six were dropped.
+    """How many things somebody has. The person took three of six; three of the six were dropped.
 
-    Whose thing it is that was not dropped, he went somewhere instead: so everybody stands in two
-    facts for each thing he took, whatever the answer.
+    The owner of a thing that was not dropped goes to a place instead. So each person occurs in two
+    facts for each thing taken, whatever the answer.
     """
     who, *others = draw.sample(PEOPLE, 3)
     things, places = draw.sample(THINGS, 6), draw.sample(ROOMS, 3)
     owners = [who] * 3 + draw.choices(others, k=3)
     left = draw.randrange(4)
-    # He keeps so many of his, which are the first three; the others drop as many of theirs.
+    # The person keeps `left` of the first three things; the others drop as many of theirs.
     drops = [left <= k < 3 + left for k in range(6)]
     went = [owner for owner, drop in zip(owners, drops, strict=True) if not drop]
     acts = [
@@ -124,7 +124,7 @@ def count(draw: Random) -> Story:
 
 
 def _gifts(draw: Random, pairs: list[tuple[str, str]]) -> Story:
-    """Six (giver, taker), as told, with a thing each, and the question about one of them."""
+    """Six (giver, taker) in order, with a thing each, and the question about one of them."""
     gifts = draw.sample(GIFTS, len(pairs))
     facts = [f"{a} gave {b} the {gift} ." for (a, b), gift in zip(pairs, gifts, strict=True)]
     asked = draw.randrange(len(pairs))
@@ -134,7 +134,7 @@ def _gifts(draw: Random, pairs: list[tuple[str, str]]) -> Story:
 
 
 def _walks(draw: Random, people: int = 3) -> tuple[list[str], dict[str, list[str]]]:
-    """What some people did, and the places that each of them went to, as many as the others."""
+    """The facts, and the places that each person went to, equally many for all."""
     names, places = draw.sample(PEOPLE, people), draw.sample(PLACES, len(PLACES))
     went = {who: places[k :: len(names)] for k, who in enumerate(names)}
     acts = [(who, [f"went to the {place} ." for place in own]) for who, own in went.items()]
@@ -142,7 +142,7 @@ def _walks(draw: Random, people: int = 3) -> tuple[list[str], dict[str, list[str
 
 
 def _in_turns(draw: Random, acts: list[tuple[str, list[str]]]) -> list[str]:
-    """Mix what people do: each list of somebody's acts stays in its order."""
+    """Interleave the acts of people at random; each person's acts keep their order."""
     turns = [k for k, (_, own) in enumerate(acts) for _ in own]
     draw.shuffle(turns)
     left = [iter(own) for _, own in acts]

@@ -1,4 +1,4 @@
-"""Lists of pairs, a key of two words and its colour, and questions for some of the keys."""
+"""Lists of pairs, a key of two words and a colour, that end in a question for some keys."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.base import Splits, Task
-from tasks.builtin.synthetic.easier import log_uniform, parts_with, retold
+from tasks.base import Task
+from tasks.builtin.synthetic.curricula import (
+    choose_parts,
+    drawer,
+    has_fewer_facts,
+    log_uniform,
+)
 from tasks.card import SPECIAL
-from tasks.lib.lazy import Drawn, generated
+from tasks.lib.lazy import Draw, Drawn
 from tasks.words import COLOURS, Words, join, one_token
 
 if TYPE_CHECKING:
@@ -20,35 +25,32 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.integer]
 
 FIXED = (*COLOURS, ".")
-"""Words that every text needs."""
+"""Words that every text contains."""
 
 
-def pair_splits(
-    task: Task, length: int, seed: int, texts: Callable[..., list[Drawn]], question: int
-) -> Splits:
-    """Splits of texts of `length` tokens less 0 to 3, those of train easier and drawn out.
+def draw_pairs(
+    task: Task, texts: Callable[..., list[Drawn]], question: int, length: int, curriculum: str
+) -> Draw:
+    """Return what draws texts of `length` tokens less 0 to 3.
 
-    `texts(random, count, room, first, easier=..., words=...)` draws them; `question` is how many
-    words their questions have.
+    `texts(random, count, room, first, easier=..., words=...)` draws them; `question` is the number
+    of words of their questions.
     """
-    words = one_token(task.metadata.name, task.count, FIXED)
+    words = one_token(task.metadata.name, task.token_counter, FIXED)
     room = 4 * pairs_in(length - SPECIAL, words, question) + question
-    least = task.metadata.min_length - SPECIAL
-    short = partial(texts, easier=True, words=words)
-    train = partial(retold, draw=short, room=room, least=least)
-    draw = partial(texts, room=room, words=words)
-    return generated(task.metadata.name, length, seed, draw, train=train)
+    draw = partial(texts, easier=has_fewer_facts(curriculum), words=words)
+    return drawer(draw, room, task.metadata.min_length - SPECIAL, curriculum)
 
 
 def pairs_in(room: int, words: Words, question: int) -> int:
-    """Pairs that fit into so many words, a question after them."""
+    """The number of pairs that fit into `room` words together with a question."""
     return min(_keys(words), (room - question) // 4)
 
 
 def listed(random: Generator, count: int, pairs: int, words: Words) -> tuple[Numbers, Numbers]:
     """Draw `count` lists of pairs: their words, of shape (count, pairs, 4), and their values.
 
-    A list has each key once and each of the values, which have shape (count, pairs), at least once.
+    A list has each key once, and each value at least once. Values have shape (count, pairs).
     """
     import numpy as np
 
@@ -64,7 +66,7 @@ def listed(random: Generator, count: int, pairs: int, words: Words) -> tuple[Num
 
 
 def place_of(random: Generator, values: Numbers, label: Numbers) -> Numbers:
-    """Where a pair stands that has its text's label; each of them is as likely."""
+    """The index of a pair with the text's label; all such pairs are equally likely."""
     import numpy as np
 
     lots = np.where(values == label[:, None], random.random(values.shape), -1)
@@ -72,7 +74,7 @@ def place_of(random: Generator, values: Numbers, label: Numbers) -> Numbers:
     return place
 
 
-def told(
+def write_pairs(
     random: Generator,
     pairs: Numbers,
     asked: Numbers,
@@ -81,32 +83,32 @@ def told(
     *,
     fewest: int | None,
 ) -> list[str]:
-    """Write lists of pairs, a question behind each.
+    """Write lists of pairs, each with a question at the end.
 
     Args:
         pairs: their words, of shape (texts, pairs, 4).
-        asked: places of pairs asked for, of shape (texts,) or (texts, q).
+        asked: indices of the pairs asked for, of shape (texts,) or (texts, q).
         question: words of the question, of shape (texts, any).
-        words: what the numbers stand for.
-        fewest: leave out pairs that are not asked for, so that this many to all of them are left,
-            and tell words drawn at random in their place; None: leave out none.
+        words: the vocabulary.
+        fewest: keep this many to all of the pairs, those asked for among them, and replace the
+            others by random words; None: keep all.
     """
     import numpy as np
 
     texts, most, _ = pairs.shape
     of = _vocabulary(words)
     number = log_uniform(random, most if fewest is None else fewest, most, texts)
-    kept = parts_with(random, number, asked, most)
+    kept = choose_parts(random, number, asked, most)
     filler = random.integers(of.index(words.filler[0]), len(of), pairs.shape)
     body = np.where(kept[..., None], pairs, filler).reshape(texts, -1)
     return join(of, np.hstack([body, question]))
 
 
 def _vocabulary(words: Words) -> tuple[str, ...]:
-    """What the numbers of a text's words stand for."""
+    """The words by number."""
     return (*words.adjectives, *words.nouns, *FIXED, *words.filler)
 
 
 def _keys(words: Words) -> int:
-    """Different keys. As many pairs are in the longest texts: of all words, 25,800 tokens."""
+    """The number of different keys, which limits the number of pairs (25,800 tokens)."""
     return len(words.adjectives) * len(words.nouns)

@@ -1,4 +1,4 @@
-"""Generated texts, read again: words told several times in a row, and lists of pairs."""
+"""Reads generated texts: undoes repeated tokens, and parses lists of pairs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import groupby
 from tasks.words import COLOURS, FILLER
 
 
-def told_once(text: str) -> tuple[int, str]:
-    """How often a text tells each of its words, and the text that tells them once.
+def undo_repeats(text: str) -> tuple[int, str]:
+    """Return k, the number of times that each word is repeated in place, and the short text.
 
-    The last word stands in the text once for each time. Whatever was not told so often, at the
-    beginning, only fills the text, and is left out.
+    k is the length of the last run of one word. Words at the beginning that are not repeated k
+    times only fill the text; they are left out.
     """
     runs = [(word, len([*run])) for word, run in groupby(text.split())]
     often = runs[-1][1]
