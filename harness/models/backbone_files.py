@@ -1,4 +1,4 @@
-"""Weight files of a backbone, and files that would change the loaded model without a message."""
+"""Finds the weight files of a folder, and refuses files that would silently change the model."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ _ADAPTER = "adapter_config.json"
 
 
 def model_files(folder: Path, where: str) -> list[Path]:
-    """Return the weight files that transformers reads from a folder in hub format.
-
-    Args:
-        folder: the folder of the backbone.
-        where: file and key, for messages.
+    """Return the weight files that transformers reads from a folder in the hub's format.
 
     Raises:
-        BadInput: the folder has no model, has files that would change the model without a message,
-            or has two sets of weights.
+        BadInput: the folder has no model, has files that would silently change the model, or has
+            two sets of weights.
     """
     _refuse_adapter(folder, where)
     if not (folder / "config.json").is_file():
@@ -35,14 +31,14 @@ def model_files(folder: Path, where: str) -> list[Path]:
         if whole.is_file():
             return [whole]
         raise BadInput(
-            f"{where}: the folder {folder} has no {_WEIGHTS} and no {_INDEX}: other file names and "
-            f"formats are not supported"
+            f"{where}: the folder {folder} has no {_WEIGHTS} and no {_INDEX}; other names and "
+            f"other formats of weights are not supported"
         )
     shards = _shards(index, where)
     if whole.is_file() and shards != [whole]:
         raise BadInput(
-            f"{where}: {folder} holds both {_WEIGHTS} and the parts of {_INDEX}: remove one of the "
-            f"two sets of weights"
+            f"{where}: {folder} has both {_WEIGHTS} and the parts of {_INDEX}: move one of the two "
+            f"sets of weights away"
         )
     return shards
 
@@ -51,19 +47,19 @@ def _refuse_adapter(folder: Path, where: str) -> None:
     path = folder / _ADAPTER
     if path.is_file():
         raise BadInput(
-            f"{where}: {path}: the folder holds an adapter, which would be loaded into every arm: "
-            f"merge it into the weights (PEFT's merge_and_unload), or remove {_ADAPTER} and "
-            f"adapter_model.safetensors"
+            f"{where}: {path}: the folder has an adapter, which would be loaded into every arm: "
+            f"merge it into the weights (PEFT's merge_and_unload), or move {_ADAPTER} and "
+            f"adapter_model.safetensors away"
         )
 
 
 def _check_config(folder: Path, where: str) -> None:
     config = read_json(folder / "config.json", where)
-    refused = {
+    said = {
         "quantization_config": "arms are compared on float32 weights: save the model dequantised",
-        "transformers_weights": f"other weight files are not supported: rename it to {_WEIGHTS}",
+        "transformers_weights": f"it names other weights: rename that file to {_WEIGHTS}",
     }
-    for key, remedy in refused.items():
+    for key, remedy in said.items():
         if config.get(key) is not None:
             raise BadInput(f"{where}: {folder}/config.json: {key}: {remedy}, and remove the key")
 
@@ -80,8 +76,8 @@ def _shards(index: Path, where: str) -> list[Path]:
     for name in sorted(set(parts.values())):
         if Path(name).name != name:
             raise BadInput(
-                f"{where}: {index}: weight_map: '{name}' is not in this folder: put all parts "
-                f"next to the index"
+                f"{where}: {index}: weight_map: '{name}' is not a file of this folder: put all "
+                f"parts into the folder of the index"
             )
         if not (index.parent / name).is_file():
             raise BadInput(f"{where}: {index}: weight_map: {name} is missing: download it again")
@@ -92,17 +88,13 @@ def _shards(index: Path, where: str) -> list[Path]:
 def read_json(path: Path, where: str) -> dict[str, Any]:
     """Read a JSON object from a file.
 
-    Args:
-        path: the file.
-        where: file and key, for messages.
-
     Raises:
-        BadInput: the file cannot be read or holds no JSON object.
+        BadInput: the file is not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise BadInput(f"{where}: {path} is not valid: expected a JSON object")
-    return value
+        said = None
+    if not isinstance(said, dict):
+        raise BadInput(f"{where}: {path} is not a valid JSON file of keys and values")
+    return said

@@ -1,6 +1,6 @@
-"""Loading a backbone with the head that the task type needs.
+"""Loads a model with the head that the task type needs.
 
-Weights are read from safetensors as float32. Code in the folder of a model is never run.
+Weights are float32 from safetensors; code that comes with a model is never run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.types.base import TaskType
 
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
-"""Architectures whose models have a first-token pooler, which is not used here."""
+"""Architectures with a first-token pooler, which is not used here."""
 
 
 def load_classifier(
@@ -33,25 +33,17 @@ def load_classifier(
     kind: TaskType | None = None,
     words: Sequence[Sequence[int]] = (),
 ) -> Classifier:
-    """Load a backbone with a new classification head.
+    """Load float32 weights with a new classification head, without attention dropout.
 
-    Attention dropout is 0 in every arm: with it, PyTorch has no fused attention kernel on a CPU,
-    and memory and throughput would be those of another kernel. A learned position table shorter
-    than `length` is extended by repeating it.
-
-    Args:
-        backbone: the backbone.
-        outputs: number of outputs of the head.
-        length: maximum number of tokens of a text.
-        dropout: dropout probability, except for attention.
-        pad_token_id: token id for padding.
-        kind: task type, which sets the loss.
-        words: token ids of each label's name. If the names differ and the backbone is a language
-            model, the head is initialised from their output embeddings.
+    Attention dropout is 0 in every arm, because with it PyTorch does not use the fused attention
+    kernel on a CPU, which changes memory and throughput. `dropout` sets the other dropouts. A
+    learned position table shorter than `length` is repeated. `words` are the token ids of each
+    label name: if they differ and the backbone is a causal language model, the head starts from
+    them.
 
     Raises:
-        ValueError: the model takes no text, the weights do not belong to the model, or the model
-            has too few positions.
+        ValueError: the model does not read text, the weights do not fit it, or it has too few
+            positions.
     """
     from transformers import AutoModel, AutoModelForCausalLM
 
@@ -69,19 +61,13 @@ def load_classifier(
 def load_language_model(
     backbone: Backbone, length: int, dropout: float, pad_token_id: int | None, spare: int = 0
 ) -> PreTrainedModel:
-    """Load a causal language model with its own head, otherwise as `load_classifier` does.
+    """Load a causal language model with its own head; otherwise as `load_classifier`.
 
-    The generation settings in the folder (penalties, sampling) are ignored: the caller sets them.
-
-    Args:
-        backbone: the backbone.
-        length: maximum number of tokens of a text.
-        dropout: dropout probability, except for attention.
-        pad_token_id: token id for padding.
-        spare: additional positions of a position table that has to be extended.
+    A position table that must be extended gets `spare` more positions. Generation settings of the
+    folder (penalties, sampling) are ignored.
 
     Raises:
-        ValueError: the weights do not belong to the model, or the model has too few positions.
+        ValueError: the weights do not fit the model, or it has too few positions.
     """
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -94,7 +80,7 @@ def load_language_model(
 def _pretrained(
     kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
 ) -> Any:
-    model_files(backbone.folder, "backbone")  # the folder may have changed since planning
+    model_files(backbone.folder, "backbone")  # an adapter may have been added since
     model, info = kind.from_pretrained(
         backbone.folder,
         config=config,
@@ -104,7 +90,7 @@ def _pretrained(
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
-        ignore_mismatched_sizes=True,  # _check_tensors refuses them with a clear message
+        ignore_mismatched_sizes=True,  # refused below with a clear message
         **more,
     )
     _check_tensors(model, info)
@@ -114,7 +100,7 @@ def _pretrained(
 
 
 def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any:
-    """Return the model of the functions above without weights, on PyTorch's `meta` device."""
+    """Return the model of the functions above without weights, on torch's `meta` device."""
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
@@ -137,34 +123,32 @@ def _classifier(encoder: PreTrainedModel, outputs: int, kind: TaskType | None = 
 
     try:
         return Classifier(encoder, outputs, kind)
-    except Exception as error:  # the model's code can raise anything
+    except Exception as error:  # any error of the model's code
         if isinstance(error, MemoryError):
             raise
         raise ValueError(
-            f"{type(encoder).__name__} does not return hidden states for token ids alone, which a "
+            f"{type(encoder).__name__} returns no token states for token ids alone, which a "
             f"classifier needs ({type(error).__name__}: {one_line(error)}): use another backbone"
         ) from error
 
 
 def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
-    """Refuse weights that do not belong to the model.
+    """Refuse weights that do not fit the model; transformers would only warn.
 
-    Transformers would load them: it initialises missing tensors and tensors of another shape at
-    random, and ignores unexpected tensors. Unexpected tensors of a head are normal, unexpected
-    tensors of a layer are not.
+    It initialises missing and misshapen tensors at random and ignores unexpected ones. Unexpected
+    tensors of another head are fine, those of a layer are not.
     """
     folder = model.config.name_or_path
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
     if missing:
         raise ValueError(
-            f"{folder}: the weights lack {len(missing)} tensors of the model, for example "
-            f"{missing[0]}"
+            f"{folder}: the weights lack {len(missing)} tensors of the model, such as {missing[0]}"
         )
     if info["mismatched_keys"]:
         name, there, wanted = min(info["mismatched_keys"])
         raise ValueError(
-            f"{folder}: {name} has shape {tuple(there)} in the weights, but {tuple(wanted)} in the "
-            f"model of config.json: weights and config.json belong to different models"
+            f"{folder}: the weights have {name} of shape {tuple(there)}, but config.json describes "
+            f"{tuple(wanted)}: use files of one model"
         )
     lists = {name for name, part in model.named_modules() if type(part).__name__ == "ModuleList"}
     prefix = model.base_model_prefix
@@ -177,15 +161,15 @@ def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
     if dropped:
         raise ValueError(
             f"{folder}: the weights have {len(dropped)} tensors that the model of config.json does "
-            f"not have, for example {dropped[0]}: they belong to different models"
+            f"not have, such as {dropped[0]}: use files of one model"
         )
 
 
 def _keep_attention_type(encoder: PreTrainedModel) -> None:
-    """Make BigBird choose its attention type for each batch.
+    """Make BigBird choose its kind of attention for each batch.
 
-    By default it changes to full attention at the first short batch and never changes back, so
-    results would depend on the order of the texts.
+    By default it changes to full attention at the first short batch and keeps it, so results would
+    depend on the order of the texts.
     """
     kind = getattr(encoder.config, "attention_type", None)
     change = getattr(encoder, "set_attention_type", None)

@@ -133,7 +133,7 @@ def test_weights_that_lack_tensors_are_refused(tiny_llama: Path) -> None:
     weights = tiny_llama / "model.safetensors"
     tensors = {k: v for k, v in load_file(weights).items() if "layers.1." not in k}
     save_file(tensors, weights, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"lack 9 tensors of the model.* layers\.1\."):
+    with pytest.raises(ValueError, match=r"lack 9 tensors of the model, such as layers\.1\."):
         load_classifier(find_backbone(str(tiny_llama)), 2, 16, 0.0, 0)
 
 
@@ -177,7 +177,7 @@ def test_a_folder_is_tried_before_a_run(
     assert main(["plan", str(sweep)]) == 0
     changes = {
         "tokenizer.json": "tokenizer: there is none",
-        "config.json": "config.json is not valid: expected a JSON object",
+        "config.json": "is not a valid JSON file",
         "model.safetensors": "model.safetensors: Error while deserializing header",
     }
     for name, expected in changes.items():
@@ -210,7 +210,7 @@ def test_a_hub_name_is_read_from_the_cache_alone(
     assert load_classifier(found, 2, 16, 0.0, 0).config.hidden_size == 16
     with pytest.raises(BadInput, match="hf download someone/tiny --revision v2"):
         find_backbone("someone/tiny@v2")
-    with pytest.raises(BadInput, match="not a name the hub could have"):
+    with pytest.raises(BadInput, match="not a valid hub repository id"):
         find_backbone("some one/..")
 
 
