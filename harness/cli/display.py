@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.console import coloured
-from harness.core.cell import Cell
+from harness.core.cell import NO_CURRICULUM, Cell
 from harness.core.result import CellResult
 from harness.execution.runner import Outcome, Progress
 from harness.execution.states import retry_statuses
@@ -84,6 +84,12 @@ def print_plan(
     console.print(table)
     kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
+    curricula: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        if cell.curriculum != NO_CURRICULUM:
+            curricula.setdefault(cell.curriculum, {})[str(cell.task)] = None
+    for name, tasks in curricula.items():
+        console.print(f"curriculum {name}: {', '.join(tasks)}", soft_wrap=True)
     if untuned := dict.fromkeys(
         f"{c.arm} on {c.task}" for c in cells if c.lr_source == "default" and c.kind == "train"
     ):
