@@ -48,11 +48,11 @@ def load_classifier(
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, dropout, pad_token_id)
-    told_apart = len({tuple(ids) for ids in words if ids}) == len(words) > 1
-    if told_apart and is_causal_lm(backbone):
+    distinct = len({tuple(ids) for ids in words if ids}) == len(words) > 1
+    if distinct and is_causal_lm(backbone):
         whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
         classifier = _classifier(whole.base_model, outputs, kind)
-        classifier.start_from(whole.get_output_embeddings().weight, words)
+        classifier.init_from_label_tokens(whole.get_output_embeddings().weight, words)
         return classifier
     encoder = _pretrained(AutoModel, backbone, config, length, **_without_pooler(config))
     return _classifier(encoder, outputs, kind)
