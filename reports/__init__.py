@@ -1,8 +1,6 @@
-"""From result files to a table and a report. Needs no torch and knows nothing of the runner.
+"""From result files to a DataFrame, tables and a report. Needs no torch.
 
-`read_results`, `write_csv`, `summary_table`, `readme_table` and `build_report` are the whole face.
-They are fetched on first use: importing this package costs nothing, pandas and matplotlib come
-later.
+The public names are imported on first use, because pandas and matplotlib take seconds.
 """
 
 from __future__ import annotations
@@ -11,21 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.frame import load_results, write_csv
     from reports.page import build_report
-    from reports.table import read_results, readme_table, summary_table, write_csv
+    from reports.sections.overview import readme_table, summary_table
 
-__all__ = ["build_report", "read_results", "readme_table", "summary_table", "write_csv"]
+__all__ = ["build_report", "load_results", "readme_table", "summary_table", "write_csv"]
 
-_HOMES = {
+_MODULES = {
+    "load_results": "reports.frame",
+    "write_csv": "reports.frame",
     "build_report": "reports.page",
-    "read_results": "reports.table",
-    "readme_table": "reports.table",
-    "summary_table": "reports.table",
-    "write_csv": "reports.table",
+    "readme_table": "reports.sections.overview",
+    "summary_table": "reports.sections.overview",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'reports' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

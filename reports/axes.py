@@ -1,4 +1,4 @@
-"""What figures over length share: the axis, the strip of failures below it, the legend."""
+"""Parts of figures: axes over length, series, failures, grids of panels, legends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.files import FAILURES, Result
+from harness.core.result import FAILURES
+from reports.blocks import shortened
+from reports.frame import Result
+from reports.groups import Reach
 from reports.stats import Series, failures
-from reports.style import GREY, ArmStyle, new_figure
-from reports.text import shortened
+from reports.style import COLUMN, GREY, PAGE, ArmStyle, new_figure
 
 _ENTRY = 0.12  # inches for each row of a legend
 _ROW = 0.13  # inches for each row in the strip of failures
@@ -37,14 +39,12 @@ def over_length(
     styles: dict[str, ArmStyle],
     width: float,
     height: float,
-    notes: dict[int, str] | None = None,
+    reach: dict[int, Reach] | None = None,
 ) -> Canvas:
-    """`count` panels over all the lengths of `results`, with failed cells marked below.
+    """`count` panels over all lengths of `results`; failed cells are marked in a strip below.
 
-    `notes` are written below the lengths that they belong to.
-
-    Failures have a strip of their own, a row for each arm and way of failing: they never hide a
-    point, and which arm failed where, and how, can be read without colour.
+    `reach` marks lengths that few test texts reach. The strip has a row for each arm and status, so
+    that failures hide no point and can be read without colour.
     """
     failed = _failed_rows(results, styles)
     lengths = sorted({int(r["length"]) for r in results})
@@ -54,26 +54,26 @@ def over_length(
     grid = figure.subplots(len(ratios), count, sharex=True, squeeze=False, height_ratios=ratios)
     canvas = Canvas(figure, list(grid[0]), list(grid[1]) if failed else [])
     for axes in canvas.panels:
-        length_axis(axes, lengths, named=not failed, notes=notes)
+        length_axis(axes, lengths, named=not failed, reach=reach)
     for place, axes in enumerate(canvas.strips):
-        length_axis(axes, lengths, named=True, notes=notes)
+        length_axis(axes, lengths, named=True, reach=reach)
         _draw_failures(axes, failed, results, styles)
         axes.tick_params(labelleft=place == 0)
     return canvas
 
 
 def length_axis(
-    axes: Axes, lengths: Sequence[int], named: bool = True, notes: dict[int, str] | None = None
+    axes: Axes, lengths: Sequence[int], named: bool = True, reach: dict[int, Reach] | None = None
 ) -> None:
-    """A logarithmic axis whose ticks are the lengths that were run, each with its note."""
-    told = notes or {}
+    """A logarithmic axis with a tick for each length, and its mark."""
+    marks = {length: one.note for length, one in (reach or {}).items()}
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([float(n) for n in lengths]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, told)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, marks)))
     if lengths:
         axes.set_xlim(min(lengths) / 2**0.45, max(lengths) * 2**0.45)
-    wide = any(n in told for n in lengths) and len(lengths) > 4
+    wide = any(n in marks for n in lengths) and len(lengths) > 4
     room = 2 ** (1.2 if wide else 0.6)
     crowded = any(b / a < room for a, b in zip(lengths, list(lengths)[1:], strict=False))
     if crowded or len(lengths) > 7:
@@ -88,9 +88,9 @@ def _tick(length: float, notes: dict[int, str]) -> str:
 
 
 def dodge(index: int, count: int, room: float = 1.0) -> float:
-    """A factor on the length that sets an arm's point beside those of other arms.
+    """A factor on the length that separates the points of different arms.
 
-    `room`: how far the nearest other length is, as a power of 2. Points keep to their own length.
+    `room`: the distance to the nearest other length, as a power of 2.
     """
     step = min(0.085, 0.55 * room / max(1, count))
     return float(2 ** (step * (index - (count - 1) / 2)))
@@ -105,10 +105,10 @@ def draw_series(
     dots: bool = False,
     spread: float = 1.0,
 ) -> None:
-    """One line an arm with its intervals as bars; values are divided by `unit`.
+    """One line for each arm with intervals as bars; values are divided by `unit`.
 
-    `dots`: the values behind a mean as small points beside its bar. `spread`: how far arms stand
-    apart; 1 keeps bars from each other.
+    `dots`: draw the seeds behind a mean as small points. `spread`: distance between arms; at 1
+    bars do not overlap.
     """
     shown = [arm for arm in styles if arm in series]
     lengths = sorted({p.length for arm in shown for p in series[arm]})
@@ -134,9 +134,9 @@ def draw_series(
 
 
 def marked(style: ArmStyle, notes: Iterable[str]) -> ArmStyle:
-    """The style with what is missing in its legend entry: `Full, 1 of 3 seeds`.
+    """The style with missing seeds in its legend entry: `Full, 1 of 3 seeds`.
 
-    `notes`: one for each value of the arm in the figure; empty where nothing is missing.
+    `notes`: one for each value of the arm in the figure; empty if no seed is missing.
     """
     found = set(notes)
     if not any(found):
@@ -150,10 +150,7 @@ def legend(
     more: Sequence[Line2D] = (),
     lines: bool = True,
 ) -> None:
-    """One legend below all panels, off the data. `lines`: the figure has lines, not markers alone.
-
-    Entries run down the columns, in the order of the arms.
-    """
+    """One legend below all panels, by columns. `lines`: arms are lines, not only markers."""
     handles = [
         Line2D(
             [],
@@ -171,7 +168,7 @@ def legend(
     longest = max(len(str(h.get_label())) for h in entries)
     most = max(1, int(figure.get_figwidth() / (0.48 + 0.062 * longest)))
     rows = -(-len(entries) // most)
-    # A long legend takes its room from the page, not from the data.
+    # A long legend makes the figure taller; the panels keep their size.
     figure.set_figheight(figure.get_figheight() + _ENTRY * max(0, rows - 4))
     figure.legend(
         handles=entries,
@@ -183,7 +180,7 @@ def legend(
 
 
 def amount_axis(axes: Axes, values: Sequence[float], text: Callable[[float], str]) -> None:
-    """A y axis for positive amounts: from 0, or logarithmic where they span more than 8 times."""
+    """A y axis for amounts from 0; logarithmic if the largest is over 8 times the smallest."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     positive = [value for value in values if value > 0]
@@ -199,12 +196,12 @@ def amount_axis(axes: Axes, values: Sequence[float], text: Callable[[float], str
 
 
 def empty_note(axes: Axes, text: str) -> None:
-    """Say in the middle of a panel why nothing is in it."""
+    """Write into an empty panel why it is empty."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
 
 
 def _failed_rows(results: Sequence[Result], styles: dict[str, ArmStyle]) -> list[tuple[str, str]]:
-    """(arm, status) of every row of the strip: one for each way in which an arm failed."""
+    """(arm, status) of every row of the strip."""
     found = {(str(r["arm"]), str(r["status"])) for r in failures(results)}
     return [(arm, status) for arm in styles for status in FAILURES if (arm, status) in found]
 
@@ -244,3 +241,55 @@ def _draw_failures(
                     va="center",
                     fontsize=5.5,
                 )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Panels in rows; `panels` holds the panels in use, `columns` of them in a row."""
+
+    figure: Figure
+    panels: list[Axes]
+    columns: int
+
+    def name(self, x: str, y: str) -> None:
+        """Label the axes: y at the left of each row, x below the last panel of each column."""
+        for place, axes in enumerate(self.panels):
+            if place % self.columns == 0:
+                axes.set_ylabel(y)
+            if place + self.columns >= len(self.panels):
+                axes.set_xlabel(x)
+                axes.tick_params(labelbottom=True)
+
+    def note_failures(self, cells: Sequence[Sequence[Result]]) -> None:
+        """Write the failures of each panel's cells into its lower right corner.
+
+        The y axis is extended downwards, so that the texts cover no data.
+        """
+        notes = [
+            dict.fromkeys((str(r["arm"]), str(r["status"])) for r in failures(own)) for own in cells
+        ]
+        lines = max((len(found) for found in notes), default=0)
+        if lines:
+            low, high = self.panels[0].get_ylim()
+            self.panels[0].set_ylim(low - (high - low) * min(0.6, 0.03 + 0.08 * lines), high)
+        for axes, own, found in zip(self.panels, cells, notes, strict=True):
+            for row, (arm, status) in enumerate(reversed(found)):
+                length = own[0]["length"]
+                axes.annotate(
+                    f"× {shortened(arm, 28)}: {status}", (1.0, 0.0), xycoords="axes fraction",
+                    xytext=(0, 3 + 7.5 * row), textcoords="offset points", ha="right", va="bottom",
+                    fontsize=5.8, color="#333333", gid=f"failure:{arm}:{length}:{status}",
+                )  # fmt: skip
+
+
+def panels(count: int, height: float, share_x: bool = True) -> Grid:
+    """`count` panels (at least one) with one scale, up to four in a row; height in inches each."""
+    count = max(1, count)
+    rows = -(-count // 4)
+    columns = -(-count // rows)
+    figure = new_figure(PAGE if columns > 2 else COLUMN * 1.2, height * rows + 0.55)
+    grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)
+    flat = [axes for row in grid for axes in row]
+    for axes in flat[count:]:
+        axes.set_visible(False)
+    return Grid(figure, flat[:count], columns)

@@ -1,31 +1,46 @@
-"""Is one score higher than another, and does it still rise with length? 95 % intervals.
+"""Differences between arms and between lengths, with 95 % intervals.
 
-Differences are taken text by text where the predictions are there: arms and lengths agree on most
-texts, so that they say far more than two intervals side by side. "Higher" and "lower" are meant
-as of numbers; which of them is better, the metric knows.
+Differences are paired by test text where predictions are available: arms and lengths agree on most
+texts, so a paired interval is much narrower. "Higher" and "lower" refer to numbers; the metric says
+which is better.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import fmean, pstdev, stdev
 
-from reports.files import ACCURACY, Result
-from reports.metrics import METRICS, Metric, metric_of
-from reports.seeds import NO_COMMON_SEED, TWO_SEEDS, Place, common, no_verdict, places, seed_of
-from reports.stats import Point, mean_point, one_rate_an_arm, pooled_spread, student
+from harness.core.metrics import METRICS, Metric
+from harness.core.result import ACCURACY
+from reports.blocks import joined
+from reports.frame import Result
+from reports.stats import (
+    Place,
+    Point,
+    common,
+    mean_point,
+    metric_of,
+    one_rate_per_arm,
+    places,
+    pooled_spread,
+    student,
+)
+
+NO_COMMON_SEED = "no common seed"
+TWO_SEEDS = "two seeds are too few"
+"""Two seeds show that seeds differ, but not by how much."""
 
 _Z = 1.959964
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A score minus another, with a 95 % interval. `paired`: the same texts, one by one.
+    """The difference of two scores with a 95 % interval. `paired`: by test text.
 
-    `worse`: the verdict on a first score that is clearly the worse one.
+    `worse`: the verdict that means that the first score is worse.
     """
 
     value: float
@@ -55,22 +70,27 @@ def difference(
     metric: Metric = METRICS[ACCURACY],
     by_seed: bool = True,
 ) -> Difference:
-    """Score of the first cells (point `a`) minus that of the second (point `b`).
+    """Score of the first cells (point `a`) minus the score of the second cells (point `b`).
 
-    Both must be of the same seeds (`compare` sees to it); `by_seed` is False where one side is not
-    trained and has no seeds. Paired differences are over the texts that both sides have.
+    Both have the same seeds (see `compare`); `by_seed` is False if one side is not trained. Paired
+    differences are over the texts that both sides have.
 
-    With outcomes on the same texts, right or wrong, the interval is Bonett and Price's adjusted
-    Wald interval for paired proportions (2012), on each text's share of seeds that were right: one
-    text more is counted each way. With a number for each text it is Student's for the mean of
-    paired differences. Otherwise the two intervals are combined as of independent samples. No
-    interval exceeds what a difference of two such scores can be.
+    With correct or wrong answers on the same texts: Bonett and Price's adjusted Wald interval for
+    paired proportions (2012), on each text's share of correct seeds. With a score for each text:
+    Student's interval for the mean of paired differences. Otherwise the two intervals are combined
+    as for independent samples. Intervals are within the range of such a difference.
     """
     seeds = math.hypot(a.seed_half, b.seed_half)
-    most = math.inf if metric.most is None else metric.most
+    most = math.inf if metric.low is None or metric.high is None else metric.high - metric.low
 
     def within(value: float, low: float, high: float, paired: bool) -> Difference:
-        return Difference(value, max(-most, low), min(most, high), paired, metric.behind)
+        return Difference(
+            value,
+            max(-most, low),
+            min(most, high),
+            paired,
+            "lower" if metric.higher_is_better else "higher",
+        )
 
     steps = _steps(_by_text(first, by_seed), _by_text(second, by_seed))
     if steps:
@@ -96,7 +116,7 @@ _Texts = dict[tuple[int, str], float]
 
 
 def _steps(here: _Texts, there: _Texts) -> list[float]:
-    """Differences text by text, means over seeds; empty unless nearly all texts are the same."""
+    """Differences by text, means over seeds; empty unless 90 % of the texts are the same."""
     both = here.keys() & there.keys()
     if not both or len(both) < 0.9 * max(len(here), len(there)):
         return []
@@ -107,20 +127,20 @@ def _steps(here: _Texts, there: _Texts) -> list[float]:
 
 
 def _by_text(cells: Sequence[Result], by_seed: bool) -> _Texts:
-    """Whether each seed was right on each text; empty unless all cells have such outcomes.
+    """Whether each seed was correct on each text; empty unless all cells have such outcomes.
 
-    A score of each text that is 0 or 1 throughout, as an exact match, is being right or wrong.
+    Scores of an exact match, which are 0 or 1, count as wrong and correct.
     """
-    found = _means(cells, [cell.correct for cell in cells], by_seed)
-    if found or any(not set(cell.marks.values()) <= {0.0, 1.0} for cell in cells):
+    found = _means(cells, [cell["correct"] for cell in cells], by_seed)
+    if found or any(not set(cell["example_scores"].values()) <= {0.0, 1.0} for cell in cells):
         return found
-    exact = all(cell.row.get("metric") == "exact_match" for cell in cells)
+    exact = all(cell["metric"] == "exact_match" for cell in cells)
     return _marks(cells, by_seed) if exact else {}
 
 
 def _marks(cells: Sequence[Result], by_seed: bool) -> _Texts:
     """The score of each text by seed; empty unless all cells have such scores."""
-    return _means(cells, [cell.marks for cell in cells], by_seed)
+    return _means(cells, [cell["example_scores"] for cell in cells], by_seed)
 
 
 def _means(cells: Sequence[Result], scores: Sequence[Mapping[str, float]], by_seed: bool) -> _Texts:
@@ -129,16 +149,16 @@ def _means(cells: Sequence[Result], scores: Sequence[Mapping[str, float]], by_se
     found: dict[tuple[int, str], list[float]] = {}
     for cell, own in zip(cells, scores, strict=True):
         for text, score in own.items():
-            found.setdefault((seed_of(cell) if by_seed else 0, text), []).append(score)
+            found.setdefault((cell.seed if by_seed else 0, text), []).append(score)
     return {place: fmean(values) for place, values in found.items()}
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Two places side by side, over their common seeds.
+    """The difference of two places over their common seeds.
 
-    `gap` is None where they have no seed in common or a seed of theirs diverged. `reason` says why
-    there is no verdict; it is empty where both have all planned seeds, and these are not two.
+    `gap` is None without a common seed or with a diverged seed. `reason` says why there is no
+    verdict; it is empty if both have all planned seeds, and these are not two.
     """
 
     gap: Difference | None
@@ -147,25 +167,25 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """`higher`, `lower`, `unclear`; `none` where nothing can be concluded."""
+        """`higher`, `lower`, `unclear`; `none` if nothing can be concluded."""
         return "none" if self.reason or self.gap is None else self.gap.verdict
 
     @property
     def outcome(self) -> str:
-        """`better`, `worse`, `unclear`; `none` where nothing can be concluded."""
+        """`better`, `worse`, `unclear`; `none` if nothing can be concluded."""
         return "none" if self.reason or self.gap is None else self.gap.outcome
 
 
 def compare(
     one: Mapping[int, Place], at: int, other: Mapping[int, Place], length: int, metric: Metric
 ) -> Compared:
-    """Score of an arm at a length minus that of another, or of the same arm at another length.
+    """Score of an arm at length `at` minus the score of another arm (or the same) at `length`.
 
-    `one` and `other` are the places of the two arms by length: the spread between an arm's seeds is
-    pooled over the lengths that both have.
+    `one` and `other` are the places of the two arms by length: the spread between seeds is pooled
+    over the lengths that both have.
     """
     first, second = one[at], other[length]
-    seeds, reason = common([first, second]), no_verdict([first, second])
+    seeds, reason = common([first, second]), _no_verdict([first, second])
     if not first.comparable(seeds) or not second.comparable(seeds):
         return Compared(None, seeds, reason if seeds else NO_COMMON_SEED)
     if first.diverged or second.diverged:
@@ -181,14 +201,23 @@ def compare(
     return Compared(gap, seeds, reason or (TWO_SEEDS if len(seeds) == 2 else ""))
 
 
+def _no_verdict(found: Iterable[Place]) -> str:
+    """Why nothing is concluded from these places; empty if every planned seed has a value."""
+    reasons = [
+        f"{place.arm}: {place.note or ('diverged' if place.diverged else 'not finished')}"
+        for place in found
+        if place.diverged or not place.complete
+    ]
+    return joined(*dict.fromkeys(reasons), by=" and ")
+
+
 @dataclass(frozen=True)
 class Growth:
-    """How one arm's score moves with length: the steps between neighbours, and its plateau.
+    """How the score of an arm changes with length: steps between neighbours, and the plateau.
 
-    `plateau` is the shortest length that no longer one clearly beats (at 95 %); it is the longest
-    length itself where it still becomes better at the end. It is None where two of the lengths
-    cannot be judged: a seed is missing or diverged, or there are two seeds. A loss rises, in this
-    sense, as it falls.
+    `plateau` is the shortest length that no longer length is significantly better than (95 %); it
+    is the longest length if the last step is an improvement. It is None if two lengths cannot be
+    judged: a seed is missing or diverged, or there are two seeds.
     """
 
     arm: str
@@ -197,12 +226,12 @@ class Growth:
 
     @property
     def rises(self) -> bool:
-        """Whether some length is clearly better than the shortest one."""
+        """Whether some length is significantly better than the shortest."""
         return self.plateau is not None and self.plateau > self.steps[0][0]
 
     @property
     def to_the_end(self) -> bool:
-        """Whether the longest length measured still gains over the one before it."""
+        """Whether the longest length is an improvement over the length before it."""
         return self.plateau == self.steps[-1][1]
 
 
@@ -210,7 +239,7 @@ def growth(results: Sequence[Result]) -> list[Growth]:
     """The growth of every arm that has scores at two lengths or more, over common seeds."""
     metric = metric_of(results)
     found = []
-    for arm, lengths in places(one_rate_an_arm(results)).items():
+    for arm, lengths in places(one_rate_per_arm(results)).items():
         have = {n: place for n, place in lengths.items() if place.finished}
         if len(have) < 2:
             continue

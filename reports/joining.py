@@ -1,25 +1,25 @@
-"""When cells of several run folders are one set of results, and which of two equal cells counts.
+"""Rules for joining the cells of several run folders.
 
-Scores join where task, data version, backbone, version of its weights, number format and protocol
-version agree; costs where the device and the machine agree as well. Within them, arms are told
-apart by the settings that they do not share.
+Scores join if task, data version, backbone, version of its weights, number format and protocol
+version agree; costs join if the device and the machine agree too. Arms with different settings get
+different labels.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import combinations
 
+from harness.core.methods import BASELINES, TFIDF, ZERO_SHOT
 from harness.core.values import number
-from reports.files import BASE, BASELINE, REFERENCES, Result, Run
+from reports.frame import Result, Run
 
 Conditions = tuple[tuple[str, str], ...]
-"""What must agree: names and values."""
+"""What must agree: (name, value) pairs."""
 
 UNKNOWN = "not recorded"
-"""The value of what a file does not hold: files without it join with others without it."""
+"""The value of a field that a file lacks: such files join with each other."""
 
 DATA = "data version"
 _SCORES = (
@@ -30,8 +30,8 @@ _SCORES = (
 )
 MACHINE = ("cpu", "cores", "memory_gib", "platform", "gpu", "python", "torch", "transformers",
            "peft", "numpy")  # fmt: skip
-"""The machine of a cost: what computes and holds the memory, and the libraries that decide how.
-The commit is none of it: it changes with every document, and changes of outcomes raise it."""
+"""The machine of a cost: hardware, system and libraries. The commit is not part of it: it changes
+with every document."""
 
 SETTINGS = (
     ("examples", "train {}"),
@@ -43,39 +43,43 @@ SETTINGS = (
     ("clip", "clip {}"),
     ("dropout", "dropout {}"),
 )
-"""Settings that belong to a sweep as a whole: where they differ, every arm is labelled."""
+"""Settings of a sweep as a whole: if they differ, the labels of all arms name them."""
 OF_SCORES = frozenset(name for name, _ in SETTINGS)
 OF_MODELS = OF_SCORES - {"test_examples"}
-"""Of what lm-eval says of a trained model: it has test texts of its own."""
+"""For values of lm-eval, which has test texts of its own."""
 OF_COSTS = frozenset({"batch_size"})
-_OF_REFERENCES = {BASELINE: frozenset({"examples", "test_examples"}), BASE: {"test_examples"}}
-"""What decides the score of a method that is not trained as arms are."""
+_OF_BASELINES = {
+    TFIDF: frozenset({"examples", "test_examples"}),
+    ZERO_SHOT: frozenset({"test_examples"}),
+}
+"""The settings that decide the score of a baseline."""
 _STATUS_RANK = {"ok": 0, "diverged": 1}
-"""A score before a divergence, and both before failures that time, memory or machine decide."""
+"""A score counts before a divergence; both count before failures by time, memory or machine."""
 
 
 def score_conditions(run: Run) -> dict[str, Conditions]:
-    """By cell id: what the scores of this run rest on.
+    """By cell id: the conditions of its scores.
 
-    What a cell does not say, as a failed one may not, is taken from the run's others where they
-    agree.
+    A value that a cell lacks (a failed cell may) is taken from the other cells if they agree.
     """
     return _filled(run, lambda r: [(name, _told(r, column)) for name, column in _SCORES])
 
 
 def evaluation_conditions(run: Run) -> dict[str, Conditions]:
-    """By cell id: what values of lm-eval rest on; they differ by the tasks that were asked, too."""
+    """By cell id: the conditions of values of lm-eval; versions of its tasks are among them."""
     more = (("tasks of lm-eval", "lm_eval"), ("examples of lm-eval", "evaluation_examples"))
     return _filled(run, lambda r: [(name, _told(r, column)) for name, column in (*_SCORES, *more)])
 
 
 def cost_conditions(run: Run) -> dict[str, Conditions]:
-    """By cell id: what the costs of this run rest on. A machine that is not recorded is its own."""
+    """By cell id: the conditions of its costs. A machine that is not recorded joins no other."""
 
     def told(r: Result) -> list[tuple[str, str]]:
         own = [(name, _told(r, column)) for name, column in _SCORES]
         own = [pair for pair in own if r["kind"] == "train" or pair[0] != DATA]
-        head = "of the language model" if r.asked.get("uses_lm_head") == "True" else "classifier"
+        head = (
+            "of the language model" if r["settings"].get("uses_lm_head") == "True" else "classifier"
+        )
         own += [("device", _told(r, "device")), ("head", head)]
         return own + [(name, _machine(r, name)) for name in MACHINE]
 
@@ -95,50 +99,57 @@ def labelled(
     settings: frozenset[str] = OF_SCORES,
     baselines: Sequence[Result] = (),
 ) -> list[Result]:
-    """The same cells; where arms do not share their settings, these stand in their labels.
+    """Return the cells with labels that name the settings that arms do not share.
 
-    A sweep's settings differ where cells of one length have several values of one, or folders
-    without a common length have different ones. Learning rates differ where folders tried
-    different ones for an arm: then each rate is an arm. `settings`: those that matter here.
-    `baselines`: the linear baselines of the whole report for this task, which are labelled alike
-    wherever they stand. Rows get `plain_arm`, the label before, `settings`, those of the sweep that
-    are in the label, and `brackets`, all that the label adds, target and rate included.
+    Settings of a sweep differ if cells of one length have several values, or if folders without a
+    common length have different values. Learning rates differ if folders tried different rates for
+    an arm: then each rate is an arm.
+
+    Args:
+        results: cells of one group.
+        settings: the settings that matter here.
+        baselines: the TF-IDF baselines of the whole report for this task, which get equal labels.
+
+    Returns:
+        Rows with `plain_arm` (the label before), `arm_settings` (settings of the sweep in the
+        label) and `arm_suffix` (all that the label adds, target and rate included).
     """
-    arms = [r for r in results if r["method"] != BASELINE]
-    linear = [r for r in results if r["method"] == BASELINE]
+    arms = [r for r in results if r["method"] != TFIDF]
+    linear = [r for r in results if r["method"] == TFIDF]
     differing = {
         False: _differing(arms, settings),
         True: _differing([*linear, *baselines], settings),
     }
-    targets = _arms_where(results, lambda own: len({r.asked.get("target") for r in own}) > 1)
+    targets = _arms_where(results, lambda own: len({r["settings"].get("target") for r in own}) > 1)
     rates = set() if settings == OF_COSTS else _arms_where(results, _other_rates)
     found = []
     for r in results:
-        own = differing[r["method"] == BASELINE]
+        own = differing[r["method"] == TFIDF]
         parts = [
-            text.format(r.asked[name])
+            text.format(r["settings"][name])
             for name, text in SETTINGS
-            if name in own and name in r.asked and _applies(name, r, settings)
+            if name in own and name in r["settings"] and _applies(name, r, settings)
         ]
         shared = ", ".join(parts)
-        if r["arm"] in targets and "target" in r.asked:
-            parts.append(f"target {r.asked['target']}")
+        if r["arm"] in targets and "target" in r["settings"]:
+            parts.append(f"target {r['settings']['target']}")
         if r["arm"] in rates and r["lr"] is not None:
             parts.append(f"lr {r['lr']:g}")
         label = f"{r['arm']} ({', '.join(parts)})" if parts else r["arm"]
-        more = {"arm": label, "plain_arm": r["arm"], "settings": shared}
-        more["brackets"] = ", ".join(parts)
-        found.append(replace(r, row={**r.row, **more}))
+        added = ", ".join(parts)
+        found.append(
+            r.changed(arm=label, plain_arm=r["arm"], arm_settings=shared, arm_suffix=added)
+        )
     return found
 
 
 def counted_once(
     results: Sequence[Result],
 ) -> tuple[list[Result], list[tuple[Result, Result]]]:
-    """Cells of which no two folders have the same, and (kept, left out) for those that both had.
+    """Return cells without duplicates between folders, and (kept, left out) for duplicates.
 
-    The same is the same id, or the same arm, length, seed and learning rate. A score counts before
-    a failure; of two alike, that of the folder which was given first.
+    Duplicates have the same arm, length, seed and learning rate. A score counts before a failure;
+    among equals, the folder that was given first counts.
     """
     runs = list(dict.fromkeys(str(r["run"]) for r in results))
     same: dict[tuple[object, ...], list[Result]] = defaultdict(list)
@@ -154,18 +165,18 @@ def counted_once(
 
 
 def same_texts(reference: Result, arm: Result) -> bool:
-    """Whether a reference was given as many texts as an arm, so that one is held to the other."""
-    names = _OF_REFERENCES.get(str(reference["method"]), frozenset())
-    return all(reference.asked.get(name) == arm.asked.get(name) for name in names)
+    """Whether a baseline and an arm had as many texts, so that they can be compared."""
+    names = _OF_BASELINES.get(str(reference["method"]), frozenset())
+    return all(reference["settings"].get(name) == arm["settings"].get(name) for name in names)
 
 
 def outcome_rank(result: Result) -> int:
-    """Which of two outcomes of one cell counts: the lower."""
+    """The rank of an outcome; of two outcomes of one cell the lower rank counts."""
     return _STATUS_RANK.get(str(result["status"]), 2)
 
 
 def _filled(run: Run, told: Callable[[Result], list[tuple[str, str]]]) -> dict[str, Conditions]:
-    """The conditions of each cell; what is unknown is that of the run's cells of its group."""
+    """The conditions of each cell, unknown values filled in from the other cells of the run."""
     own: dict[str, list[tuple[str, str]]] = {str(r["id"]): told(r) for r in run.results}
     known: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for r in run.results:
@@ -185,18 +196,18 @@ def _filled(run: Run, told: Callable[[Result], list[tuple[str, str]]]) -> dict[s
 
 
 def _scope(name: str, result: Result) -> str:
-    """Data differ by task, all else does not."""
+    """Data versions belong to a task, all other conditions to the run."""
     return str(result["task"] or "") if name == DATA else ""
 
 
 def _told(result: Result, column: str) -> str:
-    value = result.asked.get(column, result.row.get(column))
+    value = result["settings"].get(column, result.get(column))
     return UNKNOWN if value is None else str(value).removesuffix(" autocast")
 
 
 def _machine(result: Result, name: str) -> str:
-    value = result.environment.get(name)
-    if name == "memory_gib" and value is not None:  # a kernel keeps a little more or less of it
+    value = result["environment"].get(name)
+    if name == "memory_gib" and value is not None:  # kernels reserve slightly different amounts
         try:
             amount = number(float(value))
         except ValueError:
@@ -206,7 +217,7 @@ def _machine(result: Result, name: str) -> str:
 
 
 def _applies(name: str, result: Result, settings: frozenset[str]) -> bool:
-    return name in settings and name in _OF_REFERENCES.get(str(result["method"]), {name})
+    return name in settings and name in _OF_BASELINES.get(str(result["method"]), {name})
 
 
 def _differing(cells: Sequence[Result], settings: frozenset[str]) -> set[str]:
@@ -222,9 +233,9 @@ def _differs(cells: Sequence[Result], name: str) -> bool:
     values: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     lengths: dict[int, set[str]] = defaultdict(set)
     for r in cells:
-        if name in r.asked:
-            values[str(r["run"])][int(r["length"])].add(r.asked[name])
-            lengths[int(r["length"])].add(r.asked[name])
+        if name in r["settings"]:
+            values[str(r["run"])][int(r["length"])].add(r["settings"][name])
+            lengths[int(r["length"])].add(r["settings"][name])
     if any(len(found) > 1 for found in lengths.values()):
         return True
     return any(
@@ -236,7 +247,7 @@ def _differs(cells: Sequence[Result], name: str) -> bool:
 def _arms_where(results: Sequence[Result], differ: Callable[[Sequence[Result]], bool]) -> set[str]:
     arms: dict[str, list[Result]] = defaultdict(list)
     for r in results:
-        if r["method"] not in REFERENCES:
+        if r["method"] not in BASELINES:
             arms[str(r["arm"])].append(r)
     return {arm for arm, own in arms.items() if differ(own)}
 

@@ -4,109 +4,93 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 
-from reports import (
-    captions,
-    cells_section,
-    cost_section,
-    evaluation_section,
-    glance,
-    joined_section,
-    position_section,
-    sections,
-    tasks_section,
-    tuning_section,
-    words,
-)
-from reports.blocks import Picture
-from reports.files import (
-    FAILURES,
-    Result,
-    Run,
-    load_run,
-    unique_folders,
-    write_atomically,
-)
-from reports.groups import cost_groups, distinct, evaluation_groups, training_groups
-from reports.reach import reach_sentence
-from reports.text import listed
+from harness.core.folder import PAGE, write_atomically
+from reports.blocks import Picture, Section, span
+from reports.frame import Run, load_results, runs_of
+from reports.groups import Group, cost_groups, evaluation_groups, training_groups
+from reports.sections import all_sections
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FIGURES = re.compile(
-    r"^(accuracy-length|accuracy-density|accuracy-parameters|validation-curves|learning-rates"
-    r"|memory-length|throughput-length|loss-position|lm-eval)(-[a-z0-9-]+)?\.png$"
-)
 
 
-def build_report(run_dirs: Sequence[Path], out: Path) -> Path:
-    """Write `out`/index.html and its PNGs from one or more run folders; return the page's path.
+@dataclass(frozen=True)
+class Report:
+    """What every section gets: the results, their groups, and the folder of the page."""
 
-    Results of several folders are joined where that is right, and the page says where it is not
-    (`joining.py`). A folder that is given twice counts once. Nothing in the files is trusted: all
-    text is escaped, and the page forbids scripts and requests.
+    frame: pd.DataFrame
+    out: Path = Path()
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The run folders."""
+        return runs_of(self.frame)
+
+    @cached_property
+    def training(self) -> list[Group]:
+        """Training cells that are compared with each other."""
+        return training_groups(self.runs)
+
+    @cached_property
+    def costs(self) -> list[Group]:
+        """Probes (or training cells) whose costs are compared with each other."""
+        return cost_groups(self.runs)
+
+    @cached_property
+    def evaluations(self) -> list[Group]:
+        """Cells whose values of lm-eval are compared with each other."""
+        return evaluation_groups(self.runs)
+
+
+def build_report(run_dirs: Sequence[Path], out: Path, frame: pd.DataFrame | None = None) -> Path:
+    """Write `out`/index.html and its PNGs from run folders; return the path of the page.
+
+    Results of several folders are joined by the rules of `joining.py`; the page says which folders
+    were joined and why others were not. Nothing in the files is trusted: all text is escaped, and
+    the page forbids scripts and requests.
+
+    Args:
+        run_dirs: run folders.
+        out: the folder of the page.
+        frame: `load_results(*run_dirs)`, if it was loaded before.
     """
-    runs = distinct([load_run(folder) for folder in unique_folders(run_dirs)])
-    training, costs = training_groups(runs), cost_groups(runs)
-    evaluations = evaluation_groups(runs)
-    parts = [
-        *glance.section(runs),
-        *joined_section.joined(runs, training, costs),
-        *sections.accuracy(training),
-        *position_section.by_position(training),
-        *evaluation_section.lm_eval(evaluations),
-        *tuning_section.learning_rates(training),
-        *tuning_section.curves(training),
-        *cost_section.cost(costs),
-        *sections.links(runs),
-        *tasks_section.tasks(runs, training),
-        *cells_section.failed_cells(runs, out),
-        *cells_section.all_cells(runs),
-        *cells_section.how_it_was_run(runs),
+    report = Report(load_results(*run_dirs) if frame is None else frame, out)
+    kinds = all_sections()
+    sections = [
+        Section(kind.anchor, kind.title, blocks) for kind in kinds if (blocks := kind.build(report))
     ]
-    summaries = [
-        (group.title, words.summary(group.results) + _reached(group.results)) for group in training
-    ]
-    summaries += [
-        (group.title, captions.cost_summary(group.results))
-        for group in costs
-        if any(r.ok for r in group.results)
-    ]
-    summaries += [
-        (f"lm-eval · {group.title}".strip(" ·"), evaluation_section.lm_eval_summary(group.results))
-        for group in evaluations
-    ]
-    pictures = [block for part in parts for block in part.blocks if isinstance(block, Picture)]
     html = (
         _environment()
         .get_template("index.html.j2")
         .render(
-            title=listed(list(dict.fromkeys(run.name for run in runs))) or "nothing",
-            date=_dates(runs),
-            facts=words.coverage(joined_section.counted(runs)),
-            summaries=[(title, text) for title, text in summaries if text],
-            sections=parts,
-            failures=FAILURES,
+            title=", ".join(dict.fromkeys(run.name for run in report.runs)) or "no run",
+            date=_dates(report.runs),
+            sections=sections,
         )
     )
+    pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
     out.mkdir(parents=True, exist_ok=True)
-    for block in pictures:
-        write_atomically(out / block.name, block.png)
-    names = {block.name for block in pictures}
-    for path in out.iterdir():  # figures of an earlier report that this one no longer has
-        if _FIGURES.match(path.name) and path.name not in names:
-            path.unlink()
-    page = out / "index.html"
-    write_atomically(page, html.encode())
+    for picture in pictures:
+        write_atomically(out / picture.name, picture.png)
+    _remove_old(out, [stem for kind in kinds for stem in kind.figures], pictures)
+    page = out / PAGE
+    write_atomically(page, html)
     return page
 
 
-def _reached(results: Sequence[Result]) -> list[str]:
-    """The lengths that few test texts reach, as a sentence of a summary."""
-    told = reach_sentence(results)
-    return [told] if told else []
+def _remove_old(out: Path, stems: Sequence[str], pictures: Sequence[Picture]) -> None:
+    """Remove figures of an earlier report; other files of the folder stay."""
+    names = {picture.name for picture in pictures}
+    figure = re.compile(rf"(?:{'|'.join(map(re.escape, stems))})(?:-[a-z0-9-]+)?\.png")
+    for path in out.iterdir():
+        if figure.fullmatch(path.name) and path.name not in names:
+            path.unlink()
 
 
 def _environment() -> jinja2.Environment:
@@ -120,6 +104,6 @@ def _environment() -> jinja2.Environment:
 
 
 def _dates(runs: Sequence[Run]) -> str:
-    """The days on which the cells ran, from the cells themselves."""
+    """The first and the last day on which cells ran."""
     days = sorted({str(r["started"])[:10] for run in runs for r in run.results if r["started"]})
-    return " to ".join(dict.fromkeys(days[:1] + days[-1:]))
+    return span(days)

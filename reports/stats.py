@@ -1,34 +1,114 @@
-"""From results to what the figures and sentences show. No drawing, no words.
+"""Means over common seeds, learning rates, costs: the numbers of figures and tables.
 
-Intervals are 95 %. A single score brings its own, from the result file. A mean over three seeds or
-more adds the seeds' spread to it: all seeds are judged on the same texts, so that part does not
-shrink with more of them. Two seeds say too little of their spread (Student's t has one degree of
-freedom): their mean keeps the interval for the choice of texts. Means are over the seeds that all
-arms have (`reports.seeds`); a mean of which seeds diverged has no interval.
+Arms are compared over the seeds that all of them have, because a seed that one arm lacks says
+nothing about a difference. A diverged seed is a result of its arm: the other arms keep the seed,
+and nothing is concluded about that arm at that length.
+
+Intervals are 95 %. A single score has the interval of its result file. A mean over three or more
+seeds adds the spread between seeds; the part for the choice of test texts does not shrink with
+more seeds, because all seeds share the texts. With two seeds (Student's t has one degree of
+freedom) the spread is left out.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
-from typing import Any
 
-from reports.files import ACCURACY, FAILURES, REFERENCES, Result
-from reports.metrics import METRICS, Metric, metric_of
-from reports.seeds import Place, common_by_length, comparable_cells, places, seed_of
+from harness.core.methods import BASELINES, ZERO_SHOT
+from harness.core.metrics import METRICS, Metric, common_metric
+from harness.core.result import ACCURACY
+from reports.blocks import joined
+from reports.frame import Result
 
 FEWEST_SEEDS = 3
-"""Seeds that an interval over seeds needs."""
+"""The fewest seeds of an interval that includes the spread between seeds."""
+
+Finished = Callable[[Result], bool]
+"""Whether a cell has the value that is shown."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The cells of one arm at one length, by seed.
+
+    Attributes:
+        finished: the cells with a value, by seed.
+        diverged: seeds whose training diverged.
+        failed: seeds that failed in another way.
+        planned: seeds that the sweep asks for.
+        once: the arm is not trained: its one cell is compared with every seed.
+        baseline: the method trains no part of the backbone.
+    """
+
+    arm: str
+    length: int
+    finished: Mapping[int, list[Result]]
+    diverged: frozenset[int]
+    failed: frozenset[int]
+    planned: frozenset[int]
+    once: bool = False
+    baseline: bool = False
+
+    @property
+    def present(self) -> frozenset[int]:
+        """Seeds with a value or a divergence."""
+        return frozenset(self.finished) | self.diverged
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned seed has a value or diverged."""
+        return bool(self.finished) if self.once else self.present >= self.planned
+
+    @property
+    def run(self) -> bool:
+        """Whether every planned seed was run, with any outcome."""
+        return self.once or self.present | self.failed >= self.planned
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it is not run yet, or has values but not for all planned seeds."""
+        return not self.run or (bool(self.finished) and not self.complete)
+
+    @property
+    def note(self) -> str:
+        """`1 of 3 diverged`, `2 of 3 seeds`; empty if every planned seed has a value."""
+        if self.once or len(self.planned) < 2:
+            return ""
+        total = len(self.planned)
+        return joined(
+            f"{len(self.diverged)} of {total} diverged" if self.diverged else "",
+            "" if self.complete else f"{len(self.finished)} of {total} seeds",
+            by=", ",
+        )
+
+    def comparable(self, seeds: frozenset[int]) -> bool:
+        """Whether it has all of these seeds, and a value for one of them."""
+        if self.once:
+            return bool(self.finished)
+        return self.present >= seeds and bool(seeds & self.finished.keys())
+
+    def by_seed(self, seeds: frozenset[int]) -> list[list[Result]]:
+        """Its cells with a value, one list for each of these seeds."""
+        return [self.finished[s] for s in sorted(self.finished) if self.once or s in seeds]
+
+    def cells(self, seeds: frozenset[int]) -> list[Result]:
+        """Its cells with a value, of these seeds."""
+        return [cell for cells in self.by_seed(seeds) for cell in cells]
+
+
+Places = dict[str, dict[int, Place]]
+"""Places by arm and length; lengths ascend."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value at a length with its interval or spread; `seeds` are the values behind a mean.
+    """A value at a length with its interval; `seeds` are the values behind a mean.
 
-    `note` says which seeds are not in it, and why: `1 of 3 diverged`.
+    `note`: `1 of 3 diverged` where the mean lacks seeds.
     """
 
     length: int
@@ -41,17 +121,19 @@ class Point:
 
     @property
     def without_interval(self) -> bool:
-        """Whether nothing is known of how far off the value may be, as of a mean of what did not
-        diverge."""
+        """Whether there is no interval, as for a mean of the seeds that did not diverge."""
         return self.low == self.high
 
 
-@dataclass(frozen=True)
-class Try:
-    """A learning rate of an arm: validation scores of its cells and their mean loss.
+Series = dict[str, list[Point]]
 
-    Cells that failed are apart, by status; the loss is infinite where any cell has none. `left_out`
-    counts cells of a length and seed that another rate of the arm has no cell for.
+
+@dataclass(frozen=True)
+class LearningRateTrial:
+    """A learning rate of an arm: validation scores of its cells, and their mean loss.
+
+    `failures` are the statuses of failed cells. `left_out` counts cells of a length and seed that
+    another rate of the arm has no cell for.
     """
 
     lr: float
@@ -63,12 +145,20 @@ class Try:
 
     @property
     def score(self) -> float:
-        """Mean validation score; a failed cell counts as the worst: 0, or an infinite loss."""
-        values = [*self.values, *(self.metric.failed for _ in self.failures)]
-        return fmean(values) if values else self.metric.failed
+        """Mean validation score; a failed cell counts as the worst score."""
+        values = [*self.values, *(self.metric.worst for _ in self.failures)]
+        return fmean(values) if values else self.metric.worst
 
 
-Series = dict[str, list[Point]]
+def scored(result: Result) -> bool:
+    """Whether a cell has a test score."""
+    return result.ok and result["score"] is not None
+
+
+def metric_of(results: Iterable[Result]) -> Metric:
+    """The metric of these cells; accuracy if none has a score."""
+    cells = [r for r in results if r["score"] is not None or r["validation_score"] is not None]
+    return common_metric(str(r["metric"] or "score") for r in cells)
 
 
 def arms(results: Iterable[Result]) -> list[str]:
@@ -76,58 +166,133 @@ def arms(results: Iterable[Result]) -> list[str]:
     return list(dict.fromkeys(str(result["arm"]) for result in results))
 
 
-def reference_of(arm: str, results: Iterable[Result]) -> str | None:
-    """The reference method that an arm is: the linear model on words, the untrained backbone."""
+def failures(results: Iterable[Result]) -> list[Result]:
+    """Cells that failed."""
+    return [result for result in results if not result.ok]
+
+
+def baseline_of(arm: str, results: Iterable[Result]) -> str | None:
+    """The method of an arm if it is a baseline: TF-IDF or the zero-shot backbone."""
     methods = {str(r["method"]) for r in results if r["arm"] == arm}
-    return next((method for method in REFERENCES if method in methods), None)
+    return next((method for method in BASELINES if method in methods), None)
 
 
 def by_arm_and_length(results: Iterable[Result]) -> dict[str, dict[int, list[Result]]]:
-    """Results of each arm at each length, lengths rising."""
+    """Results of each arm at each length; lengths ascend."""
     found: dict[str, dict[int, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in sorted(results, key=lambda r: r.order):
         found[str(result["arm"])][int(result["length"])].append(result)
     return {arm: dict(sorted(lengths.items())) for arm, lengths in found.items()}
 
 
-def tries(results: Iterable[Result]) -> dict[str, list[Try]]:
-    """The learning rates tried for each arm, rising; references have none.
+def places(results: Sequence[Result], finished: Finished = scored) -> Places:
+    """Every arm's cells at every length. One learning rate for each arm must be chosen."""
+    planned = planned_seeds(results)
+    return {
+        arm: {n: _place(arm, n, cells, finished, planned) for n, cells in lengths.items()}
+        for arm, lengths in by_arm_and_length(results).items()
+    }
 
-    Rates are compared over the lengths and seeds that all of an arm's rates have a cell for. Where
-    there are none, the rates with the most cells are left to choose from.
+
+def _place(
+    arm: str, length: int, cells: Sequence[Result], finished: Finished, planned: frozenset[int]
+) -> Place:
+    have: dict[int, list[Result]] = {}
+    for cell in cells:
+        if finished(cell):
+            have.setdefault(cell.seed, []).append(cell)
+    diverged = frozenset(c.seed for c in cells if c["status"] == "diverged")
+    failed = frozenset(c.seed for c in cells if not c.ok) - diverged
+    methods = {str(c["method"]) for c in cells}
+    once, baseline = methods == {ZERO_SHOT}, methods <= {*BASELINES}
+    return Place(arm, length, have, diverged, failed, planned, once, baseline)
+
+
+def planned_seeds(results: Sequence[Result]) -> frozenset[int]:
+    """Seeds that the sweep of these cells asks for, and seeds that any arm ran with."""
+    found: set[int] = set()
+    for result in results:
+        if result["method"] != ZERO_SHOT:
+            found.add(result.seed)
+            if result["kind"] == "train":
+                found |= result.get("planned_seeds", frozenset())
+    return frozenset(found or {result.seed for result in results})
+
+
+def common(found: Iterable[Place]) -> frozenset[int]:
+    """Seeds that all of these places have; places without a value are ignored."""
+    sets = [place.present for place in found if place.finished and not place.once]
+    return frozenset.intersection(*sets) if sets else frozenset()
+
+
+def common_by_length(found: Places) -> dict[int, frozenset[int]]:
+    """For each length, the seeds that all arms with a value have there.
+
+    A baseline that lacks some of them takes none away: it is left out instead.
+    """
+    at: dict[int, list[Place]] = defaultdict(list)
+    for lengths in found.values():
+        for length, place in lengths.items():
+            at[length] += [place] if place.finished and not place.once else []
+    return {
+        n: common([p for p in at[n] if not p.baseline] or at[n])
+        for n in sorted({length for lengths in found.values() for length in lengths})
+    }
+
+
+def comparable_cells(results: Sequence[Result], finished: Finished = scored) -> list[Result]:
+    """The cells with a value, of the seeds that all arms have at each length."""
+    found = places(results, finished)
+    seeds = common_by_length(found)
+    return [
+        cell
+        for lengths in found.values()
+        for n, place in lengths.items()
+        if place.comparable(seeds[n])
+        for cell in place.cells(seeds[n])
+    ]
+
+
+def trials(results: Iterable[Result]) -> dict[str, list[LearningRateTrial]]:
+    """The learning rates of each arm, ascending; baselines have none.
+
+    Rates are compared over the lengths and seeds that all rates of an arm have a cell for. If
+    there are none, only the rates with the most cells can be chosen.
     """
     found: dict[str, dict[float, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    trained = [r for r in results if r["kind"] == "train" and r["method"] not in REFERENCES]
+    trained = [r for r in results if r["kind"] == "train" and r["method"] not in BASELINES]
     for result in trained:
         if result["lr"] is not None:
             found[str(result["arm"])][float(result["lr"])].append(result)
     metric = metric_of(trained)
     return {
-        arm: [_try(lr, rates[lr], len(cells), metric) for lr, cells in sorted(every.items())]
+        arm: [_trial(lr, rates[lr], len(cells), metric) for lr, cells in sorted(every.items())]
         for arm, every in found.items()
         for rates in (_comparable_rates(every),)
     }
 
 
 def _comparable_rates(rates: dict[float, list[Result]]) -> dict[float, list[Result]]:
-    """Of each rate the cells of the lengths and seeds that all rates have a cell for."""
-    runs = {lr: {(int(r["length"]), seed_of(r)) for r in cells} for lr, cells in rates.items()}
+    runs = {lr: {(int(r["length"]), r.seed) for r in cells} for lr, cells in rates.items()}
     shared = set.intersection(*runs.values())
     if shared:
         return {
-            lr: [r for r in cells if (int(r["length"]), seed_of(r)) in shared]
+            lr: [r for r in cells if (int(r["length"]), r.seed) in shared]
             for lr, cells in rates.items()
         }
     most = max(len(own) for own in runs.values())
     return {lr: cells if len(runs[lr]) == most else [] for lr, cells in rates.items()}
 
 
-def _try(lr: float, cells: Sequence[Result], run: int, metric: Metric) -> Try:
-    well = [r for r in cells if r.ok]
+def _trial(lr: float, cells: Sequence[Result], run: int, metric: Metric) -> LearningRateTrial:
     losses = [_or(r["validation_loss"] if r.ok else None, math.inf) for r in cells]
-    return Try(
+    return LearningRateTrial(
         lr,
-        tuple(float(r["validation_score"]) for r in well if r["validation_score"] is not None),
+        tuple(
+            float(r["validation_score"])
+            for r in cells
+            if r.ok and r["validation_score"] is not None
+        ),
         tuple(str(r["status"]) for r in cells if not r.ok),
         fmean(losses) if losses else math.inf,
         metric,
@@ -135,48 +300,44 @@ def _try(lr: float, cells: Sequence[Result], run: int, metric: Metric) -> Try:
     )
 
 
-def best_try(rates: Iterable[Try]) -> Try:
+def best_trial(rates: Iterable[LearningRateTrial]) -> LearningRateTrial:
     """The rate with the best mean validation score, then the lowest validation loss."""
-    return max(rates, key=lambda t: (t.metric.rank(t.score), -t.loss))
+    return max(rates, key=lambda t: t.metric.rank_of_rate([t.score], [t.loss]))
 
 
-def at_edge(rates: Sequence[Try]) -> bool:
-    """Whether the best of several rates is the lowest or the highest: a better may lie beyond."""
-    return len(rates) > 1 and best_try(rates).lr in (rates[0].lr, rates[-1].lr)
+def at_edge(rates: Sequence[LearningRateTrial]) -> bool:
+    """Whether the best of several rates is the lowest or the highest of them."""
+    return len(rates) > 1 and best_trial(rates).lr in (rates[0].lr, rates[-1].lr)
 
 
-def one_rate_an_arm(results: Sequence[Result]) -> list[Result]:
-    """Leave of each arm only its best learning rate, judged on validation, never on test."""
-    best = {arm: best_try(rates).lr for arm, rates in tries(results).items() if len(rates) > 1}
+def one_rate_per_arm(results: Sequence[Result]) -> list[Result]:
+    """Keep for each arm only its best learning rate, chosen on validation scores."""
+    best = {arm: best_trial(rates).lr for arm, rates in trials(results).items() if len(rates) > 1}
     return [r for r in results if r["arm"] not in best or r["lr"] == best[r["arm"]]]
 
 
 def score_points(results: Sequence[Result]) -> Series:
-    """Mean test score of each arm at each length, over the seeds that all arms have there.
-
-    `results` are those of all arms that the points are set beside.
-    """
+    """Mean test score of each arm at each length, over the seeds that all arms have there."""
     metric = metric_of(results)
-    found = places(one_rate_an_arm(results))
+    found = places(one_rate_per_arm(results))
     shared = common_by_length(found)
     series: Series = {}
     for arm, lengths in found.items():
         kept = {n: p.by_seed(shared[n]) for n, p in lengths.items() if p.comparable(shared[n])}
         spread = pooled_spread((lengths[n], cells) for n, cells in kept.items())
-        points = [mean_point(lengths[n], cells, spread, metric) for n, cells in kept.items()]
-        if points:
-            series[arm] = points
+        if kept:
+            series[arm] = [mean_point(lengths[n], c, spread, metric) for n, c in kept.items()]
     return series
 
 
 def mean_point(
     place: Place, by_seed: Sequence[Sequence[Result]], spread: tuple[float, int], metric: Metric
 ) -> Point:
-    """The mean of these cells of a place, a list a seed; `spread` as of `pooled_spread`."""
+    """The mean of cells of a place, one list for each seed; `spread` as from `pooled_spread`."""
     cells = [cell for own in by_seed for cell in own]
     values = seed_scores(by_seed)
     mean = fmean(values)
-    if place.diverged:  # the seeds that are left were not drawn at random
+    if place.diverged:  # the remaining seeds are not a random sample
         return Point(place.length, mean, mean, mean, values, 0.0, place.note)
     low = fmean(_or(r["score_low"], r["score"]) for r in cells)
     high = fmean(_or(r["score_high"], r["score"]) for r in cells)
@@ -199,7 +360,7 @@ def pooled_spread(
 ) -> tuple[float, int]:
     """Standard deviation between seeds, pooled over an arm's lengths, and degrees of freedom.
 
-    Lengths with fewer than three seeds, or at which one diverged, are not in it.
+    Lengths with fewer than three seeds or with a diverged seed are left out.
     """
     scores = [seed_scores(by_seed) for place, by_seed in found if not place.diverged]
     groups = [group for group in scores if len(group) >= FEWEST_SEEDS]
@@ -216,41 +377,32 @@ def student(freedom: int) -> float:
 
 
 def cost_cells(results: Sequence[Result]) -> list[Result]:
-    """The cells that cost figures rest on: probes where there are any, else training cells."""
-    costly = [r for r in results if r["method"] not in REFERENCES]
+    """The cells of cost figures: probes if there are any, else training cells."""
+    costly = [r for r in results if r["method"] not in BASELINES]
     return [r for r in costly if r["kind"] == "probe"] or costly
 
 
 def cost_points(results: Sequence[Result], column: str) -> Series:
-    """A cost column of each arm by length: median over cells, with the widest spread given.
-
-    The cells are those of the seeds that all arms have at that length.
-    """
+    """A cost column of each arm by length: the median over cells, with the widest spread."""
     series: Series = {}
     cells = comparable_cells(cost_cells(results), lambda r: r.ok and r[column] is not None)
     for arm, lengths in by_arm_and_length(cells).items():
         points = []
         for length, found in lengths.items():
             values = tuple(float(r[column]) for r in found)
-            lows = [_or(r.row.get(f"{column}_low"), r[column]) for r in found]
-            highs = [_or(r.row.get(f"{column}_high"), r[column]) for r in found]
+            lows = [_or(r.get(f"{column}_low"), r[column]) for r in found]
+            highs = [_or(r.get(f"{column}_high"), r[column]) for r in found]
             points.append(Point(length, median(values), min(lows), max(highs), values))
-        if points:
-            series[arm] = points
+        series[arm] = points
     return series
 
 
 def longest_common(series: Series) -> int | None:
-    """The longest of the lengths that most arms have a value at; None where nothing has one."""
+    """The longest of the lengths that most arms have a value at; None without values."""
     reached = Counter(p.length for points in series.values() for p in points)
     most = max(reached.values(), default=0)
     return max((n for n, times in reached.items() if times == most), default=None)
 
 
-def failures(results: Iterable[Result]) -> list[Result]:
-    """Cells that failed."""
-    return [result for result in results if result["status"] in FAILURES]
-
-
-def _or(value: Any, otherwise: Any) -> float:
-    return float(otherwise if value is None else value)
+def _or(value: object, otherwise: object) -> float:
+    return float(otherwise if value is None else value)  # type: ignore[arg-type]

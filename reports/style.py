@@ -1,7 +1,7 @@
-"""How figures look: sizes for a paper's columns, a palette for all eyes, one style an arm.
+"""The look of figures: sizes, colours, one style for each arm, baselines in grey.
 
-A method keeps its hue (Okabe and Ito's palette, distinguishable to colour-blind readers); a
-density has its shade, marker and line, so that a curve is known without colour as well.
+A method keeps its hue (the palette of Okabe and Ito, which colour-blind readers can distinguish).
+A density has its own shade, marker and line style, so curves can be read without colour.
 """
 
 from __future__ import annotations
@@ -9,18 +9,23 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from reports.files import BASE, BASELINE, Result, arm_order
-from reports.text import shortened
+from harness.core.methods import FULL, LORA, SSMLORA, TFIDF, ZERO_SHOT
+from reports.blocks import Picture, shortened
+from reports.frame import Result, arm_order
+from reports.groups import Group
+from reports.stats import Series, arms, baseline_of
 
 COLUMN = 3.4
 """Width in inches of a figure in one column of a paper."""
@@ -59,21 +64,22 @@ _PARAMETERS: dict[Any, Any] = {
     "text.usetex": False,
 }
 
-_HUES = {"full": "#222222", "lora": "#0072B2", "ssmlora": "#D55E00", BASELINE: GREY, BASE: GREY}
+_HUES = {FULL: "#222222", LORA: "#0072B2", SSMLORA: "#D55E00", TFIDF: GREY, ZERO_SHOT: GREY}
 _OTHER_HUES = ("#009E73", "#AA4499", "#7A5C00", "#117799")
-_MARKERS = {"full": "o", "lora": "sDP*", "ssmlora": "^v<>"}
+_MARKERS = {FULL: "o", LORA: "sDP*", SSMLORA: "^v<>"}
 _OTHER_MARKERS = "ph8dH"
-_SIZES = {"D": 3.7, "d": 4.8, "P": 5.0, "*": 6.4}  # of markers, so that all look equally large
+_SIZES = {"D": 3.7, "d": 4.8, "P": 5.0, "*": 6.4}  # of markers, so that they look equally large
 _LINES: tuple[Any, ...] = ("-", (0, (4.5, 1.5)), (0, (4.5, 1.3, 1, 1.3)), (0, (1, 1.2)))
-REFERENCE_LINES: dict[str, Any] = {BASELINE: "--", BASE: (0, (6, 1.6, 1.2, 1.6))}
-_REFERENCE_NOTES = {BASELINE: "linear", BASE: "untrained"}
+_BASELINE_LINES: dict[str, Any] = {TFIDF: "--", ZERO_SHOT: (0, (6, 1.6, 1.2, 1.6))}
+_FURTHER_LINES: tuple[Any, ...] = ((0, (2, 1)), (0, (9, 2)), (0, (9, 1.5, 2, 1.5)))
+_BASELINE_NAMES = {TFIDF: "linear", ZERO_SHOT: "zero-shot"}
 
 
 @dataclass(frozen=True)
 class ArmStyle:
-    """How an arm is drawn. `hollow`: a variant of an arm that has the same method and density.
+    """The style of an arm. `hollow`: a variant with the method and density of another arm.
 
-    `note`: what is missing of the arm, for the legend.
+    `note`: missing seeds, for the legend.
     """
 
     label: str
@@ -101,11 +107,10 @@ class ArmStyle:
 
 
 def arm_styles(results: Iterable[Result]) -> dict[str, ArmStyle]:
-    """A style for each arm, in the order in which legends list them.
+    """A style for each arm, in the order of legends.
 
-    Method and density alone decide it, so that an arm looks the same in every report; only
-    variants (a placement, a rank, an option) of the same method and density share a look and are
-    told apart by hollow markers of other shapes.
+    Method and density decide it, so that an arm looks the same in every report. Variants (a
+    placement, a rank, an option) of one method and density have hollow markers of other shapes.
     """
     firsts: dict[str, Result] = {}
     for result in sorted(results, key=arm_order):
@@ -129,28 +134,68 @@ def arm_styles(results: Iterable[Result]) -> dict[str, ArmStyle]:
         marker = markers[level % len(markers)] if not variant else shapes[-variant % len(shapes)]
         styles[label] = ArmStyle(
             label=label,
-            colour=_shade(hue, level) if method in ("lora", "ssmlora") else to_rgb(hue),
+            colour=_shade(hue, level) if method in (LORA, SSMLORA) else to_rgb(hue),
             marker=marker,
-            line=REFERENCE_LINES.get(method) or _LINES[(level + variant) % len(_LINES)],
+            line=_BASELINE_LINES.get(method) or _LINES[(level + variant) % len(_LINES)],
             hollow=variant > 0,
         )
     return styles
 
 
 def ink_on(colour: tuple[float, float, float, float]) -> str:
-    """Black or white, whichever stands out more on a colour (contrast as WCAG 2 defines it)."""
+    """Black or white, whichever has more contrast with a colour (contrast as in WCAG 2)."""
     parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
     light = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
     return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "black"
 
 
-def reference_label(arm: str, method: str) -> str:
-    """A reference as legends name it."""
-    return f"{shortened(arm, 30)} ({_REFERENCE_NOTES[method]})"
+def baseline_label(arm: str, method: str) -> str:
+    """The label of a baseline in legends."""
+    return f"{shortened(arm, 30)} ({_BASELINE_NAMES[method]})"
+
+
+def baseline_lines(results: Iterable[Result]) -> dict[str, Any]:
+    """The line style of each baseline; further baselines of one method have other styles."""
+    results = list(results)
+    found: dict[str, Any] = {}
+    used: dict[str, int] = {}
+    for arm in arms(results):
+        method = baseline_of(arm, results)
+        if method is not None:
+            place = used.get(method, 0)
+            used[method] = place + 1
+            further = _FURTHER_LINES[(place - 1) % len(_FURTHER_LINES)]
+            found[arm] = further if place else _BASELINE_LINES[method]
+    return found
+
+
+def baseline_handle(arm: str, method: str, look: Any) -> Line2D:
+    """The legend entry of a baseline."""
+    return Line2D([], [], color=GREY, ls=look, label=baseline_label(arm, method))
+
+
+def draw_baselines(axes: Axes, series: Series, results: Sequence[Result]) -> list[Line2D]:
+    """Draw each baseline as a grey line over length, with its interval as a band."""
+    handles = []
+    looks = baseline_lines(results)
+    for arm, points in series.items():
+        method = baseline_of(arm, results)
+        if method is None:
+            continue
+        x = [p.length for p in points]
+        axes.fill_between(
+            x, [p.low for p in points], [p.high for p in points], color="#9a9a9a", alpha=0.2, lw=0
+        )
+        axes.plot(
+            x, [p.value for p in points], color=GREY, marker="_" if len(points) == 1 else "",
+            zorder=1.5, gid=f"arm:{arm}", ls=looks[arm],
+        )  # fmt: skip
+        handles.append(baseline_handle(arm, method, looks[arm]))
+    return handles
 
 
 def _shade(hue: str, level: int) -> tuple[float, float, float]:
-    """Dense arms darker, sparse ones lighter; the lightest still has 3:1 contrast on white."""
+    """A shade for a density: dense is dark; the lightest has a contrast of 3:1 on white."""
     black, white = ((0.38, 0.0), (0.0, 0.0), (0.0, 0.17), (0.0, 0.3))[level]
     red, green, blue = (c * (1 - black) + (1 - c) * white for c in to_rgb(hue))
     return red, green, blue
@@ -160,7 +205,7 @@ _P = ParamSpec("_P")
 
 
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Run a drawing function under this style, whatever the user's matplotlib settings."""
+    """Run a drawing function with this style, independent of the user's matplotlib settings."""
 
     @wraps(draw)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
@@ -173,7 +218,7 @@ def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure (inches) that no window system knows of."""
+    """An empty figure without a window; sizes in inches."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
@@ -189,3 +234,8 @@ def as_png(figure: Figure) -> bytes:
             warnings.filterwarnings("ignore", message="Glyph .* missing")
             figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def picture(stem: str, group: Group, figure: Figure, caption: str, alt: str) -> Picture:
+    """A figure of a group as a part of the page."""
+    return Picture(f"{stem}{group.suffix}.png", as_png(figure), alt, group.about(caption))

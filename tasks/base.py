@@ -124,6 +124,8 @@ class TaskMetadata(BaseModel):
     needs_network: bool = False
     published_splits: bool = False
     """Whether the publishers made train and test: then what these share is told, not mended."""
+    schema_only: bool = False
+    """Whether the tests of this project read data with the same columns, but not the real data."""
     whole_texts: bool = False
     """Whether texts shorter than the length, read whole, are the task's normal use: a benchmark of
     short texts or of images of fixed sizes, where a length is a maximum. A sweep may then ask for

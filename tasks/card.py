@@ -52,6 +52,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     well, or near-duplicates of them: `shared` of `tested`, looked for in `trained` training texts.
     """
     metadata, kind = task.metadata, task.metadata.task_type
+    unread = " Tested on data with the same columns only." if metadata.schema_only else ""
     longest, shortest = task.splits(max(lengths), 0), task.splits(min(lengths), 0)
     ends = _Ends(tokenizer)
     sizes = sorted(ends.size(example, metadata) for example in longest.test[:TEST])
@@ -59,8 +60,9 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
     return {
         **{
             field: getattr(metadata, field)
-            for field in ("name", "title", "description", "family", "metric", "source")
+            for field in ("name", "title", "family", "metric", "source")
         },
+        "description": metadata.description + unread,
         "revision": task.data_version(),
         **{field: getattr(metadata, field) for field in ("licence", "citation")},
         "curricula": dict(task.curricula),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from harness.core.metrics import METRICS, Metric
 from tasks.base import TaskMetadata
-from tasks.lib.rows import SCHEMA_ONLY
 from tasks.registry import discover
 from tasks.types import TASK_TYPES
 from tasks.types.base import TaskType
@@ -86,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _task(task: TaskMetadata) -> Sequence[str]:
-    tested = "columns only" if SCHEMA_ONLY in task.description else "real data"
+    tested = "columns only" if task.schema_only else "real data"
     lengths = ", ".join(map(str, task.lengths))
     return f"`{task.name}`", task.title, task.metric, task.source, task.licence, lengths, tested
 

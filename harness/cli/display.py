@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,10 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.console import coloured
-from harness.core.cell import Cell
+from harness.core.cell import NO_CURRICULUM, Cell
 from harness.core.result import CellResult
 from harness.execution.runner import Outcome, Progress
 from harness.execution.states import retry_statuses
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class RunDisplay:
@@ -81,6 +84,12 @@ def print_plan(
     console.print(table)
     kinds = [sum(c.kind == kind for c in cells) for kind in ("train", "probe")]
     console.print(f"{len(cells)} cells: {kinds[0]} to train, {kinds[1]} to probe")
+    curricula: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        if cell.curriculum != NO_CURRICULUM:
+            curricula.setdefault(cell.curriculum, {})[str(cell.task)] = None
+    for name, tasks in curricula.items():
+        console.print(f"curriculum {name}: {', '.join(tasks)}", soft_wrap=True)
     if untuned := dict.fromkeys(
         f"{c.arm} on {c.task}" for c in cells if c.lr_source == "default" and c.kind == "train"
     ):
@@ -88,11 +97,11 @@ def print_plan(
         console.print(f"default learning rates, not tuned: {arms}", soft_wrap=True)
 
 
-def print_outcome(outcome: Outcome, folder: Path, console: Console) -> None:
+def print_outcome(outcome: Outcome, frame: DataFrame, console: Console) -> None:
     """Print a small table per task, then the share of overhead and the failed cells."""
     from reports import summary_table
 
-    for caption, rows in summary_table(folder):
+    for caption, rows in summary_table(frame):
         table = Table(title=Text(caption), title_justify="left", pad_edge=False)
         for heading in rows[0]:
             table.add_column(heading, justify="left" if heading == "Arm" else "right")

@@ -26,6 +26,7 @@ except ModuleNotFoundError as missing:  # ssmlora may be installed alone, the co
     raise SystemExit(2) from None
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.console import Console
 
     from harness.core.folder import RunFolder
@@ -132,7 +133,7 @@ def run(
     """Run the cells of SWEEP that have no result yet, then write results.csv and the report."""
     from harness.cli.console import coloured, make_console
     from harness.cli.display import RunDisplay, print_outcome
-    from harness.core.folder import RunFolder
+    from harness.core.folder import PAGE, REPORT, RunFolder
     from harness.execution.executor import Settings
     from harness.execution.executors import make_executor
     from harness.execution.runner import default_folder, run_plan
@@ -156,19 +157,20 @@ def run(
     with RunFolder(folder) as held:
         with RunDisplay(console) as display:
             outcome = run_plan(planned, held, place, again, display.update)
-        if outcome.interrupted:
-            from reports import write_csv
+        from reports import load_results, write_csv  # pandas takes seconds: not before the run
 
+        if outcome.interrupted:
             write_csv(folder)
             kept = f"{len(outcome.states)} of {len(planned.cells)} cells have a result in"
             rest = f": {kept} {folder}; run the same command to continue"
             console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
             return 130
-        page = folder / "report" / "index.html"
+        page = folder / REPORT / PAGE
+        frame = load_results(folder)
         if outcome.ran or not page.exists():
             _cards(planned, held, console)
-            _report([folder], folder / "report")
-    print_outcome(outcome, folder, console)
+            _report([folder], folder / REPORT, frame)
+    print_outcome(outcome, frame, console)
     console.print(coloured(f"report: {page}"), soft_wrap=True)
     return 1 if outcome.failed else 0
 
@@ -185,7 +187,8 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
     """
-    from reports.files import unique_folders
+    from reports import load_results
+    from reports.frame import unique_folders
 
     for folder in dirs:
         if not (folder / "cells").is_dir():
@@ -199,7 +202,7 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
         )
     if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
         raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
-    click.echo(f"report: {printable(str(_report(folders, out or own[0])))}")
+    click.echo(f"report: {printable(str(_report(folders, out or own[0], load_results(*folders))))}")
 
 
 @cli.command()
@@ -337,13 +340,12 @@ def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
         console.print(coloured((line, "yellow")), soft_wrap=True)
 
 
-def _report(dirs: Sequence[Path], out: Path) -> Path:
+def _report(dirs: Sequence[Path], out: Path, frame: DataFrame) -> Path:
     from reports import build_report, write_csv
 
     for folder in dirs:
-        write_csv(folder)
-    page: Path = build_report(dirs, out)
-    return page
+        write_csv(folder, frame)
+    return build_report(dirs, out, frame)
 
 
 def _statuses(text: str) -> list[str]:

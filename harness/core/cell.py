@@ -119,6 +119,8 @@ class Cell(BaseModel):
         key = {name: getattr(self, name) for name in fields}
         if self.target not in (None, "attention"):
             key["target"] = self.target
+        if self.curriculum != NO_CURRICULUM:
+            key["curriculum"] = self.curriculum
         return key if self._default_alpha else {**key, "alpha": self.alpha}
 
     @property

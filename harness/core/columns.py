@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from harness.core.methods import TFIDF
 from harness.core.metrics import METRICS
 from harness.core.result import CellResult
 from harness.core.values import clean
@@ -74,7 +75,7 @@ EXTRA_COLUMNS = (
 def row(result: CellResult) -> dict[str, Any]:
     """Return all columns of a result; None where a value does not apply."""
     found = {column.name: _value(result, column) for column in CORE_COLUMNS + EXTRA_COLUMNS}
-    if found["device"] is None and result.model is None:
+    if result.model is None and result.cell.method != TFIDF:
         # A failed cell may have no model: what was asked for.
         found["dtype"], found["device"] = result.cell.dtype, result.cell.device
     if found["task_revision"] is None and (asked := result.cell.revisions.get("task")):

@@ -48,13 +48,14 @@ class RunTime(BaseModel):
 
 def _runs(value: Any) -> list[Any]:
     """The valid entries: anyone may have edited a manifest."""
-    names = ("wall_s", "busy_s", "workers")
-    listed = value if isinstance(value, list) else []
-    return [
-        run
-        for run in listed
-        if isinstance(run, dict) and all(number(run.get(name)) is not None for name in names)
-    ]
+
+    def valid(run: Any) -> bool:
+        names = ("wall_s", "busy_s", "workers")
+        return isinstance(run, RunTime) or (
+            isinstance(run, dict) and all(number(run.get(name)) is not None for name in names)
+        )
+
+    return [run for run in value if valid(run)] if isinstance(value, list) else []
 
 
 class Manifest(BaseModel):
@@ -143,7 +144,7 @@ def iter_results(
                 raise ValueError(f"it has the id {clean(result.id)}, not the id in its name")
         except (ValueError, OSError, RecursionError) as error:
             if unreadable is not None:
-                unreadable.append((clean(file.name), _reason(error)))
+                unreadable.append((clean(file.name), reason_of(error)))
             continue
         attempts[result.id] = attempt
         yield result
@@ -286,7 +287,7 @@ def _sweep_text(path: Path) -> str:
         return ""
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Why a file cannot be used, in a few words."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
@@ -297,4 +298,6 @@ def _reason(error: Exception) -> str:
         return error.strerror or str(error)
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    return "not valid JSON" if isinstance(error, json.JSONDecodeError) else clean(error)
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return "not valid JSON"
+    return clean(error)

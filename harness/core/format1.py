@@ -24,6 +24,8 @@ def upgrade(data: dict[str, Any], newest: int) -> dict[str, Any]:
     cell = data.get("cell")
     if isinstance(cell, dict):
         data["cell"] = {key: value for key, value in cell.items() if key in _FIELDS}
+        # Baselines of early versions had no backbone.
+        data["cell"]["backbone"] = data["cell"].get("backbone") or ""
     if version == newest:
         return data
     data["protocol"] = data.get("recipe")

@@ -106,6 +106,17 @@ class Metric:
             return float("-inf") if self.low is None else self.low
         return float("inf") if self.high is None else self.high
 
+    def rank_of_rate(
+        self, scores: Sequence[float | None], losses: Sequence[float]
+    ) -> tuple[float, float]:
+        """Return a sort key of a learning rate: the best rate has the highest key.
+
+        The mean validation score decides, then the mean loss. None: the cell failed.
+        """
+        values = [self.worst if score is None else score for score in scores]
+        mean = sum(values) / len(values) if values else self.worst
+        return self.rank(mean), -sum(losses) / len(losses) if losses else float("-inf")
+
 
 METRICS: dict[str, Metric] = {}
 """All metrics by name."""

@@ -65,6 +65,8 @@ def _with_loss(parts: Any) -> Any:
     """Ranges of positions without a loss are left out."""
     if not isinstance(parts, list):
         return parts
+    if len(parts) > 64:
+        raise ValueError("has more than 64 ranges")
     return [p for p in parts if not isinstance(p, dict) or number(p.get("loss")) is not None]
 
 

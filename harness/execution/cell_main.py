@@ -253,16 +253,22 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _status_of(error: Exception) -> Status:
+_ALLOCATORS = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "std::bad_alloc",
+    "error return without exception set",  # Python, without memory for the exception itself
+)
+"""What C libraries say when an allocation fails; they have no exception class for it."""
+
+
+def _status_of(error: BaseException) -> Status:
     if isinstance(error, Diverged):
         return "diverged"
-    told_by = (
-        "can't allocate memory",
-        "Cannot allocate memory",
-        "std::bad_alloc",
-        "error return without exception set",  # Python, with no memory left to make the exception
-    )
-    allocator = any(words in str(error) for words in told_by)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or allocator:
-        return "oom"
+    inner: BaseException | None = error
+    while inner is not None:  # a library may have turned it into an error of its own
+        out_of_memory = isinstance(inner, MemoryError | torch.OutOfMemoryError)
+        if out_of_memory or any(words in str(inner) for words in _ALLOCATORS):
+            return "oom"
+        inner = inner.__cause__ or inner.__context__
     return "error"

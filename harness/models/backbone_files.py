@@ -1,4 +1,4 @@
-"""Which files of a folder make a backbone, and which would silently make another one of it."""
+"""Finds the weight files of a folder, and refuses files that would silently change the model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def model_files(folder: Path, where: str) -> list[Path]:
     """Return the weight files that transformers reads from a folder in the hub's format.
 
     Raises:
-        BadInput: no model is there, it holds files that change the model without a word, or it is
-            not clear which weights are meant.
+        BadInput: the folder has no model, has files that would silently change the model, or has
+            two sets of weights.
     """
     _refuse_adapter(folder, where)
     if not (folder / "config.json").is_file():
@@ -31,14 +31,14 @@ def model_files(folder: Path, where: str) -> list[Path]:
         if whole.is_file():
             return [whole]
         raise BadInput(
-            f"{where}: the folder {folder} has no {_WEIGHTS} and no {_INDEX}, and no *.safetensors "
-            f"of another name nor other weights are read"
+            f"{where}: the folder {folder} has no {_WEIGHTS} and no {_INDEX}; other names and "
+            f"other formats of weights are not supported"
         )
     shards = _shards(index, where)
     if whole.is_file() and shards != [whole]:
         raise BadInput(
-            f"{where}: {folder} holds both {_WEIGHTS} and the parts of {_INDEX}: move one of the "
-            f"two sets of weights away"
+            f"{where}: {folder} has both {_WEIGHTS} and the parts of {_INDEX}: move one of the two "
+            f"sets of weights away"
         )
     return shards
 
@@ -47,7 +47,7 @@ def _refuse_adapter(folder: Path, where: str) -> None:
     path = folder / _ADAPTER
     if path.is_file():
         raise BadInput(
-            f"{where}: {path}: the folder holds an adapter, which would be loaded into every arm: "
+            f"{where}: {path}: the folder has an adapter, which would be loaded into every arm: "
             f"merge it into the weights (PEFT's merge_and_unload), or move {_ADAPTER} and "
             f"adapter_model.safetensors away"
         )
@@ -57,11 +57,11 @@ def _check_config(folder: Path, where: str) -> None:
     config = read_json(folder / "config.json", where)
     said = {
         "quantization_config": "arms are compared on float32 weights: save the model dequantised",
-        "transformers_weights": f"it names other weights: call that file {_WEIGHTS}",
+        "transformers_weights": f"it names other weights: rename that file to {_WEIGHTS}",
     }
     for key, remedy in said.items():
         if config.get(key) is not None:
-            raise BadInput(f"{where}: {folder}/config.json: {key}: {remedy}, and take the key out")
+            raise BadInput(f"{where}: {folder}/config.json: {key}: {remedy}, and remove the key")
 
 
 def _shards(index: Path, where: str) -> list[Path]:
@@ -71,25 +71,25 @@ def _shards(index: Path, where: str) -> list[Path]:
         or not parts
         or not all(isinstance(n, str) for n in parts.values())
     ):
-        raise BadInput(f"{where}: {index}: weight_map: expected the names of files")
+        raise BadInput(f"{where}: {index}: weight_map: expected file names")
     shards = []
     for name in sorted(set(parts.values())):
         if Path(name).name != name:
             raise BadInput(
                 f"{where}: {index}: weight_map: '{name}' is not a file of this folder: put all "
-                f"parts beside the index"
+                f"parts into the folder of the index"
             )
         if not (index.parent / name).is_file():
-            raise BadInput(f"{where}: {index}: weight_map: {name} is missing: fetch it again")
+            raise BadInput(f"{where}: {index}: weight_map: {name} is missing: download it again")
         shards.append(index.parent / name)
     return shards
 
 
 def read_json(path: Path, where: str) -> dict[str, Any]:
-    """Read a JSON file of keys and values.
+    """Read a JSON object from a file.
 
     Raises:
-        BadInput: it is none.
+        BadInput: the file is not a JSON object.
     """
     try:
         said = json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""A backbone's name -> the folder that it is read from.
+"""Finds the folder of a backbone by its name.
 
-A name is an embedded package (`minilm`), a folder in the hub's format, or `owner/name[@revision]`
-on the hub, read from the local cache only: a run fetches nothing. Weights are safetensors, and
+A name is an embedded model (`minilm`), a folder in the hub's format, or `owner/name[@revision]` on
+the hub, which is read from the local cache: nothing is downloaded. Weights are safetensors, and
 code that comes with a model is never run.
 """
 
@@ -19,9 +19,9 @@ from harness.models.backbone_files import model_files, read_json
 
 @dataclass(frozen=True)
 class Embedded:
-    """A model that a Python package carries: where it lies and the checksum of its weights.
+    """A model inside a Python package: its place, and the checksum of its weights.
 
-    `weights` may be a GGUF file: it is turned into a folder in the hub's format once.
+    If `weights` is a GGUF file, it is converted to a folder in the hub's format once.
     """
 
     package: str
@@ -50,13 +50,13 @@ EMBEDDED = {
 _SAFETENSORS = "safetensors"
 
 _CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel", "OpenAIGPTLMHeadModel"}
-"""Causal language models whose names do not say it. XLNet's and XLM's see what comes next."""
+"""Causal language models with other class names. XLNet and XLM are bidirectional."""
 
 _ENCODERS = {
     "bert", "roberta", "xlm-roberta", "camembert", "electra", "big_bird", "data2vec-text", "ernie",
     "megatron-bert", "rembert", "roformer", "xmod",
 }  # fmt: skip
-"""Models that see what comes next unless their configuration makes a decoder of them."""
+"""Models that are bidirectional unless their configuration says `is_decoder`."""
 
 
 _HUB_PAGE = re.compile(
@@ -64,7 +64,7 @@ _HUB_PAGE = re.compile(
     r"(?P<repo>[\w.-]+(?:/(?!(?:tree|blob|resolve)/)[\w.-]+)?)"
     r"(?:/(?:tree|blob|resolve)/(?P<revision>[\w.-]+))?(?:[/?#].*)?"
 )
-"""The address of a model's page on the hub, or of one of its files."""
+"""The URL of a model's page on the hub, or of one of its files."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
         return _find_embedded(name, EMBEDDED[name], where)
     if not name.strip():
         raise BadInput(
-            f"{where}: is empty: give {' or '.join(EMBEDDED)}, a folder, or owner/name on the hub"
+            f"{where}: is empty: use {' or '.join(EMBEDDED)}, a folder, or owner/name on the hub"
         )
     folder = _expanded(name)
     if _is_folder(folder):
@@ -116,7 +116,7 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
 
 
 def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
-    """Whether a backbone predicts the next token.
+    """Whether a backbone is a causal language model.
 
     Raises:
         BadInput: its config.json is not valid.
@@ -127,7 +127,7 @@ def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
 
 
 def check_writes(backbone: Backbone, where: str) -> None:
-    """Check that a backbone predicts the next token.
+    """Check that a backbone is a causal language model.
 
     Raises:
         BadInput: it does not.
@@ -135,13 +135,13 @@ def check_writes(backbone: Backbone, where: str) -> None:
     if not predicts_words(backbone, where):
         named = ", ".join(_architectures(backbone, where)[0]) or "none"
         raise BadInput(
-            f"{where}: '{backbone.name}' is no causal language model (its architecture: {named}), "
-            f"which tasks that model or generate text need: take one such as smollm2"
+            f"{where}: '{backbone.name}' is not a causal language model (architecture: {named}), "
+            f"which tasks that model or generate text need: use one, such as smollm2"
         )
 
 
 def _architectures(backbone: Backbone, where: str) -> tuple[list[str], str, bool]:
-    """Classes that the weights were saved from, the kind of model, and whether it was a decoder."""
+    """Return `architectures`, `model_type` and `is_decoder` of config.json."""
     config = read_json(backbone.folder / "config.json", where)
     names = config.get("architectures")
     names = [str(name) for name in names] if isinstance(names, list) else []
@@ -152,8 +152,8 @@ def _find_embedded(name: str, source: Embedded, where: str) -> Backbone:
     spec = importlib.util.find_spec(source.package)
     if spec is None or not spec.submodule_search_locations:
         raise BadInput(
-            f"{where}: '{name}' is carried by the package {source.requirement}, which is not "
-            f"installed: run `make setup`"
+            f"{where}: '{name}' is in the package {source.requirement}, which is not installed: "
+            f"run `make setup`"
         )
     folder = Path(spec.submodule_search_locations[0]) / source.folder
     weights = folder / source.weights
@@ -178,33 +178,33 @@ def _refuse_url(name: str, where: str) -> None:
     if match:
         repo, revision = match["repo"], match["revision"]
         meant = repo + (f"@{revision}" if revision not in (None, "main") else "")
-        raise BadInput(f"{where}: '{name}' is an address: write the hub name '{meant}'")
+        raise BadInput(f"{where}: '{name}' is a URL: use the hub name '{meant}'")
     if "://" in name:
         raise BadInput(
-            f"{where}: '{name}' is an address, and a run fetches nothing: write a hub name "
-            f"(owner/name) or a folder"
+            f"{where}: '{name}' is a URL, and a run downloads nothing: use a hub name (owner/name) "
+            f"or a folder"
         )
 
 
 def _expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
-    except RuntimeError:  # a user without a home
+    except RuntimeError:  # a user without a home folder
         return Path(name)
 
 
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except (OSError, ValueError):  # too long, not a path, or nobody may look
+    except (OSError, ValueError):  # too long, not a path, or not readable
         return False
 
 
 def _find_folder(name: str, folder: Path, where: str) -> Backbone:
     weights = model_files(folder, where)
-    # What says how weights and texts are read decides outcomes as well.
-    told = sorted({*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("*.model")})
-    files = [*weights, *(path for path in told if path.is_file())]
+    # Configuration and tokenizer files change outcomes too.
+    settings = sorted({*folder.glob("*.json"), *folder.glob("*.txt"), *folder.glob("*.model")})
+    files = [*weights, *(path for path in settings if path.is_file())]
     lines = "".join(f"{_sha256(path)} {path.name}\n" for path in files)
     return Backbone(name, folder, f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}")
 
@@ -215,17 +215,17 @@ def _find_cached(name: str, where: str) -> Backbone:
 
     repo, _, revision = name.partition("@")
     close = "" if "/" in repo else nearest(repo, EMBEDDED)
-    unknown = f"{where}: '{name}' is neither an embedded backbone nor a folder here"
+    unknown = f"{where}: '{name}' is neither an embedded backbone nor a folder"
     try:
         folder = Path(snapshot_download(repo, revision=revision or None, local_files_only=True))
     except HFValidationError:
-        raise BadInput(f"{unknown}, and not a name the hub could have.{close}") from None
+        raise BadInput(f"{unknown}, and not a valid hub repository id.{close}") from None
     except LocalEntryNotFoundError:
         fetch = f"hf download {repo}" + (f" --revision {revision}" if revision else "")
         if "/" not in repo and similar(repo, EMBEDDED):
             fetch += f".{close}"
         raise BadInput(
-            f"{unknown}; it is not in the local hub cache, and a run fetches nothing: {fetch}"
+            f"{unknown}; it is not in the local hub cache, and a run downloads nothing: {fetch}"
         ) from None
     model_files(folder, where)
     return Backbone(name, folder, f"commit:{folder.name}")

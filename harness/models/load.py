@@ -1,4 +1,4 @@
-"""A backbone's folder -> a model with the head that the task type needs.
+"""Loads a model with the head that the task type needs.
 
 Weights are float32 from safetensors; code that comes with a model is never run.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasks.types.base import TaskType
 
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
-"""Architectures whose models carry a first-token pooler, which nothing here uses."""
+"""Architectures with a first-token pooler, which is not used here."""
 
 
 def load_classifier(
@@ -33,16 +33,16 @@ def load_classifier(
     kind: TaskType | None = None,
     words: Sequence[Sequence[int]] = (),
 ) -> Classifier:
-    """Load float32 weights under a new classification head, attention dropout off.
+    """Load float32 weights with a new classification head, without attention dropout.
 
-    Attention dropout is off in every arm because it takes the fused attention kernel away on a
-    CPU, which would change what the memory and throughput curves show. `dropout` sets the others.
-    A learned position table shorter than `length` is extended by repeating it. `words` are the
-    tokens of each label's name: where they differ and the backbone predicts words, the head starts
-    from them.
+    Attention dropout is 0 in every arm, because with it PyTorch does not use the fused attention
+    kernel on a CPU, which changes memory and throughput. `dropout` sets the other dropouts. A
+    learned position table shorter than `length` is repeated. `words` are the token ids of each
+    label name: if they differ and the backbone is a causal language model, the head starts from
+    them.
 
     Raises:
-        ValueError: a model that reads no text, weights that are not the model's, or too few
+        ValueError: the model does not read text, the weights do not fit it, or it has too few
             positions.
     """
     from transformers import AutoModel, AutoModelForCausalLM
@@ -61,13 +61,13 @@ def load_classifier(
 def load_language_model(
     backbone: Backbone, length: int, dropout: float, pad_token_id: int | None, spare: int = 0
 ) -> PreTrainedModel:
-    """Load a causal language model, its own head included; the rest is as for a classifier.
+    """Load a causal language model with its own head; otherwise as `load_classifier`.
 
-    A position table that has to be extended gets `spare` positions more. How a model generates is
-    the caller's to say: what its folder says of that (penalties, sampling) is left out.
+    A position table that must be extended gets `spare` more positions. Generation settings of the
+    folder (penalties, sampling) are ignored.
 
     Raises:
-        ValueError: weights that lack tensors of the model, or too few positions.
+        ValueError: the weights do not fit the model, or it has too few positions.
     """
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -80,7 +80,7 @@ def load_language_model(
 def _pretrained(
     kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
 ) -> Any:
-    model_files(backbone.folder, "backbone")  # an adapter may lie there by now
+    model_files(backbone.folder, "backbone")  # an adapter may have been added since
     model, info = kind.from_pretrained(
         backbone.folder,
         config=config,
@@ -90,7 +90,7 @@ def _pretrained(
         trust_remote_code=False,
         local_files_only=True,
         output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are refused below, in words
+        ignore_mismatched_sizes=True,  # refused below with a clear message
         **more,
     )
     _check_tensors(model, info)
@@ -100,7 +100,7 @@ def _pretrained(
 
 
 def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any:
-    """The model as the functions above make it, without weights: on torch's `meta` device."""
+    """Return the model of the functions above without weights, on torch's `meta` device."""
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
@@ -123,20 +123,20 @@ def _classifier(encoder: PreTrainedModel, outputs: int, kind: TaskType | None = 
 
     try:
         return Classifier(encoder, outputs, kind)
-    except Exception as error:  # whatever the model's own code raises at its first text
+    except Exception as error:  # any error of the model's code
         if isinstance(error, MemoryError):
             raise
         raise ValueError(
-            f"{type(encoder).__name__} gives no states for token ids alone, which a classifier "
-            f"needs ({type(error).__name__}: {one_line(error)}): take another backbone"
+            f"{type(encoder).__name__} returns no token states for token ids alone, which a "
+            f"classifier needs ({type(error).__name__}: {one_line(error)}): use another backbone"
         ) from error
 
 
 def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
-    """Refuse weights that are not those of the model: transformers would go on.
+    """Refuse weights that do not fit the model; transformers would only warn.
 
-    It gives random values to tensors that are missing or of another shape, and drops those that the
-    model has no place for. Tensors of another head are dropped rightly, those of a layer are not.
+    It initialises missing and misshapen tensors at random and ignores unexpected ones. Unexpected
+    tensors of another head are fine, those of a layer are not.
     """
     folder = model.config.name_or_path
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
@@ -147,8 +147,8 @@ def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
     if info["mismatched_keys"]:
         name, there, wanted = min(info["mismatched_keys"])
         raise ValueError(
-            f"{folder}: the weights have {name} of shape {tuple(there)}, and config.json describes "
-            f"{tuple(wanted)}: they are not of one model"
+            f"{folder}: the weights have {name} of shape {tuple(there)}, but config.json describes "
+            f"{tuple(wanted)}: use files of one model"
         )
     lists = {name for name, part in model.named_modules() if type(part).__name__ == "ModuleList"}
     prefix = model.base_model_prefix
@@ -160,16 +160,16 @@ def _check_tensors(model: PreTrainedModel, info: dict[str, Any]) -> None:
     )
     if dropped:
         raise ValueError(
-            f"{folder}: the weights have {len(dropped)} tensors that the model of config.json has "
-            f"no place for, such as {dropped[0]}: they are not of one model"
+            f"{folder}: the weights have {len(dropped)} tensors that the model of config.json does "
+            f"not have, such as {dropped[0]}: use files of one model"
         )
 
 
 def _keep_attention_type(encoder: PreTrainedModel) -> None:
-    """Have BigBird choose its attention for each batch anew.
+    """Make BigBird choose its kind of attention for each batch.
 
-    By itself it changes to full attention at the first short batch and stays there, so that a
-    result would depend on the order of the texts.
+    By default it changes to full attention at the first short batch and keeps it, so results would
+    depend on the order of the texts.
     """
     kind = getattr(encoder.config, "attention_type", None)
     change = getattr(encoder, "set_attention_type", None)

@@ -1,4 +1,4 @@
-"""From a sweep to cells, checked against the world before the first of them starts."""
+"""Turns a sweep into cells, after checking every name, file and setting in it."""
 
 from __future__ import annotations
 
@@ -18,31 +18,37 @@ from harness.planning.arms import arms, check_method
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.preflight import check_models
-from harness.planning.prepare import SIZES, prepared
+from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
 from tasks import Task
 
+_Fields = dict[str, Any]
+"""Some fields of a cell."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep and its cells, ready to run."""
+    """A sweep and its cells, ready to run.
+
+    Attributes:
+        warnings: for the user, one line each.
+    """
 
     sweep: Sweep
     cells: list[Cell]
     tasks_dir: Path | None
     backbone: Backbone
     warnings: tuple[str, ...] = ()
-    """What the user should know of the data before the sweep runs, a line each."""
 
     @property
     def tasks(self) -> list[str]:
-        """The sweep's own tasks, those of lm-eval left out."""
+        """The sweep's tasks without those of lm-eval."""
         return [name for name in self.sweep.tasks if not name.startswith(PREFIX)]
 
 
 def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan:
-    """Resolve every name in the sweep and expand it.
+    """Resolve every name in the sweep and expand it into cells.
 
     `source` is the sweep file: messages name it, and studies of learning rates lie beside it.
 
@@ -50,59 +56,25 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
             that the task has no examples for, an arm without a tuned learning rate.
     """
-    named = [name for name in sweep.tasks if not name.startswith(PREFIX)]
+    names = [name for name in sweep.tasks if not name.startswith(PREFIX)]
     wrong = _wrong_methods(sweep, source)
     try:
-        backbone, tasks, warnings = prepared(named, sweep, source, tasks_dir)
+        prepared = Preparation(sweep, source, tasks_dir).run(names)
     except BadInput as error:
         raise BadInput(*error.args, *wrong) from None
     if wrong:
         raise BadInput(*wrong)
-    evaluated = _evaluations(sweep, backbone, source)
-    device = choose_device(sweep.device)
-    common: dict[str, Any] = {
-        "backbone": sweep.backbone,
-        "device": device,
-        "dtype": choose_dtype(sweep.dtype, device),
-        "dropout": sweep.train.dropout,
-    }
-    cells: list[Cell] = []
-    rates = Rates(sweep, source)
-    for name, (task, pinned) in tasks.items():
-        kind = task.metadata.task_type
-        revisions = {"task": pinned, "backbone": backbone.pin}
-        place = {**common, "task": name, "uses_lm_head": kind.uses_lm_head, "revisions": revisions}
-        own_cells = [
-            rates.given_to(cell)
-            for cell in _train_cells(sweep, task, place, evaluated if kind.uses_lm_head else {})
-        ]
-        for length, seed in product(sweep.lengths, sweep.seeds):
-            settings = _settings(sweep, task, length)
-            own = {**place, **settings, "kind": "train", "length": length, "seed": seed}
-            if kind.has_baseline:
-                own_cells.append(Cell(**own, method=TFIDF))
-            if kind.uses_lm_head and seed == sweep.seeds[0] and settings["test_examples"]:
-                own_cells.append(Cell(**own, method=ZERO_SHOT))
-        pins = DataPins(task)
-        cells += [pins.added_to(cell) for cell in own_cells]
-    rates.check()
-    place = {**common, "task": None, "revisions": {"backbone": backbone.pin}}
-    writing = bool(cells) and all(cell.uses_lm_head for cell in cells)
-    cells += _probe_cells(
-        sweep, {**place, "uses_lm_head": writing or bool(evaluated and not cells)}
-    )
-    if evaluated:
-        cells += _evaluation_cells(sweep, _joined({**place, "uses_lm_head": True}, evaluated))
-    check_models(cells, backbone, source)
+    cells = _Expansion(sweep, source, prepared).cells()
+    check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
-    # Probes last and next to each other, so that they are measured under the same load; the
-    # longest first within each kind, so that no long cell is left alone at the end.
+    # Probes run last and together, under the same load. The most expensive cells of each kind run
+    # first, so that none of them runs alone at the end.
     ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.estimated_cost))
-    return Plan(sweep, ordered, tasks_dir, backbone, tuple(warnings))
+    return Plan(sweep, ordered, tasks_dir, prepared.backbone, tuple(prepared.warnings))
 
 
 def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
-    """What is wrong with the entries of `methods`, a line each."""
+    """Return what is wrong with the entries of `methods`, one line each."""
     lines: dict[str, None] = {}
     for entry in sweep.methods:
         try:
@@ -112,75 +84,114 @@ def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
     return [*lines]
 
 
-def _settings(sweep: Sweep, task: Task, length: int) -> dict[str, Any]:
-    """How cells of a task are trained at a length; `all` is replaced by the number of examples."""
-    curriculum = curriculum_of(sweep, task)
-    settings = {**sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
-    if "all" in settings.values():
-        splits = task.splits_under(length, sweep.seeds[0], curriculum)
-        for key, part in zip(SIZES, splits, strict=True):
-            settings[key] = len(part) if settings[key] == "all" else settings[key]
-    return settings
+class _Expansion:
+    """The cells of a sweep whose backbone and tasks are prepared."""
 
+    def __init__(self, sweep: Sweep, source: Path, prepared: Prepared) -> None:
+        device = choose_device(sweep.device)
+        self._sweep = sweep
+        self._source = source
+        self._prepared = prepared
+        self._rates = Rates(sweep, source)
+        self._common: _Fields = {
+            "backbone": sweep.backbone,
+            "device": device,
+            "dtype": choose_dtype(sweep.dtype, device),
+            "dropout": sweep.train.dropout,
+            "revisions": {"backbone": prepared.backbone.pin},
+        }
 
-def _train_cells(
-    sweep: Sweep, task: Task, common: dict[str, Any], evaluated: dict[str, Any]
-) -> Iterator[Cell]:
-    for length in sweep.lengths:
-        place = {**_joined(common, evaluated), **_settings(sweep, task, length), "kind": "train"}
-        for seed, method in product(sweep.seeds, sweep.methods):
+    def cells(self) -> list[Cell]:
+        """Return all cells; two may be the same."""
+        evaluated = self._lm_eval_fields()
+        cells: list[Cell] = []
+        for name, task in self._prepared.tasks.items():
+            pins = DataPins(task)
+            cells += [pins.added_to(cell) for cell in self._task_cells(name, task, evaluated)]
+        self._rates.check()
+        all_write = bool(cells) and all(cell.uses_lm_head for cell in cells)
+        cells += self._probe_cells(all_write or bool(evaluated and not cells))
+        if evaluated:
+            cells += self._zero_shot_evaluations(evaluated)
+        return cells
+
+    def _task_cells(self, name: str, task: Task, evaluated: _Fields) -> Iterator[Cell]:
+        """Training cells and baselines of a task."""
+        sweep, kind = self._sweep, task.metadata.task_type
+        place = {**self._common, "kind": "train", "task": name, "uses_lm_head": kind.uses_lm_head}
+        place = _with(place, {"revisions": {"task": self._prepared.versions[name]}})
+        adapted = _with(place, evaluated if kind.uses_lm_head else {})
+        settings = {length: self._settings(task, length) for length in sweep.lengths}
+        for length, seed, method in product(sweep.lengths, sweep.seeds, sweep.methods):
             rates: list[float | None] = [*method.lr] or [None]
             for arm, lr in product(arms(method), rates):
-                yield Cell(**place, **arm, length=length, seed=seed, lr=lr)
+                own = {**adapted, **settings[length], **arm}
+                yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
+        for length, seed in product(sweep.lengths, sweep.seeds):
+            own = {**place, **settings[length], "length": length, "seed": seed}
+            if kind.has_baseline:
+                yield Cell(**own, method=TFIDF)
+            if kind.uses_lm_head and seed == sweep.seeds[0] and own["test_examples"]:
+                yield Cell(**own, method=ZERO_SHOT)
 
+    def _settings(self, task: Task, length: int) -> _Fields:
+        """Return the training settings at a length, with numbers in place of `all`."""
+        curriculum = curriculum_of(self._sweep, task)
+        settings = {**self._sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
+        if "all" in settings.values():
+            splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
+            for key, part in zip(SIZES, splits, strict=True):
+                settings[key] = len(part) if settings[key] == "all" else settings[key]
+        return settings
 
-def _probe_cells(sweep: Sweep, common: dict[str, Any]) -> Iterator[Cell]:
-    if sweep.probe is None:
-        return
-    place = {**common, "kind": "probe", "seed": sweep.seeds[0], "lr": 1e-4}
-    for length in sweep.probe.lengths:
-        for method in sweep.methods:
+    def _probe_cells(self, uses_lm_head: bool) -> Iterator[Cell]:
+        probe = self._sweep.probe
+        if probe is None:
+            return
+        for length, method in product(probe.lengths, self._sweep.methods):
             for arm in arms(method):
                 yield Cell(
-                    **place,
-                    **arm,
-                    length=length,
-                    batch_size=sweep.probe.batch_size,
-                    steps=sweep.probe.steps,
-                )
+                    **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
+                    length=length, seed=self._sweep.seeds[0], lr=1e-4,
+                    batch_size=probe.batch_size, steps=probe.steps,
+                )  # fmt: skip
+
+    def _zero_shot_evaluations(self, evaluated: _Fields) -> Iterator[Cell]:
+        """Tasks of lm-eval on the untrained backbone, once per length."""
+        for length in self._sweep.lengths:
+            yield Cell(
+                **_with(self._common, evaluated), kind="train", task=LM_EVAL, method=ZERO_SHOT,
+                uses_lm_head=True, length=length, seed=self._sweep.seeds[0],
+                batch_size=self._sweep.train.batch_size,
+            )  # fmt: skip
+
+    def _lm_eval_fields(self) -> _Fields:
+        """Return the fields of cells that run tasks of lm-eval; empty if there are none.
+
+        Raises:
+            BadInput: a task of lm-eval cannot run, or the time limit of a cell is too short.
+        """
+        sweep, backbone = self._sweep, self._prepared.backbone
+        names = [n.removeprefix(PREFIX) for n in sweep.tasks if n.startswith(PREFIX)]
+        if not names:
+            return {}
+        check_writes(backbone, f"{self._source}: backbone")
+        if len(names) * sweep.lm_eval.seconds >= sweep.limits.cell_seconds:
+            raise BadInput(
+                f"{self._source}: limits.cell_seconds: {sweep.limits.cell_seconds:g} s is too "
+                f"short for {len(names)} tasks of lm-eval with {sweep.lm_eval.seconds:g} s each: "
+                f"raise it, or lower lm_eval.seconds"
+            )
+        versions = check(names, sweep.lengths, backbone, f"{self._source}: tasks")
+        return {
+            "evaluations": tuple(names),
+            "evaluation_examples": sweep.lm_eval.examples,
+            "evaluation_seconds": sweep.lm_eval.seconds,
+            "revisions": {PREFIX + name: version for name, version in versions.items()},
+        }
 
 
-def _evaluation_cells(sweep: Sweep, place: dict[str, Any]) -> Iterator[Cell]:
-    """What lm-eval says of the backbone, untrained, at every length: once each."""
-    batch = sweep.train.batch_size
-    for length in sweep.lengths:
-        yield Cell(
-            **{**place, "task": LM_EVAL}, kind="train", method=ZERO_SHOT, length=length,
-            seed=sweep.seeds[0], batch_size=batch,
-        )  # fmt: skip
-
-
-def _evaluations(sweep: Sweep, backbone: Backbone, source: Path) -> dict[str, Any]:
-    """Fields of the cells that run tasks of lm-eval, and what pins these tasks."""
-    names = [n.removeprefix(PREFIX) for n in sweep.tasks if n.startswith(PREFIX)]
-    if not names:
-        return {}
-
-    check_writes(backbone, f"{source}: backbone")
-    if len(names) * sweep.lm_eval.seconds >= sweep.limits.cell_seconds:
-        raise BadInput(
-            f"{source}: limits.cell_seconds: {sweep.limits.cell_seconds:g} s are no more than the "
-            f"{len(names)} x {sweep.lm_eval.seconds:g} s that tasks of lm-eval may take in a cell, "
-            f"which would end it without a result: raise it, or lower lm_eval.seconds"
-        )
-    pins = check(names, sweep.lengths, backbone, f"{source}: tasks")
-    return {
-        "evaluations": tuple(names),
-        "evaluation_examples": sweep.lm_eval.examples,
-        "evaluation_seconds": sweep.lm_eval.seconds,
-        "revisions": {PREFIX + name: pin for name, pin in pins.items()},
-    }
-
-
-def _joined(place: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    return {**place, **more, "revisions": {**place["revisions"], **more.get("revisions", {})}}
+def _with(fields: _Fields, more: _Fields) -> _Fields:
+    """Return both, with the revisions of both."""
+    revisions = {**fields["revisions"], **more.get("revisions", {})}
+    return {**fields, **more, "revisions": revisions}

@@ -1,7 +1,10 @@
-"""A sweep's backbone and tasks, before its first cell starts: are their files there, and enough?"""
+"""Checks the backbone and the tasks of a sweep before its first cell starts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import BadInput, one_line
@@ -19,127 +22,138 @@ from tasks.findings import quick_findings
 from tasks.registry import discover
 
 SIZES = ("examples", "validation_examples", "test_examples")
-"""Settings of a sweep that say how much of train, validation and test is used."""
+"""Settings that say how many examples of train, validation and test are used."""
 
 
-def prepared(
-    names: list[str], sweep: Sweep, source: Path, tasks_dir: Path | None
-) -> tuple[Backbone, dict[str, tuple[Task, str]], list[str]]:
-    """Return the backbone, each task with what pins its data, which are there, and warnings.
+@dataclass(frozen=True)
+class Prepared:
+    """The backbone and the tasks of a sweep, with their data on this machine.
 
-    Raises:
-        BadInput: what is wrong with the backbone and with any of the tasks, a line each.
+    Attributes:
+        versions: the version of each task's data.
+        warnings: for the user, one line each.
     """
-    tasks: dict[str, tuple[Task, str]] = {}
-    wrong: list[str] = []
-    missing: list[MissingData] = []
-    warnings: list[str] = []
-    backbone, count = None, None
-    try:
-        backbone = find_backbone(sweep.backbone, f"{source}: backbone")
-        count = _counter(backbone, source) if names else None
-    except BadInput as error:
-        wrong += error.args
-    for name in names:
+
+    backbone: Backbone
+    tasks: dict[str, Task]
+    versions: dict[str, str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Checks the names, the data and the sizes of a sweep. Messages name its file, `source`."""
+
+    sweep: Sweep
+    source: Path
+    tasks_dir: Path | None
+
+    def run(self, names: list[str]) -> Prepared:
+        """Prepare the backbone and the tasks called `names`.
+
+        Raises:
+            BadInput: all that is wrong with the backbone and the tasks, one line each.
+        """
+        tasks: dict[str, Task] = {}
+        versions: dict[str, str] = {}
+        wrong: list[str] = []
+        missing: list[MissingData] = []
+        warnings: list[str] = []
+        backbone, count = None, None
         try:
-            tasks[name] = _prepared(name, sweep, source, tasks_dir, count)
-            if backbone and count:  # its tokenizer works
-                warnings += _warnings(tasks[name][0], sweep, source, backbone)
-        except MissingData as error:
-            missing.append(error)
+            backbone = find_backbone(self.sweep.backbone, f"{self.source}: backbone")
+            count = self._token_counter(backbone) if names else None
         except BadInput as error:
-            wrong += [line for line in error.args if line not in wrong]
-    wrong += missing_lines(missing, source)
-    try:
-        known = [task for task, _ in tasks.values()]
-        warnings += check_curriculum(sweep, known, source, tasks_dir, whole=not wrong)
-    except BadInput as error:
-        wrong += error.args
-    if wrong or not backbone:
-        raise BadInput(*wrong)
-    return backbone, tasks, warnings
-
-
-def _counter(backbone: Backbone, source: Path) -> TokenCounter:
-    count = word_counter(backbone)
-    try:
-        count(["a"])
-    except Exception as error:  # whatever the tokenizers package raises
-        raise BadInput(
-            f"{source}: backbone: {backbone.folder}: tokenizer: {one_line(error)}"
-        ) from None
-    return count
-
-
-def _prepared(
-    name: str, sweep: Sweep, source: Path, tasks_dir: Path | None, count: TokenCounter | None
-) -> tuple[Task, str]:
-    """The task of that name, with its data there and enough of it, and what pins the data."""
-    try:
-        task = load_task(name, tasks_dir, count)
-        _check_lengths(task, sweep.lengths, source)
-        task.prepare()
-        _check_sizes(task, sweep, source)
-        check_examples(task, min(sweep.lengths), sweep.seeds[0], curriculum_of(sweep, task))
-        pinned = task.data_version()
-    except (BadInput, MissingData):
-        raise
-    except TaskError as error:
-        if name not in discover(tasks_dir) and (meant := suggested_name(name)):
-            raise BadInput(
-                f"{source}: tasks: there is no task '{name}'. A task of lm-eval is named '{meant}'"
-            ) from None
-        raise BadInput(f"{source}: tasks: {error}") from None
-    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(
-            f"{source}: tasks: the plug-in '{name}' fails: "
-            f"{type(error).__name__}: {one_line(error)}"
-        ) from None
-    return task, pinned
-
-
-def _warnings(task: Task, sweep: Sweep, source: Path, backbone: Backbone) -> list[str]:
-    """What looks wrong with the data, and lengths that few test texts have.
-
-    Raises:
-        BadInput: a length that no test text has.
-    """
-    tested, seed, name = sweep.train.test_examples, sweep.seeds[0], task.metadata.name
-    try:
-        found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
-        short = check_reach(task, backbone, sweep.lengths, tested, seed, str(source))
-    except BadInput:
-        raise
-    except TaskError as error:
-        raise BadInput(f"{source}: tasks: {error}") from None
-    except (Exception, SystemExit) as error:  # a plug-in is anybody's code
-        raise BadInput(
-            f"{source}: tasks: the plug-in '{name}' fails: "
-            f"{type(error).__name__}: {one_line(error)}"
-        ) from None
-    return [*(f"{source}: tasks: {name}: {line}" for line in found), *short]
-
-
-def _check_lengths(task: Task, lengths: list[int], source: Path) -> None:
-    least = task.metadata.min_length
-    for length in lengths:
-        if length < least:
-            raise BadInput(
-                f"{source}: lengths: {length} tokens is too short for the task "
-                f"'{task.metadata.name}', which starts at {least}"
+            wrong += error.args
+        for name in names:
+            try:
+                with self._task_errors(name):
+                    tasks[name], versions[name] = self._load(name, count)
+                    if backbone and count:  # its tokenizer works
+                        warnings += self._warnings(tasks[name], backbone)
+            except MissingData as error:
+                missing.append(error)
+            except BadInput as error:
+                wrong += [line for line in error.args if line not in wrong]
+        wrong += missing_lines(missing, self.source)
+        try:
+            loaded = [*tasks.values()]
+            warnings += check_curriculum(
+                self.sweep, loaded, self.source, self.tasks_dir, whole=not wrong
             )
+        except BadInput as error:
+            wrong += error.args
+        if wrong or not backbone:
+            raise BadInput(*wrong)
+        return Prepared(backbone, tasks, versions, warnings)
 
+    @contextmanager
+    def _task_errors(self, name: str) -> Iterator[None]:
+        """Turn any error of a task, which may be a plug-in, into one line."""
+        where = f"{self.source}: tasks:"
+        try:
+            yield
+        except (BadInput, MissingData):
+            raise
+        except TaskError as error:
+            if name not in discover(self.tasks_dir) and (other := suggested_name(name)):
+                raise BadInput(
+                    f"{where} there is no task '{name}'. A task of lm-eval is named '{other}'"
+                ) from None
+            raise BadInput(f"{where} {error}") from None
+        except (Exception, SystemExit) as error:
+            raise BadInput(
+                f"{where} the plug-in '{name}' fails: {type(error).__name__}: {one_line(error)}"
+            ) from None
 
-def _check_sizes(task: Task, sweep: Sweep, source: Path) -> None:
-    for length in sweep.lengths:
-        splits = task.splits_under(length, sweep.seeds[0], curriculum_of(sweep, task))
-        for name, part, key in zip(splits._fields, splits, SIZES, strict=True):
-            size = getattr(sweep.train, key)
+    def _token_counter(self, backbone: Backbone) -> TokenCounter:
+        count = word_counter(backbone)
+        try:
+            count(["a"])
+        except Exception as error:  # tokenizers raises many kinds
+            raise BadInput(
+                f"{self.source}: backbone: {backbone.folder}: tokenizer: {one_line(error)}"
+            ) from None
+        return count
+
+    def _load(self, name: str, count: TokenCounter | None) -> tuple[Task, str]:
+        """Return the task and the version of its data, after checking them."""
+        task = load_task(name, self.tasks_dir, count)
+        for length in self.sweep.lengths:
+            if length < task.metadata.min_length:
+                raise BadInput(
+                    f"{self.source}: lengths: {length} tokens is too short for the task "
+                    f"'{name}', which starts at {task.metadata.min_length}"
+                )
+        task.prepare()
+        for length in self.sweep.lengths:
+            self._check_sizes(task, length)
+        curriculum = curriculum_of(self.sweep, task)
+        check_examples(task, min(self.sweep.lengths), self.sweep.seeds[0], curriculum)
+        return task, task.data_version()
+
+    def _check_sizes(self, task: Task, length: int) -> None:
+        curriculum = curriculum_of(self.sweep, task)
+        splits = task.splits_under(length, self.sweep.seeds[0], curriculum)
+        for split, part, key in zip(splits._fields, splits, SIZES, strict=True):
+            size = getattr(self.sweep.train, key)
             if size == "all":
-                size = 0 if name == "test" else 1
+                size = 0 if split == "test" else 1
             if len(part) < size:
                 raise BadInput(
-                    f"{source}: train.{key}: {size} are asked for, and the task "
-                    f"'{task.metadata.name}' has {len(part)} {name} examples at {length} tokens: "
+                    f"{self.source}: train.{key}: {size} are asked for, and the task "
+                    f"'{task.metadata.name}' has {len(part)} {split} examples at {length} tokens: "
                     f"use {len(part)} or fewer, or `all`"
                 )
+
+    def _warnings(self, task: Task, backbone: Backbone) -> list[str]:
+        """Describe suspicious data, and lengths that few test texts reach.
+
+        Raises:
+            BadInput: a length that no test text reaches.
+        """
+        sweep, name = self.sweep, task.metadata.name
+        seed, tested = sweep.seeds[0], sweep.train.test_examples
+        found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
+        short = check_reach(task, backbone, sweep.lengths, tested, seed, str(self.source))
+        return [*(f"{self.source}: tasks: {name}: {line}" for line in found), *short]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -139,25 +138,19 @@ def write(study: Study, path: Path) -> None:
 
 
 def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], metric: Metric) -> Entry:
-    """The best trial by the metric's mean."""
-
-    def score(value: float | None) -> float:
-        return metric.rank(metric.worst if value is None else value)
-
-    def mean(lr: float, which: int) -> float:
-        if which == 0:
-            return statistics.fmean(score(outcome[0]) for outcome in rates[lr])
-        return statistics.fmean(outcome[1] for outcome in rates[lr])
-
-    best = max(rates, key=lambda lr: (mean(lr, 0), -mean(lr, 1)))
+    """The trials of an arm and its best rate."""
+    ranks = {
+        lr: metric.rank_of_rate(*map(list, zip(*outcomes, strict=True)))
+        for lr, outcomes in rates.items()
+    }
     return Entry(
         arm=arm,
-        lr=best,
+        lr=max(ranks, key=lambda lr: ranks[lr]),
         tries=[
             LearningRateTrial(
                 lr=lr,
-                validation_score=round(mean(lr, 0), 4),
-                validation_loss=round(mean(lr, 1), 4),
+                validation_score=round(ranks[lr][0], 4),
+                validation_loss=round(-ranks[lr][1], 4),
                 cells=len(rates[lr]),
             )
             for lr in sorted(rates)

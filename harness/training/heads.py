@@ -1,4 +1,4 @@
-"""What stands on a backbone: from token states to an answer, by the task's family."""
+"""The classification head on a backbone: token states to logits and loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _STD = 0.02
-"""Of the numbers in a classifier at its start."""
+"""Standard deviation of the initial weights of a classifier."""
 
 
 @dataclass
@@ -32,21 +32,17 @@ class Answer:
 
 
 class Classifier(nn.Module):
-    """A linear layer on what an encoder made of a text, padding left out.
+    """A linear layer on the token states of an encoder, without padding.
 
-    It reads the mean of the token states, for which sentence encoders such as MiniLM were trained,
-    and adds the state of a token that has read the whole text: of an encoder the first, of a
-    decoder the last. In a mean over a long text what single words tell each other is faint: of
-    `needle` of 256 tokens MiniLM knew nothing after 2,816 texts, and .99 after 1,280 with both; of
-    `recall` of 96 tokens SmolLM2 with LoRA knew .15 after 768 texts, and .85 with both. Nor is it
-    the token alone: of 512 newsgroup texts of 128 tokens SmolLM2 learned .76 with the mean, .57
-    with the last token, .75 with both; MiniLM with LoRA .80 with the mean, .86 with both
-    (`docs/learned.md`).
-    The layer is called `classifier`; adapters keep it trainable under that name.
+    It reads the mean of the token states plus the state of one token that has seen the whole text:
+    the first of an encoder, the last of a decoder. A mean alone dilutes token interactions in long
+    texts; one token alone is worse on topics (docs/log/2026-11-27-training-texts.md and
+    docs/log/2026-11-27-beyond-512-tokens.md). The layer is called `classifier`, and adapters keep
+    it trainable under that name.
 
     Args:
         encoder: returns `last_hidden_state` of shape (rows, tokens, width).
-        outputs: numbers for each row.
+        outputs: number of outputs per row.
         kind: the task type, which defines the loss; classification by default.
     """
 
@@ -66,7 +62,7 @@ class Classifier(nn.Module):
         nn.init.normal_(self.classifier.weight, std=_STD)
         nn.init.zeros_(self.classifier.bias)
 
-    # What PEFT and transformers ask of a model that they did not make.
+    # Attributes and methods that PEFT and transformers expect of a model.
 
     @property
     def device(self) -> torch.device:
@@ -87,7 +83,7 @@ class Classifier(nn.Module):
 
     @property
     def is_gradient_checkpointing(self) -> bool:
-        """Of the encoder. Without it PEFT assumes yes, and asks for gradients of the inputs."""
+        """Of the encoder. Without it, PEFT assumes True and enables gradients of the inputs."""
         return any(getattr(m, "gradient_checkpointing", False) for m in self.encoder.modules())
 
     def gradient_checkpointing_enable(self, **settings: Any) -> None:
@@ -99,7 +95,7 @@ class Classifier(nn.Module):
         self.encoder.gradient_checkpointing_disable()
 
     def enable_input_require_grads(self) -> None:
-        """Have the embeddings' output carry a gradient, which reentrant checkpointing needs."""
+        """Enable gradients of the embeddings' output, which reentrant checkpointing needs."""
         self.encoder.enable_input_require_grads()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -108,26 +104,24 @@ class Classifier(nn.Module):
         return table
 
     def get_output_embeddings(self) -> None:
-        """None: there is no language model's head."""
+        """Return None: there is no language-model head."""
         return None
 
     def can_generate(self) -> bool:
-        """It answers with a label."""
+        """Return False: the answers are labels."""
         return False
 
     def start_from(self, table: torch.Tensor, words: Sequence[Sequence[int]]) -> None:
-        """Start each output from its label's name, as a language model would write it.
+        """Initialise each output from the language-model head's rows for its label name.
 
-        A decoder's last state says by its product with a row of the output layer how likely that
-        token is next. With such rows for the answers, made as small as random ones, nothing has to
-        be found but which is right (after Schick and Schütze, Exploiting Cloze Questions for Few
-        Shot Text Classification and Natural Language Inference, EACL 2021): `recall` of 96 tokens
-        SmolLM2 with LoRA knew .90 after 256 texts, and with random rows .85 after 768
-        (`docs/learned.md`).
+        A decoder's last state times such a row is the logit of that token, so the label words are
+        known from the start (Schick and Schütze, Exploiting Cloze Questions for Few Shot Text
+        Classification and Natural Language Inference, EACL 2021). The rows are scaled to the size
+        of a random initialisation (docs/log/2026-11-27-beyond-512-tokens.md).
 
         Args:
-            table: the output layer's rows, of shape (vocabulary, width).
-            words: token ids of each label's name; a name of several tokens starts from their mean.
+            table: weights of the language-model head, of shape (vocabulary, width).
+            words: token ids of each label name; for several tokens, their mean row is used.
         """
         rows = torch.stack([table[list(ids)].mean(0) for ids in words])
         rows = rows - rows.mean(0)
@@ -141,15 +135,15 @@ class Classifier(nn.Module):
         labels: torch.Tensor,
         token_type_ids: torch.Tensor | None = None,
     ) -> Answer:
-        """Judge token ids of shape (rows, tokens); labels are (batch,), or (batch, labels)."""
+        """Return logits and loss; ids: (rows, tokens), labels: (batch,) or (batch, labels)."""
         kinds: dict[str, torch.Tensor] = {}
         if token_type_ids is not None and self.segments > 1:
             kinds["token_type_ids"] = token_type_ids
-        if self.reads_globally:  # of Longformer's tokens only such a one reads the whole text
+        if self.reads_globally:  # in Longformer only such a token sees the whole text
             kinds["global_attention_mask"] = torch.zeros_like(input_ids)
             kinds["global_attention_mask"][:, 0] = 1
-        # Padding is on the right, where a decoder does not look. Without a mask it takes the causal
-        # kernel, and a step of SmolLM2 with LoRA at 1,024 tokens three quarters of the time.
+        # Right padding needs no mask under causal attention. Without a mask PyTorch uses its causal
+        # kernel, which is faster.
         seen = attention_mask if self.looks_ahead else None
         states = self.encoder(input_ids=input_ids, attention_mask=seen, **kinds).last_hidden_state
         mask = attention_mask.unsqueeze(-1)
@@ -161,9 +155,9 @@ class Classifier(nn.Module):
 
 
 def _looks_ahead(encoder: PreTrainedModel) -> bool:
-    """Whether a token's state depends on the token after it: seen, not read off a name.
+    """Whether a token's state depends on the token after it, found with one forward pass.
 
-    Where nothing can be run (torch's `meta` device), the answer is yes.
+    True if nothing can be run (torch's `meta` device).
     """
     if any(weight.is_meta for weight in encoder.parameters()):
         return True
@@ -180,10 +174,10 @@ def _looks_ahead(encoder: PreTrainedModel) -> bool:
 
 
 def segments_of(encoder: PreTrainedModel) -> int:
-    """How many kinds of segments a model tells apart: rows of its table of token types.
+    """Return the number of segment types of a model: the rows of its token-type table.
 
-    0 or 1 where it has none: what a tokenizer says of segments is then left out. GPT-2 would add
-    the embeddings of the tokens 0 and 1.
+    If there are 0 or 1, the segments of the tokenizer are ignored: GPT-2 would add the embeddings
+    of the tokens 0 and 1.
     """
     for name, weight in encoder.named_parameters():
         if "token_type_embeddings" in name or "segment_embeddings" in name or "seg_embed" in name:

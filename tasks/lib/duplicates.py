@@ -1,15 +1,18 @@
-"""Near-duplicate texts: quoted replies, cross-posts, postings sent twice, copied code.
+"""Near-duplicate texts: quoted replies, cross-posts, repeated postings, copied code.
 
 Two texts are near-duplicates if they share `SHARE` of the shorter one's shingles (runs of
 `SHINGLE` words), which is containment in the sense of Broder, "On the resemblance and containment
-of documents", 1997, computed over all shingles rather than a sample.
+of documents", 1997, computed over all shingles instead of a sample.
 """
 
 from __future__ import annotations
 
+import random
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from tasks.base import Example, Splits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,17 +22,17 @@ SHINGLE = 8
 """Words in a shingle: long enough that two texts share one only by copying."""
 
 SHARE = 0.2
-"""Share of the shorter text: a reply that quotes a fifth of a posting is tied to it."""
+"""Share of the shorter text; a reply that quotes a fifth of a posting is a near-duplicate."""
 
 COMMON = 50
-"""A shingle in more texts than this is a form (a disclaimer, a signature) and ties nobody."""
+"""A shingle in more texts than this is boilerplate (a disclaimer, a signature) and is ignored."""
 
 
 def near_duplicates(texts: Iterable[str], common: int = COMMON) -> list[tuple[int, int]]:
     """Return the index pairs (i < j) of near-duplicate texts, in order.
 
-    Each text is read once and not kept, so a generator may yield them. Shingles in more than
-    `common` texts are left out, which bounds what is not linear in the texts' length.
+    Texts may come from a generator; they are not kept. Shingles in more than `common` texts are
+    ignored, which bounds the part of the cost that is not linear.
     """
     import numpy as np
     from scipy.sparse import csr_array, triu
@@ -53,7 +56,7 @@ def near_duplicates(texts: Iterable[str], common: int = COMMON) -> list[tuple[in
 
 
 def groups(size: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """For each of `size` texts, the lowest index that `pairs` tie it to, over any others."""
+    """For each of `size` texts, the lowest index in its connected component of `pairs`."""
     root = list(range(size))
 
     def find(index: int) -> int:
@@ -68,10 +71,28 @@ def groups(size: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
     return [find(index) for index in range(size)]
 
 
-def _shingles(text: str, known: dict[str, int]) -> NDArray[np.uint64]:
-    """Hash every run of SHINGLE words, each run once; `known` keeps the words' own hashes.
+def without_duplicates(parts: Mapping[str, Sequence[Example]], common: int = COMMON) -> Splits:
+    """Remove near-duplicates within and between splits, and shuffle each split.
 
-    Not `hash`, which differs from process to process. A text shorter than a shingle is one shingle.
+    Of two near-duplicates, the one in train goes rather than the one in validation, and that rather
+    than the one in test. Ids must be unique across the splits.
+    """
+    everything = [e for name in ("test", "validation", "train") for e in parts[name]]
+    dropped: set[int] = set()
+    for first, second in near_duplicates((e.text for e in everything), common):
+        if first not in dropped:
+            dropped.add(second)
+    gone = {everything[index].id for index in dropped}
+    left = {name: [e for e in part if e.id not in gone] for name, part in parts.items()}
+    for examples in left.values():
+        random.Random(0).shuffle(examples)
+    return Splits(**left)
+
+
+def _shingles(text: str, known: dict[str, int]) -> NDArray[np.uint64]:
+    """Hash every distinct run of SHINGLE words; `known` caches the hashes of words.
+
+    `hash` is not used because it differs between processes. A shorter text is one shingle.
     """
     import numpy as np
 

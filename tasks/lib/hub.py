@@ -20,7 +20,7 @@ from tasks.lib.labels import Labels
 from tasks.lib.pins import pin
 from tasks.lib.places import misspelt, named_folder, named_path, nearby
 from tasks.lib.readers import BadFile, MissingColumn
-from tasks.lib.rows import SCHEMA_ONLY, Rows, cut, filled, shuffled
+from tasks.lib.rows import Rows, cut, filled, read_ends, shuffled
 
 _FORMATS = {"parquet": "parquet", "jsonl": "json", "json": "json", "csv": "csv"}
 """Ending of a file -> how it is read. Loading scripts are not among them."""
@@ -59,9 +59,7 @@ class _HubTask(Task):
 
     def prepare(self) -> None:
         """Check that every split is there and that its first and last rows can be used."""
-        for part in self.splits(self.metadata.min_length, 0):
-            for place in (0, -1):
-                part[place]
+        read_ends(self.splits(self.metadata.min_length, 0))
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same rows at every length; the seed orders train."""
@@ -271,10 +269,10 @@ def hub_metadata(**fields: Any) -> TaskMetadata:
     return TaskMetadata(
         **{
             **fields,
-            "description": f"{fields['description']} {SCHEMA_ONLY}",
             "source": f"the hub's {repository}{source}",
             "revision": commit or "not pinned",
             "needs_network": True,
+            "schema_only": True,
             "published_splits": True,
         }
     )

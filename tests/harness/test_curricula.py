@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.main import main
 from harness.core.errors import BadInput
 from harness.core.methods import LORA, TFIDF
 from harness.execution.cell_main import run_cell
@@ -56,6 +57,21 @@ def test_every_cell_of_a_task_has_it_and_the_others_none() -> None:
     (line,) = [line for line in planned.warnings if "curriculum" in line]
     assert "train.curriculum: newsgroups:" in line
     assert "needle" not in line
+
+
+def test_the_plan_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["tasks=[needle, newsgroups]", "lengths=[64]", "train.curriculum=warm_up"]
+    words = [word for change in changes for word in ("--set", change)]
+    assert main(["plan", str(SWEEPS / "smoke.yaml"), *words]) == 0
+    shown = capsys.readouterr()
+    assert "curriculum warm_up: needle\n" in shown.out
+    assert "train.curriculum: newsgroups:" in shown.err
+
+
+def test_a_rate_that_was_tuned_under_another_curriculum_is_another_arm() -> None:
+    none, other = (plan("needle", name).cells[0] for name in ("none", "warm_up"))
+    assert other.arm_key == {**none.arm_key, "curriculum": "warm_up"}
+    assert "curriculum" not in none.arm_key
 
 
 def test_it_is_part_of_the_id_and_none_is_not() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from benchmarks.runner_overhead import done
 from harness.cli.console import coloured, make_console
-from tests.harness.conftest import bench_long
+from tests.harness.conftest import run_here
 
 NAMES = ["b[/x]", "[old] a", "[red]x[/red]", ":smile: 1", "[link=https://x]y"]
 
@@ -33,10 +34,16 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 
 @pytest.mark.parametrize("name", ["b[/x]", "[old] a", "a\nb"])
-def test_a_run_into_an_odd_folder(name: str, tmp_path: Path, tiny: Path) -> None:
+def test_a_run_into_an_odd_folder(
+    name: str,
+    tmp_path: Path,
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("harness.execution.executors.in_process._run_job", done)
     out = tmp_path / name
-    done = bench_long("run", tiny, "--out", out)
-    assert done.returncode == 0, done.stderr
+    assert run_here(tiny, "--out", out) == 0
     shown = str(out / "report" / "index.html").replace("\n", "\\n")
-    assert done.stdout.rstrip("\n").endswith(f"report: {shown}")
+    assert capsys.readouterr().out.rstrip("\n").endswith(f"report: {shown}")
     assert (out / "report" / "index.html").is_file()

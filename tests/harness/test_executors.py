@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,10 +78,11 @@ def test_progress_counts_retried_cells_as_not_failed(tmp_path: Path) -> None:
     assert seen == [(2, 0), (3, 0), (4, 0)]
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, number: int) -> None:
     def interrupted(job: Job) -> CellResult:
         if job.cell.seed == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
         return done(job)
 
     outcome = run(tmp_path, 4, interrupted)
@@ -156,3 +159,20 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match=r"^--executor ray: .* pip install 'bench-long\[ray\]'$"):
         make_executor("ray", Settings(1, 60))
+
+
+def test_an_allocation_that_fails_inside_a_library_is_out_of_memory() -> None:
+    from harness.execution.cell_main import _status_of
+
+    def failure(inner: Exception) -> Exception:
+        try:
+            try:
+                raise inner
+            except Exception:
+                raise ValueError("the tokenizer cannot be read") from None
+        except ValueError as error:
+            return error
+
+    assert _status_of(failure(MemoryError())) == "oom"
+    assert _status_of(failure(RuntimeError("mmap: Cannot allocate memory (12)"))) == "oom"
+    assert _status_of(failure(KeyError("a"))) == "error"

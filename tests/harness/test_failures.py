@@ -1,4 +1,4 @@
-"""What goes wrong is a result: real divergence, real memory limits, real kills."""
+"""Failures are results: real divergence, real memory limits, real kills."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness.conftest import TINY, bench_long, cells, start_bench_long
+from harness.cli.main import main
+from tests.harness.conftest import TINY, bench_long, cells, run_here, start_bench_long
 
 LONG = "train.examples=512"
 
@@ -47,7 +48,7 @@ def servers(run: subprocess.Popen[str]) -> list[psutil.Process]:
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"not true within {seconds} s"
         time.sleep(0.05)
 
 
@@ -58,8 +59,7 @@ def logged(folder: Path, words: str) -> bool:
 def test_divergence_is_a_result(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out"
     change = "methods=[{lora: {lr: 1.0e+30}}, {lora: {density: 0.5}}]"
-    done = bench_long("run", tiny, "--out", out, "--set", change)
-    assert done.returncode == 1, done.stderr
+    assert run_here(tiny, "--out", out, "--set", change) == 1
     outcome = by_arm(out)
     assert outcome["LoRA 1"]["status"] == "diverged"
     assert outcome["LoRA 1"]["model"]["trainable_params"] > 0
@@ -84,6 +84,7 @@ def test_a_memory_limit_is_a_result_and_can_be_retried(tmp_path: Path, tiny: Pat
     assert files[again.replace(".retry1", "")]["status"] == "oom"
 
 
+@pytest.mark.slow  # quick: test_each_way_to_end_yields_one_result_and_the_run_goes_on
 def test_a_cell_over_its_time_is_ended(tmp_path: Path, tiny: Path) -> None:
     changes = ["--set", LONG, "--set", "lengths=[512]", "--set", "limits={cell_seconds: 10}"]
     done = bench_long("run", tiny, "--out", tmp_path / "out", *changes)
@@ -93,6 +94,7 @@ def test_a_cell_over_its_time_is_ended(tmp_path: Path, tiny: Path) -> None:
     assert outcome["TF-IDF"]["status"] == "ok"
 
 
+@pytest.mark.slow  # quick: test_each_way_to_end_yields_one_result_and_the_run_goes_on
 def test_a_killed_cell_is_a_result_and_the_sweep_goes_on(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out"
     run = start_bench_long("run", tiny, "--out", out, "--workers", 1, "--set", LONG)
@@ -128,7 +130,14 @@ def test_kill_9_of_the_run_loses_only_what_ran(tmp_path: Path, tiny: Path) -> No
         assert (path.stat().st_mtime_ns, path.read_bytes()) == before
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+@pytest.mark.parametrize(
+    "signal_",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        # quick: test_an_interrupt_keeps_what_is_finished
+        pytest.param(signal.SIGTERM, id="term", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_ends_cleanly(tmp_path: Path, tiny: Path, signal_: int) -> None:
     out = tmp_path / "out"
     run = start_bench_long("run", tiny, "--out", out, "--workers", 1, "--set", LONG)
@@ -145,6 +154,7 @@ def test_an_interrupted_run_ends_cleanly(tmp_path: Path, tiny: Path, signal_: in
     assert (out / "results.csv").exists()
 
 
+@pytest.mark.slow  # quick: test_the_second_run_is_refused_and_a_dead_one_is_not_in_the_way
 def test_two_runs_into_one_folder(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out"
     first = start_bench_long("run", tiny, "--out", out, "--set", LONG)
@@ -159,38 +169,39 @@ def test_two_runs_into_one_folder(tmp_path: Path, tiny: Path) -> None:
 
 
 def test_a_broken_task_fails_its_cells_only(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out"
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "torn.py").write_text(
-        "import multiprocessing\n"
+        "from pathlib import Path\n"
         "from tasks.builtin.documents.newsgroups import Newsgroups\n"
         "class Torn(Newsgroups):\n"
         "    metadata = Newsgroups.metadata.model_copy(update={'name': 'torn'})\n"
         "    def splits(self, length, seed):\n"
-        "        if multiprocessing.parent_process() is None:  # while the run is planned\n"
+        f"        if not Path({str(out / 'manifest.json')!r}).exists():  # while it is planned\n"
         "            return super().splits(length, seed)\n"
         "        raise RuntimeError('torn <b>data</b>')\n"
     )
     words = ["--tasks-dir", tmp_path / "plugins", "--set", "tasks=[newsgroups, torn]"]
-    done = bench_long("run", tiny, "--out", tmp_path / "out", *words)
-    assert done.returncode == 1, done.stderr
-    outcome = {(r["cell"]["task"], r["arm"]): r for r in cells(tmp_path / "out").values()}
+    assert run_here(tiny, "--out", out, *words) == 1
+    outcome = {(r["cell"]["task"], r["arm"]): r for r in cells(out).values()}
     assert outcome["torn", "LoRA 1/2"]["error"]["message"] == "torn <b>data</b>"
     assert outcome["newsgroups", "LoRA 1/2"]["status"] == "ok"
-    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    page = (out / "report" / "index.html").read_text()
     assert "torn &lt;b&gt;data" in page
     assert "<b>data" not in page
 
 
 def test_a_finished_folder_says_what_failed_and_how_to_try_again(
-    tmp_path: Path, tiny: Path
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change = ("--set", "limits.cell_seconds=0.01")
-    first = bench_long("run", tiny, "--out", tmp_path / "out", *change)
-    assert first.returncode == 1, first.stderr
-    again = bench_long("run", tiny, "--out", tmp_path / "out", *change)
-    assert again.returncode == 1, again.stderr
-    assert "all 2 cells were done before: nothing to run" in again.stdout
-    assert "--retry timeout" in again.stdout
-    planned = bench_long("plan", tiny, "--out", tmp_path / "out", *change)
-    assert ", 0 to run" in planned.stdout
-    assert "failed: timeout" in planned.stdout
+    words = (tiny, "--out", tmp_path / "out", "--set", "limits.cell_seconds=0.01")
+    assert run_here(*words) == 1
+    capsys.readouterr()
+    assert run_here(*words) == 1
+    again = capsys.readouterr().out
+    assert "all 2 cells were done before: nothing to run" in again
+    assert "--retry timeout" in again
+    assert main(["plan", *map(str, words)]) == 0
+    planned = capsys.readouterr().out
+    assert ", 0 to run" in planned
+    assert "failed: timeout" in planned

@@ -7,17 +7,21 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 import pytest
 
+from benchmarks.runner_overhead import make_plan
+from harness.core.folder import RunFolder, read_run
+from harness.core.result import CellResult
 from harness.execution.executor import Job, Settings
 from harness.execution.executors.local import LocalExecutor
+from harness.execution.runner import run_plan
 from tests.harness.conftest import ROOT, cells, start_bench_long
 from tests.harness.test_failures import by_arm, servers, wait_for, workers
-from tests.harness.test_plan import BASE, NO_BACKBONE
 
 LONG = "train.examples=512"
 
@@ -181,20 +185,38 @@ def test_the_command_without_the_benchmarks_packages() -> None:
     )
 
 
-def _half_a_result(job: Job, memory_bytes: int | None, results: Connection) -> None:
-    descriptor = results.fileno()
-    os.write(descriptor, (1000).to_bytes(4, "big") + b'{"id"')
-    os.kill(os.getpid(), signal.SIGKILL)
+def trial(job: Job, memory_bytes: int | None, results: Connection) -> None:
+    """Seed 0 sleeps, 1 is killed, 2 is killed while it sends its result, 3 exits, 4 is done."""
+    result = CellResult.begun(job.cell)
+    result.status = "ok"
+    content = result.model_dump_json().encode()
+    if job.cell.seed == 0:
+        time.sleep(600)
+    if job.cell.seed == 2:
+        os.write(results.fileno(), (1000).to_bytes(4, "big") + content[:20])
+    if job.cell.seed in (1, 2):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.cell.seed == 3:
+        sys.exit(3)
+    results.send_bytes(content)
 
 
-def test_half_a_result_is_none(tmp_path: Path) -> None:
-    """The process is killed while it sends."""
-    executor = LocalExecutor(Settings(1, 30), _half_a_result, ["json"])
-    executor.submit(Job(BASE, NO_BACKBONE, tmp_path / "log"))
-    (result,) = executor.finished(20)
-    assert (result.status, result.error.type) == ("error", "ProcessDied")
-    assert "killed by signal 9" in result.error.message
-    assert result.environment.python == platform.python_version()
+def test_each_way_to_end_yields_one_result_and_the_run_goes_on(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "out") as folder:
+        executor = LocalExecutor(Settings(2, 2.0), trial, ["json"])
+        outcome = run_plan(make_plan(5), folder, executor)
+    assert (outcome.ran, outcome.interrupted) == (5, False)
+    found = read_run(tmp_path / "out").results.values()
+    errors = {r.cell.seed: (r.error.type, r.error.message) for r in found if r.error}
+    assert {r.cell.seed: r.status for r in found} == {
+        0: "timeout", 1: "error", 2: "error", 3: "error", 4: "ok",
+    }  # fmt: skip
+    assert errors[0][0] == "CellTimeout"
+    for seed, how in ((1, "killed by signal 9"), (2, "killed by signal 9"), (3, "exit code 3")):
+        assert errors[seed][0] == "ProcessDied"
+        assert str(errors[seed][1]).endswith(how)
+    machines = {r.environment.python for r in found if r.error}
+    assert machines == {platform.python_version()}
 
 
 @pytest.mark.slow

@@ -147,7 +147,7 @@ def test_a_backbone_that_cannot_write_is_refused() -> None:
     done = bench_long("plan", SWEEPS / "smoke.yaml", "--set", "tasks=[needle_written]",
                       "--set", "lengths=[128]")  # fmt: skip
     assert done.returncode == 2
-    assert "'minilm' is no causal language model (its architecture: BertModel)" in done.stderr
+    assert "'minilm' is not a causal language model (architecture: BertModel)" in done.stderr
     assert "smollm2" in done.stderr
 
 
@@ -185,9 +185,12 @@ def test_what_the_folder_says_of_generation_changes_nothing(causal: Path, tmp_pa
         ("{", "config.json is not a valid JSON"),
         ("[]", "config.json is not a valid JSON"),
         ('{"architectures": ["XLNetLMHeadModel"], "model_type": "xlnet"}', "XLNetLMHeadModel"),
-        ('{"architectures": ["BertLMHeadModel"], "model_type": "bert"}', "is no causal language"),
-        ('{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}', "is no causal"),
-        ("{}", "its architecture: none"),
+        (
+            '{"architectures": ["BertLMHeadModel"], "model_type": "bert"}',
+            "is not a causal language",
+        ),
+        ('{"architectures": ["RobertaForCausalLM"], "model_type": "roberta"}', "is not a causal"),
+        ("{}", "architecture: none"),
     ],
 )
 def test_models_that_see_what_comes_next_are_refused(
@@ -214,7 +217,7 @@ def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
     words = ["tasks=[lm_eval:niah_single_1]", "limits={cell_seconds: 600}", "lengths=[256]"]
     done = bench_long("plan", sweep, *[w for c in words for w in ("--set", c)])
     assert done.returncode == 2
-    assert "limits.cell_seconds: 600 s are no more than the 1 x 600 s" in done.stderr
+    assert "limits.cell_seconds: 600 s" in done.stderr
 
 
 def test_a_task_of_lm_eval_that_ran_out_of_time_can_be_retried() -> None:

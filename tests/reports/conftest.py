@@ -1,4 +1,4 @@
-"""Builds run folders with small result files that keep the contract: realistic, but made up."""
+"""Builds run folders of made-up results from the classes that the runner writes them with."""
 
 from __future__ import annotations
 
@@ -8,18 +8,35 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reports.files import Result, load_run
+from harness.core.cell import Cell
+from harness.core.folder import Manifest, RunTime
+from harness.core.result import (
+    CellResult,
+    Cost,
+    CurvePoint,
+    DataInfo,
+    ErrorInfo,
+    ModelInfo,
+    Predictions,
+    Scores,
+    Seconds,
+)
+from reports.frame import Result
+from tests.reports.faces import load_run
 
-NAMES = {"full": "Full", "lora": "LoRA", "ssmlora": "SSMLoRA", "tfidf": "TF-IDF"}
 LINKS = {1.0: 10, 0.5: 4, 0.25: 1, 0.125: 0}
 ARMS = (("full", None), ("lora", 1.0), ("lora", 0.5), *(("ssmlora", d) for d in (1.0, 0.5, 0.25)))
 TOTAL = 22_714_756
+MACHINE = {
+    "python": "3.11.9", "torch": "2.13.0", "transformers": "5.24.0", "peft": "0.21.2",
+    "platform": "Linux", "cpu": "AMD EPYC", "cores": 2, "memory_gib": 24.0,
+    "commit": "0123456789ab",
+}  # fmt: skip
 
 
 def wilson(accuracy: float, n: int) -> tuple[float, float]:
@@ -49,130 +66,76 @@ def make_cell(
     probe, baseline = kind == "probe", method == "tfidf"
     if method in ("full", "tfidf"):
         density = None
-    arm = NAMES.get(method, method)
-    if density is not None:
-        arm += f" {Fraction(density).limit_denominator(64)}"
-    cell_id = hashlib.sha256(
-        repr((method, density, length, kind, seed, lr, task, arm)).encode()
-    ).hexdigest()[:12]
-    share = {None: 0.0}.get(density, density or 0.0)
-    sites = None if density is None else round(12 * density)
+    settings = Cell(
+        kind="probe" if probe else "train", task=None if probe else task, backbone="minilm",
+        method=method, density=density, placement=None if density is None else "alternate",
+        rank=None if density is None else 8, length=length, seed=seed,
+        lr=None if baseline else lr, batch_size=2 if probe else 8,
+        examples=None if probe else 512, validation_examples=None if probe else 100,
+        test_examples=None if probe else test_examples if accuracy is not None else 0,
+        epochs=None if probe else 1, steps=5 if probe else None, dtype="bfloat16", device="cpu",
+    )  # fmt: skip
+    result = CellResult.begun(settings, MACHINE)
+    key = repr((method, density, length, kind, seed, lr, task, settings.arm))
+    result.id = hashlib.sha256(key.encode()).hexdigest()[:12]
+    share = density or 0.0
     trainable = TOTAL if method == "full" else 1_540 + round((73_728 + 600) * share)
-    data: dict[str, Any] = {
-        "format": 1,
-        "id": cell_id,
-        "kind": kind,
-        "status": status,
-        "arm": arm,
-        "cell": {
-            "kind": kind,
-            "task": None if probe else task,
-            "backbone": "minilm",
-            "method": method,
-            "density": density,
-            "placement": None if density is None else "alternate",
-            "rank": None if density is None else 8,
-            "options": {},
-            "length": length,
-            "seed": seed,
-            "lr": None if baseline else lr,
-            "batch_size": 2 if probe else 8,
-            "examples": None if probe else 512,
-            "validation_examples": None if probe else 100,
-            "test_examples": None if probe else test_examples if accuracy is not None else 0,
-            "epochs": None if probe else 1,
-            "steps": 5 if probe else None,
-            "dtype": "bfloat16",
-            "device": "cpu",
-        },
-        "model": None
-        if baseline
-        else {
-            "sites": sites,
-            "links": (LINKS[density] if method == "ssmlora" else 0) if density else None,
-            "trainable_params": trainable,
-            "total_params": TOTAL if method == "full" else TOTAL + trainable,
-            "attention": "scaled_dot_product_flash_attention_for_cpu",
-            "dropout": "attention 0, hidden 0.1",
-            "dtype": "bfloat16 autocast",
-            "device": "cpu",
-        },
-        "data": None
-        if probe
-        else {"truncated": 0.7, "tokens_median": length, "task_revision": "1.16"},
-        "scores": None,
-        "curve": [],
-        "cost": None,
-        "seconds": {
-            "load": 0.4,
-            "data": 0.9,
-            "train": 30.0,
-            "eval": 6.0,
-            "probe": 0.0,
-            "wall": 38.0,
-        },
-        "predictions": None,
-        "evaluations": [],
-        "environment": {
-            "started": "2026-05-04T10:00:00+00:00",
-            "python": "3.11.9",
-            "torch": "2.13.0",
-            "transformers": "5.24.0",
-            "peft": "0.21.2",
-            "platform": "Linux",
-            "cpu": "AMD EPYC",
-            "cores": 2,
-            "memory_gib": 24.0,
-            "commit": "0123456789ab",
-        },
-        "error": None,
-    }
-    step = 1.4 if method == "full" else 1.0 + 0.03 * share * (method == "ssmlora")
-    rate = 2600 / step / (1 + length / 1500)
-    noise = random.Random(cell_id)
+    noise = random.Random(result.id)
     if not baseline:
-        data["cost"] = {"base_bytes": 520 * 2**20}
+        result.model = ModelInfo(
+            sites=None if density is None else round(12 * density),
+            links=(LINKS[density] if method == "ssmlora" else 0) if density else None,
+            trainable_params=trainable,
+            total_params=TOTAL if method == "full" else TOTAL + trainable,
+            attention="scaled_dot_product_flash_attention_for_cpu",
+            dropout="attention 0, hidden 0.1", dtype="bfloat16 autocast", device="cpu",
+        )  # fmt: skip
+        result.cost = Cost(base_bytes=520 * 2**20)
+    if not probe:
+        result.data = DataInfo(truncated=0.7, tokens_median=length, task_revision="1.16")
+    result.seconds = Seconds(load=0.4, data=0.9, train=30.0, eval=6.0, probe=0.0, wall=38.0)
     if status == "ok":
+        result.status = "ok"
         if not baseline:
-            data["cost"] |= _cost(rate, length, method, noise)
+            step = 1.4 if method == "full" else 1.0 + 0.03 * share * (method == "ssmlora")
+            result.cost = _cost(2600 / step / (1 + length / 1500), length, method, noise)
         if not probe:
-            data["scores"] = {
-                "validation_score": 0.79, "validation_accuracy": 0.79, "validation_loss": 0.6,
-            }  # fmt: skip
+            result.scores = Scores(
+                validation_score=0.79, validation_accuracy=0.79, validation_loss=0.6,
+                metric="accuracy",
+            )  # fmt: skip
         if not probe and accuracy is not None:
             right = list(correct) if correct is not None else _right(accuracy, test_examples, noise)
             value = sum(right) / len(right)
             low, high = wilson(value, len(right))
-            data["scores"] |= {
-                "metric": "accuracy",
-                "score": value,
-                "score_low": low,
-                "score_high": high,
-                "accuracy": value,
-                "accuracy_low": low,
-                "accuracy_high": high,
-                "macro_f1": max(0.0, value - 0.01),
-                "majority": 0.31,
-                "test_examples": len(right),
-            }
-            data["predictions"] = {
-                "ids": [f"t{i}" for i in range(len(right))],
-                "labels": [1] * len(right),
-                "predicted": [int(r) for r in right],
-            }
+            result.scores = Scores(
+                metric="accuracy", score=value, score_low=low, score_high=high, accuracy=value,
+                accuracy_low=low, accuracy_high=high,
+                secondary={"macro_f1": max(0.0, value - 0.01)}, majority=0.31,
+                test_examples=len(right), validation_score=0.79, validation_accuracy=0.79,
+                validation_loss=0.6,
+            )  # fmt: skip
+            result.predictions = Predictions(
+                ids=[f"t{i}" for i in range(len(right))],
+                labels=[1] * len(right),
+                predicted=[int(r) for r in right],
+            )
         if not probe and not baseline:
             top = accuracy or 0.79
-            data["curve"] = [
-                {"step": s, "examples": 8 * s, "train_loss": 1.2 / s, "validation_loss": 0.9,
-                 "validation_score": top - 0.4 * 0.5**k - 0.02 * noise.random()}
+            result.curve = [
+                CurvePoint(
+                    step=s, examples=8 * s, train_loss=1.2 / s, validation_loss=0.9,
+                    validation_score=top - 0.4 * 0.5**k - 0.02 * noise.random(),
+                )
                 for k, s in enumerate((22, 43, 64))
             ]  # fmt: skip
     else:
-        data["error"] = {
-            "type": {"oom": "OutOfMemory", "timeout": "TimeLimit"}.get(status, "Diverged"),
-            "message": f"the cell ended with {status}",
-            "log": f"logs/{cell_id}.log",
-        }
+        result.status = status  # type: ignore[assignment]
+        kind_of = {"oom": "OutOfMemory", "timeout": "TimeLimit"}.get(status, "Diverged")
+        result.error = ErrorInfo(
+            type=kind_of, message=f"the cell ended with {status}", log=f"logs/{result.id}.log"
+        )
+    data: dict[str, Any] = result.model_dump(mode="json")
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(data.get(key), dict):
             data[key] |= value
@@ -190,18 +153,19 @@ def set_validation(cell: dict[str, Any], value: float, loss: float = 0.6) -> Non
     }
 
 
-def _cost(rate: float, length: int, method: str, noise: random.Random) -> dict[str, Any]:
+def _cost(rate: float, length: int, method: str, noise: random.Random) -> Cost:
     peak = (900 + 1.15 * length + (280 if method == "full" else 0)) * 2**20
-    return {
-        "train_tokens_per_s": rate,
-        "train_tokens_per_s_low": rate * (0.95 - 0.02 * noise.random()),
-        "train_tokens_per_s_high": rate * (1.03 + 0.02 * noise.random()),
-        "eval_tokens_per_s": 3.1 * rate,
-        "eval_tokens_per_s_low": 2.95 * rate,
-        "eval_tokens_per_s_high": 3.2 * rate,
-        "train_peak_bytes": int(peak * (1 + 0.01 * noise.random())),
-        "eval_peak_bytes": int((640 + 0.12 * length) * 2**20),
-    }
+    return Cost(
+        base_bytes=520 * 2**20,
+        train_tokens_per_s=rate,
+        train_tokens_per_s_low=rate * (0.95 - 0.02 * noise.random()),
+        train_tokens_per_s_high=rate * (1.03 + 0.02 * noise.random()),
+        eval_tokens_per_s=3.1 * rate,
+        eval_tokens_per_s_low=2.95 * rate,
+        eval_tokens_per_s_high=3.2 * rate,
+        train_peak_bytes=int(peak * (1 + 0.01 * noise.random())),
+        eval_peak_bytes=int((640 + 0.12 * length) * 2**20),
+    )
 
 
 def _right(accuracy: float, n: int, noise: random.Random) -> list[bool]:
@@ -229,10 +193,9 @@ def write_run(
         if cell["status"] != "ok":
             (folder / "logs" / f"{cell['id']}.log").write_text("Traceback\n", encoding="utf-8")
     ids = [cell["id"] for cell in cells] + [f"missing{i:05d}" for i in range(missing)]
-    about = {"name": name, "ids": ids, "wall_s": 1400.0, "overhead_share": 0.061, "workers": 2}
-    (folder / "manifest.json").write_text(
-        json.dumps(about | {"finished": not missing} | manifest), encoding="utf-8"
-    )
+    run = RunTime(cells=len(cells), wall_s=1400.0, busy_s=2629.2, workers=2)
+    about = Manifest(name=name, ids=ids, runs=[run], finished=not missing).model_dump(mode="json")
+    (folder / "manifest.json").write_text(json.dumps(about | manifest), encoding="utf-8")
     (folder / "sweep.yaml").write_text(f"name: {name}\nbackbone: minilm\n", encoding="utf-8")
     return folder
 

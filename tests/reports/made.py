@@ -85,7 +85,11 @@ def loss_study() -> list[dict[str, Any]]:
             )  # fmt: skip
             if not failed:
                 loss = 3.5 + 0.1 * (k - 1.6) ** 2 + 0.02 * seed
-                cell["scores"] = {"validation_score": loss, "validation_loss": loss}
+                cell["scores"] = {
+                    "metric": "loss",
+                    "validation_score": loss,
+                    "validation_loss": loss,
+                }
             cells.append(cell)
     return cells
 
@@ -111,7 +115,8 @@ def text_cell(
     value = sum(texts) / len(texts)
     cell["scores"] = {
         "metric": metric, "score": value, "score_low": max(0.0, value - 0.03),
-        "score_high": min(1.0, value + 0.03), "rouge_l": value, "exact_match": value / 2,
+        "score_high": min(1.0, value + 0.03),
+        "secondary": {"rouge_l": value, "exact_match": value / 2},
         "validation_score": value, "validation_loss": 1.1, "test_examples": len(texts),
     }  # fmt: skip
     cell["predictions"] = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from reports.blocks import Block, Picture, Table
 from reports.page import build_report
 from tests.reports.conftest import write_run
 
@@ -112,3 +114,8 @@ def check_harmless(root: Node) -> None:
     (style,) = root.all("style")
     assert "url(" not in style.text
     assert "@import" not in style.text
+
+
+def captions(blocks: Sequence[Block]) -> list[str]:
+    """The captions of tables and figures among blocks."""
+    return [block.caption for block in blocks if isinstance(block, Table | Picture)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reports.compare import Difference, difference, growth
-from reports.files import Result
+from reports.frame import Result
 from reports.stats import Point, score_points
 from tests.reports.conftest import make_cell, wilson
 
@@ -23,7 +23,11 @@ def of(right: Sequence[bool], name: str = "t") -> tuple[list[Result], Point]:
     value = sum(marks) / len(marks)
     low, high = wilson(value, len(marks))
     correct = {f"{name}{i}": r for i, r in enumerate(marks)}
-    return [Result({"id": "x"}, correct=correct)], Point(64, value, low, high, (value,))
+    return [
+        Result(
+            {"id": "x", "seed": 0, "metric": "accuracy", "correct": correct, "example_scores": {}}
+        )
+    ], Point(64, value, low, high, (value,))
 
 
 def gap(a: Sequence[bool], b: Sequence[bool]) -> Difference:

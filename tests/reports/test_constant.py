@@ -11,10 +11,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from reports.accuracy_figures import accuracy_by_length
-from reports.files import Result
-from reports.references import constant_points, constant_sentence
+from reports.frame import Result
+from reports.sections.accuracy import constant_caption, constant_points
 from tests.reports.conftest import make_cell
+from tests.reports.faces import accuracy_by_length, group
 from tests.reports.made import loss_cells
 from tests.reports.pages import report, section
 
@@ -29,6 +29,7 @@ def scored(length: int = 64, majority: float | None = 0.63, **more: Any) -> dict
 def old(length: int = 64, train_share: float = 0.547) -> dict[str, Any]:
     """From before the field: the share among the training texts, and the labels of the test."""
     cell = make_cell(length=length, accuracy=0.6, test_examples=100, data={"majority": train_share})
+    cell["format"] = 1
     del cell["scores"]["majority"]
     cell["predictions"]["labels"] = [0] * 63 + [1] * 37
     return cell
@@ -65,7 +66,7 @@ def test_old_files_of_other_metrics_have_none(load: Load) -> None:
     assert result["majority"] is None
 
 
-@pytest.mark.parametrize("labels", [None, [], "0011", [None] * 100, ["a"] * 100, [True] * 100])
+@pytest.mark.parametrize("labels", [None, [], [None] * 100, ["a"] * 100, [True] * 100])
 def test_labels_that_are_none_settle_nothing(load: Load, labels: Any) -> None:
     cell = old()
     cell["predictions"]["labels"] = labels
@@ -77,7 +78,7 @@ def test_null_is_kept_and_not_computed(load: Load) -> None:
     (result,) = load([scored(majority=None)])
     assert result["majority"] is None
     assert constant_points([result]) == {}
-    assert constant_sentence([result]) == ""
+    assert constant_caption(group([result])) == ""
 
 
 def test_lengths_with_other_test_texts_have_their_own_value(load: Load) -> None:
@@ -85,7 +86,7 @@ def test_lengths_with_other_test_texts_have_their_own_value(load: Load) -> None:
     line = line_of(accuracy_by_length(found).axes[0])
     assert np.asarray(line.get_xdata()).tolist() == [64, 128]
     assert np.asarray(line.get_ydata()).tolist() == [0.55, 0.58]
-    assert "0.550 at 64 and 0.580 at 128" in constant_sentence(found)
+    assert "0.550 at 64, 0.580 at 128" in constant_caption(group(found))
 
 
 def test_other_metrics_have_it_too(load: Load) -> None:
@@ -100,7 +101,7 @@ def test_the_page_says_it_in_caption_and_alternative(tmp_path: Path) -> None:
     (image, *_) = section(root, "accuracy").all("img")
     (caption, *_) = section(root, "accuracy").all("figcaption")
     for told in (image.attributes["alt"], caption.text):
-        assert "best constant answer, given to all test texts, scores 0.630" in told
+        assert "Best constant answer on the test texts: 0.630" in told
     assert "majority class" not in root.text
 
 

@@ -8,17 +8,14 @@ from statistics import fmean
 
 import pytest
 
-from reports.captions import interval_note
+from harness.core.metrics import METRICS
 from reports.compare import compare, growth
-from reports.files import Result, load_run
-from reports.glance import main_tables
-from reports.metrics import METRICS
+from reports.frame import Result
 from reports.page import build_report
-from reports.seeds import common_by_length, places
-from reports.stats import score_points
-from reports.table import summary_table
-from reports.words import summary
+from reports.sections.overview import arm_tables, summary_table
+from reports.stats import common_by_length, places, score_points
 from tests.reports.conftest import write_run
+from tests.reports.faces import load_run, loaded, overview_of, rows_of
 from tests.reports.made import N, arm
 from tests.reports.pages import read, section
 
@@ -39,20 +36,20 @@ def test_a_diverged_seed_leaves_the_others_theirs_and_its_arm_without_verdict(lo
     assert point.value == pytest.approx(191 / N)
     assert (point.note, point.without_interval) == ("1 of 3 diverged", True)
     assert common_by_length(places(results)) == {128: {0, 1, 2}}
-    text = " ".join(summary(results))
-    assert "of the 2 arms without a diverged seed, Full is highest" in text
-    assert "not ranked: SSMLoRA 1 (1 of 3 diverged)" in text
-    assert "SSMLoRA 1 and LoRA 1 are not compared at 128 tokens" in text
-    assert "SSMLoRA 1 minus" not in text
+    rows = {row["Arm"]: row for row in rows_of(overview_of(results), "minus Full (highest mean)")}
+    assert "not compared" in rows["SSMLoRA 1"]["minus Full (highest mean)"]
+    (pair,) = rows_of(overview_of(results), "SSMLoRA")
+    assert pair["Difference"] == "not compared (SSMLoRA 1: 1 of 3 diverged)"
+    (row,) = rows_of(overview_of(results), "Has")
+    assert (row["Arm"], row["Has"]) == ("SSMLoRA 1", "1 of 3 diverged")
 
 
 def test_a_diverged_seed_stands_in_every_table(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", DIVERGED)
     ((_, rows),) = summary_table(run)
     assert [row["128 tokens"] for row in rows] == ["0.755", "0.745", "0.955; 1 of 3 diverged"]
-    (table,) = main_tables([load_run(run)])
+    (table,) = arm_tables(loaded(run))
     assert table.rows[2][4] == "0.955 [0.950, 0.960]; 1 of 3 diverged"
-    assert "1 of 3 diverged" in interval_note(load_run(run).results, dots=True)
 
 
 def test_a_length_with_a_diverged_seed_has_no_part_in_growth(load: Load) -> None:
@@ -80,14 +77,13 @@ def test_two_seeds_have_no_interval_over_seeds(load: Load) -> None:
 def test_two_seeds_are_shown_and_nothing_is_concluded(tmp_path: Path) -> None:
     cells = [*arm("LoRA 1", {0: 10, 1: 23}, n=25), *arm("SSMLoRA 1", {0: 25, 1: 23}, n=25)]
     run = write_run(tmp_path / "run", cells)
-    (table,) = main_tables([load_run(run)])
+    (table,) = arm_tables(loaded(run))
     assert table.rows[0][4].endswith("[0.400, 0.920]")
-    text = " ".join(summary(load_run(run).results))
-    assert "two seeds" in text
-    assert "highest" not in text
-    assert "clear" not in text
+    (row,) = rows_of(overview_of(load_run(run).results), "SSMLoRA")
+    assert "no verdict (two seeds are too few)" in row["Difference"]
     root = read(build_report([run], run / "report"))
-    assert "two seeds are too few" in section(root, "accuracy").text
+    assert "highest mean" not in section(root, "overview").text
+    assert "two seeds give no interval" in section(root, "accuracy").text
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])

@@ -14,13 +14,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.accuracy_figures import accuracy_by_length, accuracy_by_parameters
-from reports.cost_figures import memory_by_length, throughput_by_length
-from reports.density_figures import accuracy_by_density
-from reports.files import Result
+from reports.frame import Result
 from reports.stats import cost_points, score_points
-from reports.study_figures import rates_tried, validation_curves
 from tests.reports.conftest import make_cell
+from tests.reports.faces import (
+    accuracy_by_density,
+    accuracy_by_length,
+    accuracy_by_parameters,
+    memory_by_length,
+    rates_tried,
+    throughput_by_length,
+    validation_curves,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,7 +37,7 @@ DRAWN: dict[str, tuple[Draw, list[str], tuple[str, str]]] = {
     "parameters": (
         accuracy_by_parameters, [*ARMS, "TF-IDF"], ("Trainable parameters", "Test accuracy"),
     ),
-    "curves": (validation_curves, ARMS, ("Training examples seen", "Validation accuracy")),
+    "curves": (validation_curves, ARMS, ("Training examples", "Validation accuracy")),
     "memory": (memory_by_length, ARMS, ("Length (tokens)", "Peak memory (GiB)")),
     "throughput": (throughput_by_length, ARMS, ("Length (tokens)", "Throughput (tokens/s)")),
 }  # fmt: skip
@@ -123,7 +128,7 @@ def test_a_majority_close_to_the_data_is_a_line(load: Load) -> None:
     cells = [make_cell(length=n, accuracy=0.4) for n in (64, 128)]
     axes = accuracy_by_length(load(cells)).axes[0]
     flat = [line for line in axes.lines if list(line.get_ydata()) == [0.31, 0.31]]
-    assert [line.get_label() for line in flat] == ["constant answer (test)"]
+    assert [line.get_label() for line in flat] == ["best constant answer (test)"]
     assert axes.get_ylim()[0] < 0.31
 
 
@@ -200,7 +205,7 @@ def test_the_heat_map_says_every_value(results: dict[str, list[Result]]) -> None
     assert (lora.get_title(), ssmlora.get_title()) == ("LoRA", "SSMLoRA")
     assert [t.get_text() for t in lora.get_yticklabels()] == ["1", "1/2"]
     assert [t.get_text() for t in ssmlora.get_yticklabels()] == [
-        "1\n10 links", "1/2\n4 links", "1/4\n1 link",
+        "1\nlinks: 10", "1/2\nlinks: 4", "1/4\nlinks: 1",
     ]  # fmt: skip
     assert [t.get_text() for t in ssmlora.get_xticklabels()] == ["64", "128", "256", "512"]
     assert figure.axes[2].get_ylabel() == "Test accuracy"
@@ -277,7 +282,7 @@ def test_curves_are_means_over_seeds(results: dict[str, list[Result]]) -> None:
     figure = validation_curves(results["seeds"])
     axes = next(a for a in figure.axes if a.get_title() == "128 tokens")
     cells = [r for r in results["seeds"] if r["arm"] == "LoRA 1" and r["length"] == 128]
-    ends = [r.curve[-1]["validation_score"] for r in cells if r.curve]
+    ends = [r["curve"][-1]["validation_score"] for r in cells if r["curve"]]
     assert len(ends) == 3
     line = line_of(axes, "LoRA 1")
     assert list(line.get_xdata()) == [176, 344, 512]

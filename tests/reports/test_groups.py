@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from reports.files import Run, load_run
-from reports.groups import cost_groups, costs_of, distinct, training_groups
+from reports.frame import Run, load_results, runs_of
+from reports.groups import cost_groups, costs_of, training_groups
 from tests.reports.conftest import make_cell, write_run
+from tests.reports.faces import load_run
 
 
 def cell(task: str, backbone: str | None, method: str = "lora", **more: Any) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def test_runs_of_one_name_get_numbers_that_no_other_has(tmp_path: Path) -> None:
         made = make_cell(length=64 + k)
         made["data"]["task_revision"] = str(k)  # not to be joined
         runs.append(run_of(tmp_path / str(k), [made], name=name))
-    found = distinct(runs)
+    found = runs_of(load_results(*(run.path for run in runs)))
     assert [run.name for run in found] == ["same (2)", "same (3)", "same (1)", "other"]
     assert [run.results[0]["run"] for run in found] == [run.name for run in found]
     assert [run.results[0]["run"] for run in runs] == names  # what was given stays as it is

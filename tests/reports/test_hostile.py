@@ -9,10 +9,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from reports.blocks import Table
-from reports.cells_section import failed_cells
-from reports.files import load_run
 from reports.page import build_report
+from reports.sections.runs import failed_cells
 from tests.reports.conftest import make_cell, write_run
+from tests.reports.faces import loaded
 from tests.reports.made import evaluation_cells, loss_cells, text_cell
 from tests.reports.pages import check_harmless, read, section
 
@@ -28,7 +28,7 @@ def poisoned(value: Any, key: str = "") -> Any:
         return {k: poisoned(v, k) for k, v in value.items()}
     if isinstance(value, list):
         return [poisoned(v) for v in value]
-    keep = ("id", "kind", "status", "method", "placement", "metric")
+    keep = ("id", "kind", "status", "method", "placement", "metric", "dtype", "device")
     return f"{HOSTILE} {key}" if isinstance(value, str) and key not in keep else value
 
 
@@ -94,8 +94,7 @@ def test_a_log_outside_the_folder_is_not_linked(tmp_path: Path, log: str) -> Non
 
 def log_entry(folder: Path, out: Path) -> Any:
     """What stands under "Log" for the one cell that failed."""
-    (found,) = failed_cells([load_run(folder)], out)
-    (table,) = found.blocks
+    (table,) = failed_cells(loaded(folder, out=out))
     assert isinstance(table, Table)
     return table.rows[0][-1]
 

@@ -9,21 +9,15 @@ from typing import Any
 
 import pytest
 
-from reports.accuracy_figures import accuracy_by_length
-from reports.files import Run, load_run
-from reports.groups import (
-    Group,
-    cost_groups,
-    costs_of,
-    distinct,
-    evaluation_groups,
-    training_groups,
-)
-from reports.joined_section import counted, not_joined
+from reports.frame import Run, load_results
+from reports.frame import runs_of as runs_in
+from reports.groups import Group, cost_groups, costs_of, evaluation_groups, training_groups
 from reports.joining import UNKNOWN
+from reports.sections.comparisons import comparison_tables
+from reports.sections.runs import not_joined
 from reports.stats import score_points
-from reports.words import summary
 from tests.reports.conftest import make_cell, write_run
+from tests.reports.faces import accuracy_by_length, load_run, rows_of
 from tests.reports.made import evaluation
 
 Change = dict[str, Any]
@@ -34,19 +28,18 @@ def cell(length: int = 64, method: str = "lora", **more: Any) -> dict[str, Any]:
     hash of what was asked, as that of real ones."""
     asked = {"revisions": {"task": "1.16", "backbone": "b1"}, **more.pop("cell", {})}
     asked.setdefault("target", None if method == "tfidf" else "attention")
-    made = make_cell(method, 1.0, length, **{"recipe": 5, **more}, cell=asked)
-    told = repr((sorted(made["cell"].items(), key=str), made["recipe"]))
+    made = make_cell(method, 1.0, length, **{"protocol": 5, **more}, cell=asked)
+    told = repr((sorted(made["cell"].items(), key=str), made["protocol"]))
     made["id"] = hashlib.sha256(told.encode()).hexdigest()[:12]
     return made
 
 
 def runs_of(tmp_path: Path, *parts: Sequence[dict[str, Any]], **more: Any) -> list[Run]:
-    return distinct(
-        [
-            load_run(write_run(tmp_path / f"f{k}", cells, name="abcdef"[k], **more))
-            for k, cells in enumerate(parts)
-        ]
-    )
+    folders = [
+        write_run(tmp_path / f"f{k}", cells, name="abcdef"[k], **more)
+        for k, cells in enumerate(parts)
+    ]
+    return runs_in(load_results(*folders))
 
 
 def values(group: Group) -> dict[str, dict[int, float]]:
@@ -84,7 +77,7 @@ APART: dict[str, tuple[Change, Change, str]] = {
     ),
     "backbone": ({}, {"cell": {"backbone": "bert"}}, "bert"),
     "number format": ({}, {"cell": {"dtype": "float32"}}, "float32"),
-    "protocol version": ({"recipe": 5}, {"recipe": 6}, "6"),
+    "protocol version": ({"protocol": 5}, {"protocol": 6}, "6"),
 }  # fmt: skip
 
 
@@ -95,17 +88,17 @@ def test_scores_stay_apart_and_the_reason_is_named(tmp_path: Path, name: str) ->
     groups = training_groups(runs)
     assert [g.runs for g in groups] == [("a",), ("b",)]
     assert len({g.suffix for g in groups}) == 2
-    (reason,) = not_joined(groups, "scores")
+    ((_, _, reason),) = not_joined(groups, "scores")
     assert f"{name} differs" in reason
     assert reason.count("differs") == 1
     assert f"{value}: b" in reason
 
 
 def test_files_without_a_protocol_version_join_with_their_like_only(tmp_path: Path) -> None:
-    old = [[cell(n, recipe=None)] for n in (64, 128)]
-    groups = training_groups(runs_of(tmp_path, *old, [cell(256, recipe=5)]))
+    old = [[cell(n, protocol=None)] for n in (64, 128)]
+    groups = training_groups(runs_of(tmp_path, *old, [cell(256, protocol=5)]))
     assert [g.runs for g in groups] == [("a", "b"), ("c",)]
-    (reason,) = not_joined(groups, "scores")
+    ((_, _, reason),) = not_joined(groups, "scores")
     assert f"{UNKNOWN}: a and b" in reason
 
 
@@ -207,8 +200,6 @@ def test_a_score_counts_before_a_failure_of_the_same_cell(tmp_path: Path, failur
     runs = runs_of(tmp_path, [cell(status=failure)], [cell(accuracy=0.8)])
     (group,) = training_groups(runs)
     assert [(r["status"], r["run"]) for r in group.results] == [("ok", "b")]
-    assert [sum(r.ok for r in run.results) for run in counted(runs)] == [0, 1]
-    assert [len(run.results) for run in counted(runs)] == [0, 1]
 
 
 def test_one_seed_on_two_devices_is_one_value(tmp_path: Path) -> None:
@@ -222,8 +213,9 @@ def test_facts_count_a_cell_once_and_what_another_folder_has_is_not_missing(tmp_
     first, second = cell(64), cell(128)
     ids = [first["id"], second["id"], "fedcba987654"]
     runs = runs_of(tmp_path, [first], [first, second], ids=ids)
-    assert [(len(run.results), run.not_run) for run in runs] == [(1, 2), (2, 1)]
-    assert [(len(run.results), run.not_run) for run in counted(runs)] == [(1, 1), (1, 0)]
+    assert [len(run.results) for run in runs] == [1, 2]
+    (group,) = training_groups(runs)
+    assert sorted(r["length"] for r in group.results) == [64, 128]
 
 
 def probe(length: int = 64, **more: Any) -> dict[str, Any]:
@@ -246,7 +238,7 @@ MACHINES: dict[str, tuple[Change, str]] = {
     "torch": ({"environment": {"torch": "2.14.0"}}, "torch differs"),
     "gpu": ({"environment": {"gpu": "H100"}}, "GPU differs"),
     "device": ({"cell": {"device": "cuda"}}, "device differs"),
-    "head": ({"cell": {"writes": True}}, "head differs"),
+    "head": ({"cell": {"uses_lm_head": True}}, "head differs"),
 }
 
 
@@ -256,7 +248,7 @@ def test_costs_of_two_machines_stay_apart_though_scores_join(tmp_path: Path, nam
     runs = runs_of(tmp_path, [cell(), probe()], [cell(128), probe(64, **change)])
     costs = cost_groups(runs)
     assert [g.runs for g in costs] == [("a",), ("b",)]
-    (told,) = not_joined(costs, "costs")
+    ((_, _, told),) = not_joined(costs, "costs")
     assert reason in told
     assert "b" in told
     (group,) = training_groups(runs)
@@ -330,13 +322,15 @@ def test_sentences_compare_what_was_given_as_many_texts(tmp_path: Path) -> None:
         for n in (512, 64)
     ]
     (group,) = training_groups(runs_of(tmp_path, *parts))
-    told = " ".join(summary(group.results))
-    assert "SSMLoRA 1 (train 64) minus LoRA 1 (train 64)" in told
-    assert "SSMLoRA 1 (train 512) minus LoRA 1 (train 512)" in told
-    assert "SSMLoRA 1 (train 64) minus LoRA 1 (train 512)" not in told
-    for n, score in ((512, "0.700"), (64, "0.400")):
-        start = told.index(f"The linear baseline TF-IDF (train {n}) reaches {score}")
-        assert "every arm with as many texts is clearly above it" in told[start : start + 130]
+    blocks = comparison_tables(group)
+    pairs = {(row["SSMLoRA"], row["LoRA"]) for row in rows_of(blocks, "SSMLoRA")}
+    assert pairs == {(f"SSMLoRA 1 (train {n})", f"LoRA 1 (train {n})") for n in (64, 512)}
+    for row in rows_of(blocks, "minus TF-IDF (train 64)"):
+        for n in (64, 512):
+            verdict = row[f"minus TF-IDF (train {n})"]
+            same = f"(train {n})" in row["Arm"]
+            assert ("better" in verdict) == same
+            assert ("not compared" in verdict) != same
 
 
 def test_linear_baselines_of_one_figure_look_different(tmp_path: Path) -> None:
@@ -354,7 +348,7 @@ def test_linear_baselines_of_one_figure_look_different(tmp_path: Path) -> None:
 def test_arms_on_the_same_sites_are_paired_by_their_rate(tmp_path: Path) -> None:
     parts = [[cell(64, m, lr=lr, accuracy=0.7) for m in ("lora", "ssmlora")] for lr in (1e-3, 1e-4)]
     (group,) = training_groups(runs_of(tmp_path, *parts))
-    told = " ".join(summary(group.results))
-    for lr in ("0.001", "0.0001"):
-        assert f"SSMLoRA 1 (lr {lr}) minus LoRA 1 (lr {lr})" in told
-    assert told.count(" minus ") == 2
+    rows = rows_of(comparison_tables(group), "SSMLoRA")
+    assert {(row["SSMLoRA"], row["LoRA"]) for row in rows} == {
+        (f"SSMLoRA 1 (lr {lr})", f"LoRA 1 (lr {lr})") for lr in ("0.001", "0.0001")
+    }

@@ -16,16 +16,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from reports.accuracy_figures import accuracy_by_length, accuracy_by_parameters
 from reports.axes import dodge
-from reports.cost_figures import memory_by_length, throughput_by_length
-from reports.density_figures import accuracy_by_density
-from reports.evaluation_figures import evaluation_by_length
-from reports.files import Result, load_run
-from reports.position_figures import loss_by_position
-from reports.study_figures import rates_tried, validation_curves
+from reports.frame import Result
 from reports.style import DPI, arm_styles, as_png, ink_on
 from tests.reports.conftest import make_cell, write_run
+from tests.reports.faces import (
+    accuracy_by_density,
+    accuracy_by_length,
+    accuracy_by_parameters,
+    evaluation_by_length,
+    load_run,
+    loss_by_position,
+    memory_by_length,
+    rates_tried,
+    throughput_by_length,
+    validation_curves,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 

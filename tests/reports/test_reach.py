@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from reports.accuracy_figures import accuracy_by_length, accuracy_by_parameters
-from reports.cost_figures import memory_by_length
-from reports.density_figures import accuracy_by_density
-from reports.files import Result
-from reports.reach import reach_notes, reach_sentence
-from reports.study_figures import validation_curves
-from reports.table import readme_table, write_csv
+from reports.frame import Result, write_csv
+from reports.groups import reach_caption, short_reach
+from reports.sections.overview import readme_table
 from tests.reports.conftest import make_cell, write_run
+from tests.reports.faces import (
+    accuracy_by_density,
+    accuracy_by_length,
+    accuracy_by_parameters,
+    memory_by_length,
+    validation_curves,
+)
 from tests.reports.pages import report, section
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -45,6 +48,10 @@ def words_of(figure: Figure) -> list[str]:
     return found + [t.get_text() for axes in figure.axes for t in axes.get_xticklabels()]
 
 
+def notes_of(results: list[Result]) -> dict[int, str]:
+    return {length: one.note for length, one in short_reach(results).items()}
+
+
 @pytest.mark.parametrize(
     ("reach", "note"),
     [
@@ -55,15 +62,16 @@ def words_of(figure: Figure) -> list[str]:
 def test_a_share_below_one_half_is_noted_and_never_rounded_up(
     load: Load, reach: float | None, note: str | None
 ) -> None:
-    notes = reach_notes(load([reaching(512, reach, 300)]))
+    notes = notes_of(load([reaching(512, reach, 300)]))
     assert notes == ({} if note is None else {512: note})
 
 
 def test_declared_whole_texts_are_labelled_with_the_longest(load: Load) -> None:
     found = load([reaching(512, 0.0, 97, whole=True), reaching(64, 0.2, 64, whole=True)])
-    assert reach_notes(found) == {64: "20 % reach", 512: "longest text 97"}
-    assert "97 at 512" in reach_sentence(found)
-    assert "64 tokens (20 %)" in reach_sentence(found)
+    assert notes_of(found) == {64: "20 % reach", 512: "longest text 97"}
+    caption = reach_caption(short_reach(found))
+    assert "512 tokens: 0 % of the test texts reach it, the longest has 97 tokens" in caption
+    assert "64 tokens: 20 % of the test texts reach it" in caption
 
 
 DRAWN: dict[str, tuple[Callable[[Sequence[Result]], Figure], str]] = {
@@ -91,13 +99,13 @@ def test_probes_fill_their_length_and_have_no_mark(load: Load) -> None:
 def test_tables_captions_and_alternatives_say_it(tmp_path: Path) -> None:
     folder = write_run(tmp_path, licences())
     root = report(tmp_path, licences())
-    told = "Fewer than half of the test texts reach 20000 tokens (0 %; the longest has 12610)."
-    assert told in section(root, "summary").text
+    told = "20000 tokens: 0 % of the test texts reach it, the longest has 12610 tokens."
+    assert told in section(root, "overview").text
     for anchor in ("accuracy", "density", "parameters", "curves", "memory"):
         assert told in section(root, anchor).all("figcaption")[0].text, anchor
     for anchor in ("accuracy", "density", "parameters", "memory"):
         assert told in section(root, anchor).all("img")[0].attributes["alt"], anchor
-    heads = [th.text for th in section(root, "glance").all("th")]
+    heads = [th.text for th in section(root, "overview").all("th")]
     assert "20000 tokens (0 % reach)" in heads
     assert "64 tokens" in heads
     assert "20000 tokens (0 % reach)" in readme_table(folder)
@@ -111,6 +119,6 @@ def test_tables_captions_and_alternatives_say_it(tmp_path: Path) -> None:
 
 def test_old_files_have_no_mark(load: Load) -> None:
     found = load([make_cell(length=n) for n in (64, 20_000)])
-    assert reach_notes(found) == {}
-    assert reach_sentence(found) == ""
+    assert notes_of(found) == {}
+    assert reach_caption(short_reach(found)) == ""
     assert [r["reach"] for r in found] == [None, None]

@@ -16,18 +16,18 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_runs_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
     folders = []
     for n, value in enumerate((0.7, 0.9)):
-        cells = [make_cell(length=length, accuracy=value, recipe=n) for length in (64, 128)]
+        cells = [make_cell(length=length, accuracy=value, protocol=n) for length in (64, 128)]
         folders.append(write_run(tmp_path / f"f{n}", cells, name="same"))
     out = tmp_path / "out"
     root = read(build_report(folders, out))
     check_harmless(root)
-    assert root.all("h1")[0].text == "bench-long: same (1) and same (2)"
+    assert root.all("h1")[0].text == "bench-long: same (1), same (2)"
     assert {"accuracy-length-same-1.png", "accuracy-length-same-2.png"} <= {
         p.name for p in out.iterdir()
     }
-    tables = section(root, "glance").all("table")
-    captions = [p.text for p in section(root, "glance").all("p")]
-    assert [c.split(". ")[0] for c in captions[:2]] == ["same (1)", "same (2)"]
+    tables = [t for t in section(root, "overview").all("table") if "Trainable" in t.text]
+    captions = [p.text for p in section(root, "overview").all("p") if "test accuracy by" in p.text]
+    assert [c.split(": ")[0] for c in captions] == ["same (1)", "same (2)"]
     values = [[float(row[4].split()[0]) for row in rows(table)[1:]] for table in tables]
     assert max(values[0]) < 0.8 < min(values[1])
     listed = {row[1] for row in rows(section(root, "cells").all("table")[0])[1:]}
@@ -38,19 +38,18 @@ def test_runs_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
 def test_an_empty_folder_makes_a_page_that_says_so(tmp_path: Path) -> None:
     root = read(build_report([tmp_path], tmp_path / "report"))
     check_harmless(root)
-    assert "There is nothing to sum up yet" in root.text
     assert "There are no cells yet." in root.text
-    assert anchors(root) == ["summary", "failures", "cells", "how"]
+    assert anchors(root) == ["overview", "failures", "cells", "how"]
     assert list((tmp_path / "report").glob("*.png")) == []
 
 
 def test_failures_alone_make_a_report(tmp_path: Path) -> None:
     cells = [make_cell(m, length=n, status="oom") for m in ("full", "lora") for n in (64, 128)]
     root = report(tmp_path, cells, missing=2)
-    assert root.all("dl")[0].text.startswith("cells ok0 failed4 (4 oom) not run2")
-    assert "no test text was read" in section(root, "summary").text
-    assert "costs come from" not in section(root, "summary").text  # there are none
-    assert [r[4:] for r in rows(section(root, "glance").all("table")[0])[1:]] == [["oom"] * 2] * 2
+    outcomes, arms, *_ = section(root, "overview").all("table")
+    assert rows(outcomes)[1][1:4] == ["0", "4 (4 oom)", "2"]
+    assert "No test text was read" in section(root, "overview").text
+    assert [r[4:] for r in rows(arms)[1:]] == [["oom"] * 2] * 2
     assert "Full at 64 (oom)" in section(root, "accuracy").all("img")[0].attributes["alt"]
 
 
@@ -58,27 +57,27 @@ def test_probes_alone_make_a_report(tmp_path: Path) -> None:
     cells = [make_cell(m, length=n, kind="probe") for m in ("full", "lora") for n in (64, 128)]
     root = report(tmp_path, cells)
     assert anchors(root) == [
-        "summary", "glance", "memory", "throughput", "failures", "cells", "how",
+        "overview", "memory", "throughput", "failures", "cells", "how",
     ]  # fmt: skip
-    assert "Costs come from probes" in section(root, "summary").text
+    assert "Source: probes" in section(root, "memory").text
 
 
 def test_a_study_shows_the_tries_of_every_arm(tmp_path: Path) -> None:
     root = report(tmp_path, tuning_cells())
     assert "accuracy" not in anchors(root)  # no test text was read: there is nothing to draw
-    assert anchors(root)[1:4] == ["glance", "tries", "curves"]
-    (table,) = section(root, "tries").all("table")
+    assert anchors(root)[:3] == ["overview", "rates", "curves"]
+    (table,) = section(root, "rates").all("table")
     head, *body = rows(table)
     found = [dict(zip(head, row, strict=True)) for row in body]
     assert len(found) == 6
-    assert {row["Tries"] for row in found} == {"5"}
+    assert {row["Rates"] for row in found} == {"5"}
     assert {row["Cells"] for row in found} == {"10"}
     assert [row["Best"] for row in found] == ["4e-4"] + ["4e-3"] * 5
     assert [row["Failed"] for row in found] == ["1"] + ["0"] * 5
-    assert {row["Its validation score"] for row in found} == {"0.882"}
+    assert {row["Validation score"] for row in found} == {"0.882"}
     assert found[0]["Learning rates"] == "5e-5, 1e-4, 2e-4, 4e-4, 8e-4"
     assert {row["Best at the edge"] for row in found} == {"no"}
-    assert "Every arm had the same number of tries: 5 learning rates." in root.text
+    assert "Unequal numbers" not in root.text
 
 
 def test_a_newer_report_takes_stale_figures_away(tmp_path: Path) -> None:

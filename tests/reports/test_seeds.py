@@ -9,27 +9,32 @@ from typing import Any
 
 import pytest
 
-from reports.accuracy_figures import accuracy_by_length, accuracy_by_parameters
+from harness.core.metrics import METRICS
 from reports.blocks import Picture
-from reports.captions import cost_summary, seed_notes
 from reports.compare import compare, growth
-from reports.density_figures import accuracy_by_density
-from reports.evaluation_section import lm_eval
-from reports.evaluations import evaluation_points
-from reports.files import Result, load_run
-from reports.glance import main_tables
-from reports.groups import Group, Key
-from reports.metrics import METRICS
+from reports.frame import Result
 from reports.page import build_report
-from reports.position_figures import position_curves
-from reports.seeds import places
-from reports.stats import best_try, cost_points, one_rate_an_arm, score_points, tries
-from reports.study_figures import mean_curve
-from reports.table import readme_table, summary_table
-from reports.words import summary
+from reports.sections.accuracy import score_by_length
+from reports.sections.evaluations import lm_eval
+from reports.sections.overview import arm_tables, incomplete_rows, readme_table, summary_table
+from reports.sections.tuning import mean_curve
+from reports.stats import best_trial, cost_points, one_rate_per_arm, places, score_points, trials
 from tests.reports.conftest import make_cell, set_validation, write_run
+from tests.reports.faces import (
+    accuracy_by_density,
+    accuracy_by_length,
+    accuracy_by_parameters,
+    evaluation_points,
+    load_run,
+    loaded,
+    overview_of,
+    position_curves,
+    rows_of,
+    tables,
+    texts,
+)
 from tests.reports.made import ARMS, N, arm, evaluated_cell, evaluation, loss_cell
-from tests.reports.pages import read, section
+from tests.reports.pages import captions, read, section
 
 Load = Callable[..., list[Result]]
 # Seeds are far apart, arms are not: with seed 2 alone SSMLoRA seems .105 ahead, and is .03 ahead.
@@ -37,6 +42,18 @@ HALF = [
     *arm("LoRA 1", {0: 140, 1: 143, 2: 164}),
     *arm("SSMLoRA 1", {2: 170}),
 ]
+
+
+def differences(results: list[Result]) -> dict[str, str]:
+    """By pair: the entries of the table of SSMLoRA and LoRA with the same sites."""
+    rows = rows_of(overview_of(results), "SSMLoRA")
+    return {f"{r['SSMLoRA']} - {r['LoRA']} at {r['Length']}": r["Difference"] for r in rows}
+
+
+def page_text(results: list[Result]) -> str:
+    """Captions and paragraphs of the overview."""
+    blocks = overview_of(results)
+    return " ".join([texts(blocks), *captions(blocks)])
 
 
 def sweep(
@@ -74,38 +91,41 @@ def test_no_arm_is_called_the_highest_where_one_lacks_seeds(load: Load, lost: st
     if lost != "missing":
         rights |= {0: lost, 1: lost}
     results = load([*arm("LoRA 1", {0: 140, 1: 143, 2: 164}), *arm("SSMLoRA 1", rights)])
-    text = " ".join(summary(results))
-    assert "highest" not in text
-    assert "clear" not in text
-    assert "No arm is ranked" in text
-    assert "means are over seed 2 of 3" in text
-    assert "SSMLoRA 1 (1 of 3 seeds)" in text
-    assert "SSMLoRA 1 minus LoRA 1 is +0.030" in text
-    assert "no verdict" in text
+    blocks = overview_of(results)
+    assert all("highest" not in head for table in tables(blocks) for head in table.head)
+    (row,) = rows_of(blocks, "Has")
+    assert (row["Means over seeds"], row["Arm"], row["Has"]) == ("2", "SSMLoRA 1", "1 of 3 seeds")
+    found = differences(results)["SSMLoRA 1 - LoRA 1 at 128"]
+    assert found.startswith("+0.030")
+    assert "no verdict" in found
 
 
 def test_a_length_at_which_all_arms_have_all_seeds_is_ranked(load: Load) -> None:
     cells = [c for name in ARMS for c in arm(name, {0: 150, 1: 151, 2: 152}, 64)]
-    text = " ".join(summary(load([*cells, *HALF])))
-    assert "At 64 tokens, the longest that every arm finished, " in text
-    assert "At 128 tokens means are over seed 2 of 3" in text
-    assert "Full (not run)" in text
+    results = load([*cells, *HALF])
+    assert "Differences at 64 tokens" in page_text(results)
+    rows = [(r["Length"], r["Means over seeds"], r["Arm"], r["Has"])
+            for r in rows_of(overview_of(results), "Has")]  # fmt: skip
+    assert ("128", "2", "SSMLoRA 1", "1 of 3 seeds") in rows
+    assert ("128", "2", "Full", "not run") in rows
 
 
 def test_every_table_marks_incomplete_arms(tmp_path: Path) -> None:
     run = sweep(tmp_path / "run", HALF, missing=2)
     ((caption, rows),) = summary_table(run)
-    assert "at 128 tokens over seed 2" in caption
+    assert "at 128 tokens over seeds 2" in caption
     assert [row["128 tokens"] for row in rows] == ["0.820", "0.850; 1 of 3 seeds"]
     assert "1 of 3 seeds" in readme_table(run)
     root = read(build_report([run], run / "report"))
-    for anchor in ("summary", "glance", "accuracy", "parameters"):
+    for anchor in ("overview", "accuracy", "parameters"):
         text = section(root, anchor).text + str(
             [i.attributes for i in section(root, anchor).all("img")]
         )
         assert "1 of 3 seeds" in text, anchor
-        assert "highest" not in text.replace("lowest or highest tried", "")
-    assert "0.745" not in section(root, "glance").text  # the mean over LoRA's three seeds
+        assert "highest" not in text
+    assert (
+        "0.745" not in section(root, "overview").all("table")[1].text
+    )  # the mean over LoRA's three seeds
 
 
 def test_planned_seeds_come_from_the_sweep_and_from_every_arm(tmp_path: Path) -> None:
@@ -115,14 +135,14 @@ def test_planned_seeds_come_from_the_sweep_and_from_every_arm(tmp_path: Path) ->
     for k, text in enumerate(("seeds: {", "[1, 2]", "seeds: [a, true, 1.5]", "- " * 5000)):
         run = sweep(tmp_path / f"b{k}", cells)
         (run / "sweep.yaml").write_text(text, encoding="utf-8")
-        assert load_run(run).results[0].planned == {0}
+        assert load_run(run).results[0]["planned_seeds"] == {0}
 
 
 def test_results_without_a_manifest_are_compared_over_common_seeds(tmp_path: Path) -> None:
     run = write_run(tmp_path / "old", HALF)
     (run / "manifest.json").unlink()
     (run / "sweep.yaml").unlink()
-    (rows,) = [table.rows for table in main_tables([load_run(run)])]
+    (rows,) = [table.rows for table in arm_tables(loaded(run))]
     assert [row[4].split(" (")[0] for row in rows] == ["0.820", "0.850"]
     assert [("1 of 3 seeds" in row[4]) for row in rows] == [False, True]
 
@@ -130,10 +150,11 @@ def test_results_without_a_manifest_are_compared_over_common_seeds(tmp_path: Pat
 def test_arms_without_a_common_seed_are_not_compared(load: Load) -> None:
     results = load([*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {2: 170})])
     assert score_points(results) == {}
-    text = " ".join(summary(results))
-    assert "no seed in common" in text
-    assert "SSMLoRA 1 and LoRA 1 are not compared at 128 tokens (no common seed)" in text
-    assert "highest" not in text
+    assert differences(results) == {"SSMLoRA 1 - LoRA 1 at 128": "not compared (no common seed)"}
+    assert {r["Means over seeds"] for r in rows_of(overview_of(results), "Has")} == {
+        "no common seed"
+    }
+    assert "highest" not in page_text(results)
 
 
 def test_arms_without_a_common_seed_in_the_table(tmp_path: Path) -> None:
@@ -141,7 +162,7 @@ def test_arms_without_a_common_seed_in_the_table(tmp_path: Path) -> None:
     ((_, rows),) = summary_table(write_run(tmp_path / "run", cells))
     assert [row["128 tokens"] for row in rows] == [
         "0.725 (seeds 0 and 1, not compared); 2 of 3 seeds",
-        "0.850 (seed 2, not compared); 1 of 3 seeds",
+        "0.850 (seeds 2, not compared); 1 of 3 seeds",
     ]
     build_report([tmp_path / "run"], tmp_path / "report")
 
@@ -150,21 +171,22 @@ def test_three_arms_of_which_each_pair_shares_another_seed(load: Load) -> None:
     cells = [*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {1: 156, 2: 170})]
     results = load([*cells, *arm("Full", {0: 160, 2: 190})])
     assert score_points(results) == {}
-    text = " ".join(summary(results))
-    assert "SSMLoRA 1 minus LoRA 1 is +0.030" in text
-    assert "over seed 1 (" in text
-    assert "highest" not in text
+    (row,) = rows_of(overview_of(results), "SSMLoRA")
+    assert row["Difference"].startswith("+0.030")
+    assert row["Seeds"] == "1"
+    assert "highest" not in page_text(results)
 
 
 def test_a_pair_names_its_seeds_where_the_table_shows_others(load: Load) -> None:
     cells = [*arm("LoRA 1", {0: 140, 1: 150, 2: 160}), *arm("SSMLoRA 1", {0: 140, 1: 156, 2: 172})]
-    text = " ".join(summary(load([*cells, *arm("Full", {0: 160})])))
-    assert "means are over seed 0 of 3" in text
-    assert "SSMLoRA 1 minus LoRA 1 is +0.030" in text
-    assert "over seeds 0, 1 and 2" in text
+    blocks = overview_of(load([*cells, *arm("Full", {0: 160})]))
+    assert {r["Means over seeds"] for r in rows_of(blocks, "Has")} == {"0"}
+    (row,) = rows_of(blocks, "SSMLoRA")
+    assert row["Difference"].startswith("+0.030")
+    assert row["Seeds"] == "0, 1 and 2"
 
 
-def test_growth_is_over_the_common_seeds_of_the_two_lengths(load: Load) -> None:
+def test_growth_is_over_the_common_seeds_of_the_two_lengths(load: Load, tmp_path: Path) -> None:
     cells = [*arm("LoRA 1", {0: 100, 1: 130}, 64), *arm("LoRA 1", {1: 136, 2: 190}, 128)]
     (found,) = growth(load(cells))
     ((_, _, step),) = found.steps
@@ -173,9 +195,8 @@ def test_growth_is_over_the_common_seeds_of_the_two_lengths(load: Load) -> None:
     assert (step.verdict, found.plateau, found.rises) == ("none", None, False)
     (apart,) = growth(load([*arm("LoRA 1", {0: 100}, 64), *arm("LoRA 1", {1: 190}, 128)]))
     assert (apart.steps[0][2].gap, apart.plateau) == (None, None)
-    text = " ".join(summary(load(cells)))
-    assert "not judged for LoRA 1" in text
-    assert "still gain" not in text
+    blocks = score_by_length(loaded(write_run(tmp_path / "run", cells)))
+    assert rows_of(blocks, "Plateau")[0]["Plateau"] == "not judged"
 
 
 def test_the_linear_baseline_takes_no_seed_from_the_arms(load: Load) -> None:
@@ -184,9 +205,9 @@ def test_the_linear_baseline_takes_no_seed_from_the_arms(load: Load) -> None:
     points = score_points(results)
     assert list(points) == ["LoRA 1"]
     assert len(points["LoRA 1"][0].seeds) == 3
-    text = " ".join(summary(results))
-    assert "above it" not in text
-    assert "TF-IDF (1 of 3 seeds)" in text
+    assert "minus TF-IDF" not in [head for t in tables(overview_of(results)) for head in t.head]
+    (row,) = rows_of(overview_of(results), "Has")
+    assert (row["Arm"], row["Has"]) == ("TF-IDF", "1 of 3 seeds")
 
 
 def test_the_untrained_backbone_is_compared_with_every_seed(load: Load) -> None:
@@ -199,8 +220,9 @@ def test_the_untrained_backbone_is_compared_with_every_seed(load: Load) -> None:
     assert gap.gap is not None
     assert (gap.gap.paired, gap.verdict) == (True, "lower")
     assert gap.gap.value == pytest.approx(3.31 - 3.9, abs=1e-6)
-    assert "LoRA 1 is clearly below it" in " ".join(summary(results))
-    assert "1 seed;" in " ".join(summary(load([loss_cell("base", loss=3.9)])))
+    (row,) = rows_of(overview_of(results), "minus Base")
+    assert row["minus Base"].endswith(", better")
+    assert "Seeds: 1." in texts(overview_of(load([loss_cell("base", loss=3.9)])))
 
 
 def test_a_rate_is_chosen_over_the_seeds_that_all_rates_have(load: Load) -> None:
@@ -211,18 +233,18 @@ def test_a_rate_is_chosen_over_the_seeds_that_all_rates_have(load: Load) -> None
             cells.append(make_cell(lr=lr, seed=seed, accuracy=0.7))
             set_validation(cells[-1], value)
     results = load(cells)
-    (rates,) = tries(results).values()
+    (rates,) = trials(results).values()
     assert [t.values for t in rates] == [(0.90,), (0.88,)]
     assert [t.left_out for t in rates] == [2, 0]
-    assert best_try(rates).lr == 1e-3
-    assert {r["lr"] for r in one_rate_an_arm(results)} == {1e-3}
+    assert best_trial(rates).lr == 1e-3
+    assert {r["lr"] for r in one_rate_per_arm(results)} == {1e-3}
 
 
 def test_rates_without_a_common_seed_leave_the_one_with_most_cells(load: Load) -> None:
     cells = [make_cell(lr=1e-3, seed=s) for s in (0, 1)] + [make_cell(lr=2e-3, seed=2)]
     for cell, value in zip(cells, (0.7, 0.7, 0.9), strict=True):
         set_validation(cell, value)
-    assert {r["lr"] for r in one_rate_an_arm(load(cells))} == {1e-3}
+    assert {r["lr"] for r in one_rate_per_arm(load(cells))} == {1e-3}
 
 
 def test_a_study_shows_validation_over_common_seeds(tmp_path: Path) -> None:
@@ -243,7 +265,6 @@ def test_costs_are_over_common_seeds(load: Load) -> None:
     results = load(cells)
     points = cost_points(results, "train_tokens_per_s")
     assert {arm: p.value for arm, (p,) in points.items()} == {"Full": 500, "LoRA 1": 600}
-    assert "from 500 (Full) to 600 (LoRA 1)" in " ".join(cost_summary(results))
 
 
 def test_curves_are_means_over_common_seeds_and_whole_steps(load: Load) -> None:
@@ -282,15 +303,15 @@ def test_lm_eval_values_are_means_over_common_seeds(load: Load) -> None:
     }  # fmt: skip
 
 
-def test_a_figure_of_lm_eval_names_arms_that_lack_seeds(load: Load) -> None:
+def test_a_figure_of_lm_eval_names_arms_that_lack_seeds(tmp_path: Path) -> None:
     cells = [
         loss_cell(method, length=n, seed=seed, evaluations=[evaluation(value=0.1 + 0.4 * seed)])
         for n in (128, 256)
         for method, seed in (("lora", 0), ("lora", 1), ("ssmlora", 1))
     ]
-    (section_,) = lm_eval([Group(Key("", "", ""), "", "", load(cells))])
-    (found,) = [block for block in section_.blocks if isinstance(block, Picture)]
-    assert "SSMLoRA 1 at 128 tokens (1 of 2 seeds)" in found.caption
+    blocks = lm_eval(loaded(write_run(tmp_path / "run", cells)))
+    (found,) = [block for block in blocks if isinstance(block, Picture)]
+    assert "SSMLoRA 1: 0.500 at 128 (1 of 2 seeds)" in found.alt
     assert "LoRA 1: 0.500 at 128, 0.500 at 256" in found.alt
 
 
@@ -342,16 +363,16 @@ def test_a_manifest_of_a_run_under_way_is_read(tmp_path: Path) -> None:
     about = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps(about | {"ids": about["ids"][:1]}))
     results = load_run(run).results
-    assert {r.planned for r in results} == {frozenset({0, 1, 2})}
+    assert {r["planned_seeds"] for r in results} == {frozenset({0, 1, 2})}
 
 
 def test_a_reference_has_no_curve_that_could_be_missing(load: Load) -> None:
     cells = [*arm("LoRA 1", {0: 140, 1: 143}), *arm("SSMLoRA 1", {0: 140, 1: 150})]
     cells += [make_cell("tfidf", None, 128, seed=seed) for seed in (0, 1)]
     results = load(cells)
-    assert seed_notes(results, lambda cell: cell["method"] != "tfidf") == []
-    (note,) = seed_notes(load(cells[1:]), lambda cell: cell["method"] != "tfidf")
-    assert "TF-IDF" not in note
+    assert incomplete_rows(results, lambda cell: cell["method"] != "tfidf") == []
+    rows = incomplete_rows(load(cells[1:]), lambda cell: cell["method"] != "tfidf")
+    assert [row[2] for row in rows] == ["LoRA 1"]
 
 
 def test_a_legend_marks_an_incomplete_arm(load: Load) -> None:

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, t
 
+from harness.core.result import CellResult
 from harness.planning.tuned import choose
-from reports.files import Result
+from reports.frame import Result
 from reports.stats import (
-    Try,
+    LearningRateTrial,
     at_edge,
-    best_try,
+    best_trial,
     cost_cells,
     cost_points,
     longest_common,
-    one_rate_an_arm,
+    one_rate_per_arm,
     score_points,
-    tries,
+    trials,
 )
 from tests.reports.conftest import make_cell, set_validation, tuning_cells
 
@@ -123,27 +124,35 @@ def tried(load: Load, outcomes: dict[float, list[tuple[float | None, float]]]) -
 
 def test_a_rate_is_chosen_on_validation_never_on_test(load: Load) -> None:
     cells = tried(load, {1e-3: [(0.90, 0.70)], 2e-3: [(0.80, 0.99)]})
-    assert {r["lr"] for r in one_rate_an_arm(cells)} == {1e-3}
+    assert {r["lr"] for r in one_rate_per_arm(cells)} == {1e-3}
     (point,) = score_points(cells)["LoRA 1"]
     assert point.value == pytest.approx(0.70)
 
 
 def test_a_failed_cell_counts_as_zero_for_its_rate(load: Load) -> None:
     cells = tried(load, {1e-3: [(0.80, 0.8), (0.82, 0.8)], 2e-3: [(0.99, 0.9), (None, 0.9)]})
-    (rates,) = tries(cells).values()
+    (rates,) = trials(cells).values()
     assert [t.score for t in rates] == pytest.approx([0.81, 0.495])
     assert rates[1].failures == ("diverged",)
-    assert best_try(rates).lr == 1e-3
+    assert best_trial(rates).lr == 1e-3
 
 
 def test_of_equal_rates_the_one_with_the_lower_loss_is_chosen() -> None:
-    rates = [Try(1e-3, (0.9,), (), 0.40), Try(2e-3, (0.9,), (), 0.35), Try(4e-3, (0.9,), ())]
-    assert best_try(rates).lr == 2e-3
-    assert best_try(rates[:1] + rates[2:]).lr == 1e-3
+    rates = [
+        LearningRateTrial(1e-3, (0.9,), (), 0.40),
+        LearningRateTrial(2e-3, (0.9,), (), 0.35),
+        LearningRateTrial(4e-3, (0.9,), ()),
+    ]
+    assert best_trial(rates).lr == 2e-3
+    assert best_trial(rates[:1] + rates[2:]).lr == 1e-3
 
 
 def test_the_edge_of_what_was_tried() -> None:
-    rates = [Try(1e-3, (0.8,), ()), Try(2e-3, (0.9,), ()), Try(4e-3, (0.7,), ())]
+    rates = [
+        LearningRateTrial(1e-3, (0.8,), ()),
+        LearningRateTrial(2e-3, (0.9,), ()),
+        LearningRateTrial(4e-3, (0.7,), ()),
+    ]
     assert not at_edge(rates)
     assert at_edge(rates[1:])
     assert at_edge(rates[:2])
@@ -156,15 +165,16 @@ def test_the_report_and_the_tuned_file_choose_the_same_rates(load: Load) -> None
     for cell in cells:
         if cell["status"] == "ok":  # few values, so that ties are many
             set_validation(cell, draw.choice([0.80, 0.81]), draw.random())
-    chosen = {(e.arm["method"], e.arm["density"]): e.lr for e in choose(cells).entries}
-    kept = one_rate_an_arm(load(cells))
+    results = [CellResult.model_validate(cell) for cell in cells]
+    chosen = {(e.arm["method"], e.arm["density"]): e.lr for e in choose(results).entries}
+    kept = one_rate_per_arm(load(cells))
     assert {(r["method"], r["density"]): r["lr"] for r in kept} == chosen
     assert len(kept) == 2 * len(chosen)
 
 
 def test_baselines_and_probes_are_no_tries(load: Load) -> None:
     cells = [make_cell(), make_cell("tfidf"), make_cell(kind="probe", lr=1e-4)]
-    assert {arm: [t.lr for t in found] for arm, found in tries(load(cells)).items()} == {
+    assert {arm: [t.lr for t in found] for arm, found in trials(load(cells)).items()} == {
         "LoRA 1": [2e-3]
     }
 

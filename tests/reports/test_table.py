@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 import reports
-from reports.table import COLUMNS, read_results, readme_table, summary_table, write_csv
+from reports.frame import COLUMNS, load_results, write_csv
+from reports.sections.overview import readme_table, summary_table
 from tests.reports.conftest import make_cell, set_validation, tuning_cells, write_run
 
 # Word for word what the design promises to scripts.
@@ -56,7 +57,7 @@ def test_the_promised_columns_come_first(laptop: Path, tmp_path: Path) -> None:
     folder = write_run(tmp_path, [make_cell()])
     assert rows_of(write_csv(folder))[0][: len(PROMISED)] == PROMISED
     assert list(COLUMNS) == PROMISED
-    assert list(read_results(laptop).columns[: len(PROMISED)]) == PROMISED
+    assert list(load_results(laptop).columns[: len(PROMISED)]) == PROMISED
 
 
 def test_the_csv_says_what_the_files_say(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_the_same_files_give_the_same_bytes(laptop: Path, tmp_path: Path) -> Non
 def test_the_frame_has_types_and_names_what_could_not_be_read(tmp_path: Path) -> None:
     write_run(tmp_path, [make_cell(), make_cell("tfidf"), make_cell("full", status="oom")])
     (tmp_path / "cells" / "broken.json").write_text("{")
-    frame = read_results(tmp_path)
+    frame = load_results(tmp_path)
     assert frame.attrs["unreadable"] == [("broken.json", "not valid JSON")]
     kinds = {name: str(frame[name].dtype) for name in ("id", "links", "accuracy", "in_sweep")}
     assert kinds == {

@@ -10,7 +10,6 @@ import yaml
 from tasks import Task, discover, load_task
 from tasks.base import MissingData
 from tasks.conformance import violations
-from tasks.lib.rows import SCHEMA_ONLY
 
 SLOW = {
     # These eight have quick tests of their own beside this.
@@ -56,7 +55,7 @@ def test_data_from_elsewhere_is_said_to_be() -> None:
     )
     for name, task in discover().items():
         said = task.metadata
-        assert (SCHEMA_ONLY in said.description) == said.source.startswith(far), name
+        assert said.schema_only == said.source.startswith(far), name
         if said.source.startswith((*far, "the Debian package ")):
             assert said.needs_network, name
         if any(word in said.source for word in here):
@@ -67,7 +66,7 @@ def test_data_from_elsewhere_is_said_to_be() -> None:
 def test_conforms(name: str, no_network: None) -> None:
     task = _with_data(name)
     found = violations(task, max(128, task.metadata.min_length))
-    if SCHEMA_ONLY in task.metadata.description:  # published splits stay as they are
+    if task.metadata.schema_only:  # published splits stay as they are
         found = [line for line in found if " share " not in line]
     assert found == []
 

@@ -15,7 +15,8 @@ import pytest
 from tasks import Splits, TaskError, load_task
 from tasks.base import Example
 from tasks.builtin.documents import linux
-from tasks.builtin.documents.linux import LEAST, SHORTEST, SUBSYSTEMS, _cut, _label, strip
+from tasks.builtin.documents.linux import LEAST, SHORTEST, SUBSYSTEMS, _label, strip
+from tasks.lib.rows import deal_folders
 
 SOURCE = """// SPDX-License-Identifier: GPL-2.0
 /*
@@ -203,9 +204,9 @@ def test_damage_is_named(
 
 def test_other_things_are_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: text for name, text in _tree_of().items() if not name.startswith("sound")}
-    with pytest.raises(TaskError, match="fewer than 20 long C files of sound: it is not a whole"):
+    with pytest.raises(TaskError, match=r"fewer than 20 .* of sound"):
         _read(_archive_of(few, tmp_path / "few.tar.gz"), monkeypatch)
-    with pytest.raises(TaskError, match=r"none \(from \$LINUX_SOURCE\) is not there.*apt-get"):
+    with pytest.raises(TaskError, match=r"none \(from \$LINUX_SOURCE\).*apt-get"):
         _read(tmp_path / "none", monkeypatch)
 
 
@@ -220,12 +221,13 @@ def test_nothing_in_usr_src_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_directories_are_dealt_whole() -> None:
     examples = [Example(f"fs/{i}/{j}.c", "x", 0) for i in range(60) for j in range(i % 5 + 1)]
-    parts = _cut(examples)
+    parts = deal_folders(examples)
     sides = [{example.id.rpartition("/")[0] for example in part} for part in parts.values()]
     assert sum(map(len, sides)) == len(set.union(*sides)) == 60
     assert len(parts["test"]) == pytest.approx(0.25 * len(examples), abs=5)
     assert len(parts["validation"]) == pytest.approx(0.1 * len(examples), abs=5)
-    assert _cut(examples[::-1]) == parts
+    assert deal_folders(examples[::-1]) == parts
+    assert deal_folders([Example("only/a", "x", 0)])["train"]
 
 
 @pytest.mark.slow
@@ -233,7 +235,7 @@ def test_the_real_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only where it is installed: `make setup` does not bring it."""
     monkeypatch.delenv("LINUX_SOURCE", raising=False)
     if linux._source() is None:
-        return
+        pytest.skip("no kernel source in /usr/src")
     splits = load_task("linux").splits(1024, 0)
     for part, least in zip(splits, (200, 25, 75), strict=True):
         counts = Counter(example.label for example in part)

@@ -18,9 +18,9 @@ from tasks import TaskError, load_task
 from tasks.builtin.documents.newsgroups import _file
 from tasks.builtin.lra.lra_image import RECORD, grey_text
 from tasks.builtin.lra.pixels import pixel_texts
+from tasks.builtin.lra.release import Lines, byte_words
 from tasks.builtin.synthetic.listops import expressions
 from tasks.conformance import violations
-from tasks.lib.release import Lines, byte_words
 from tests.tasks.hub_folder import text_row, write_rows
 from tests.tasks.release_folder import MAKE, listops, papers, paths, photos
 

@@ -1,4 +1,4 @@
-"""What is stripped from a module, how folders are dealt, and (slow) the real packages."""
+"""What is stripped from a module, and (slow) the real packages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tasks import Splits, TaskError, load_task
-from tasks.base import Example
 from tasks.builtin.documents import pysource
-from tasks.builtin.documents.pysource import PACKAGES, _cut, _read, strip
+from tasks.builtin.documents.pysource import PACKAGES, _read, strip
 
 SOURCE = '''#!/usr/bin/env python
 # Licence: of numpy
@@ -118,21 +117,6 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_text("raise SystemExit('run')\n" + "x = 1\n" * 1000, encoding="utf-8")
     assert "SystemExit" in _read(path)
-
-
-def test_folders_are_dealt_whole() -> None:
-    folders = {
-        f"p/{i}": [Example(f"p/{i}/{j}", "x", 0) for j in range(i % 5 + 1)] for i in range(60)
-    }
-    parts = _cut(folders)
-    sides = [{example.id.rpartition("/")[0] for example in part} for part in parts.values()]
-    assert sum(map(len, sides)) == len(set.union(*sides)) == 60
-    total = sum(map(len, folders.values()))
-    shares = {name: len(part) / total for name, part in parts.items()}
-    assert shares["test"] == pytest.approx(0.25, abs=0.03)
-    assert shares["validation"] == pytest.approx(0.1, abs=0.03)
-    assert _cut(dict(reversed(folders.items()))).keys() == parts.keys()
-    assert _cut({"only": [Example("only/a", "x", 0)]})["train"]
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from harness.core.metrics import METRICS
 from tasks import discover
-from tasks.lib.rows import SCHEMA_ONLY
 from tasks.table import main, tasks_page
 from tasks.types import TASK_TYPES
 
@@ -60,7 +59,7 @@ def test_every_task_has_a_row_with_its_metadata() -> None:
             assert (family, title, source) == (metadata.family, metadata.title, metadata.source)
             assert (metric, licence) == (metadata.metric, metadata.licence)
             assert lengths == ", ".join(str(length) for length in metadata.lengths)
-            schema_only = SCHEMA_ONLY in metadata.description
+            schema_only = metadata.schema_only
             assert tested == ("columns only" if schema_only else "real data")
     assert sorted(names) == sorted(found)
 

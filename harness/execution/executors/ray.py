@@ -1,7 +1,8 @@
 """Runs cells on Ray, on this machine. Needs the package ray: `pip install 'bench-long[ray]'`.
 
 Ray starts one actor per slot. An actor runs its cells with the local executor, so each cell still
-has a process of its own, with the same limits and the same handling of failures.
+has a process of its own, with the same limits and the same handling of failures. If the run is
+killed with SIGKILL, its cells end within seconds and Ray's own processes within minutes.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
-"""Licence texts: what kind of licence is it? Real documents whose kind a good reader sees early."""
+"""Licence texts, classified by kind. The beginning of a text is often enough."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import random
 import re
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.lib.cache import cached
 from tasks.lib.duplicates import groups, near_duplicates
+from tasks.lib.packages import check_digest, package_path
+from tasks.lib.rows import shuffle_train
 
 KINDS = {
     "Permissive": "permissive",
@@ -23,23 +24,23 @@ KINDS = {
     "Free Restricted": "restricted",
     "Source-available": "restricted",
 }
-"""The package's category -> label. Other categories (contributor agreements, patents) are left."""
+"""The package's category -> label. Other categories (contributor agreements, …) are not used."""
 
 LABELS = ("permissive", "copyleft", "proprietary", "restricted")
 
 SHORTEST = 500
-"""Characters of the shortest text kept: below are notices of a line or two."""
+"""Characters of a text, at least; shorter ones are notices of a line or two."""
 
 TEST, VALIDATION = 500, 180
-"""Texts that the two splits have at least."""
+"""Texts of these splits, at least."""
 
 LARGE = 40
-"""A group of more near-duplicates than this goes to train, or it would be most of a split."""
+"""Larger groups of near-duplicates go to train, because they would fill a smaller split."""
 
 _PACKAGE = "licensedcode-data==32.1.0"
 _SHA256 = "5a1bba9f14cc7816cd8b73cd9b1947c1920a4eecdb7b86f4fa0a631885c23edb"
 _RULES = "1"
-"""Raised when the rules below change what is kept."""
+"""Increase when the rules below change the result."""
 
 _DOCUMENT = re.compile(r"---\n(.*?)^---(?:\n|\Z)(.*)", re.DOTALL | re.MULTILINE)
 _FIELD = re.compile(r"^(category|is_deprecated|language):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
@@ -48,10 +49,9 @@ _FIELD = re.compile(r"^(category|is_deprecated|language):[ \t]*(.+?)[ \t]*$", re
 class Licences(Task):
     """The kind of a licence, of four: the ScanCode project's categories, merged.
 
-    The header that names the category is taken off. Texts in other languages than English, those
-    marked as superseded, and those under SHORTEST characters are left out. Licences are written
-    from each other: near-duplicates are grouped, and a group is on one side of the split. Test
-    begins with one text of each group, so that its first outcomes are independent.
+    The header that names the category is removed. Texts that are not English, deprecated, or
+    shorter than SHORTEST are left out. Licences are copied from each other, so groups of
+    near-duplicates stay in one split, and test begins with one text of each group.
     """
 
     pinned_by = "version"
@@ -78,20 +78,13 @@ class Licences(Task):
         for path in _files():
             data = path.read_bytes()
             digest.update(f"{path.name} {len(data)}\n".encode() + data)
-        if digest.hexdigest() != _SHA256:
-            raise TaskError(
-                f"licences: the files in {_folder()} are damaged or another version (sha256 "
-                f"{digest.hexdigest()[:12]}…, expected {_SHA256[:12]}…): reinstall {_PACKAGE} with "
-                "--no-deps"
-            )
+        check_digest("licences", _folder(), digest.hexdigest(), _SHA256, _PACKAGE)
         self.splits(SHORTEST, 0)
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same texts at every length; the seed orders the training texts."""
-        train, validation, test = cached("licences", self.metadata.revision, _build, watch=False)
-        shuffled = list(train)
-        random.Random(seed).shuffle(shuffled)
-        return Splits(shuffled, validation, test)
+        splits = cached("licences", self.metadata.revision, _build, watch=False)
+        return shuffle_train(splits, seed)
 
 
 def read(document: str) -> tuple[str, str]:
@@ -120,7 +113,7 @@ def _build() -> Splits:
 
 
 def _deal(grouped: list[list[Example]]) -> Splits:
-    """Give whole groups, in an order of chance, to test and validation until they have enough."""
+    """Deal whole groups in random order to test and validation until these are large enough."""
     random.Random(0).shuffle(grouped)
     parts: dict[str, list[list[Example]]] = {"test": [], "validation": [], "train": []}
     sizes: Counter[str] = Counter()
@@ -139,9 +132,9 @@ def _deal(grouped: list[list[Example]]) -> Splits:
 
 
 def _spread(test: list[Example]) -> list[Example]:
-    """Shuffle, one text of each group of near-duplicates first: their outcomes are independent.
+    """Shuffle, with one text of each group of near-duplicates first.
 
-    Among the test texts alone more are tied: fewer of their phrases are common enough to be forms.
+    Groups are computed on the test texts alone, where fewer phrases count as boilerplate.
     """
     random.Random(1).shuffle(test)
     roots = groups(len(test), near_duplicates(example.text for example in test))
@@ -150,17 +143,7 @@ def _spread(test: list[Example]) -> list[Example]:
 
 
 def _folder() -> Path:
-    """Where the package's texts lie. The package itself is never imported."""
-    spec = importlib.util.find_spec("licensedcode")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "data" / "licenses"
-        if path.is_dir():
-            return path
-    raise MissingData(
-        "licences",
-        f"the data files of {_PACKAGE}",
-        f"run `make setup`, or `pip install --no-deps {_PACKAGE}`",
-    )
+    return package_path("licences", _PACKAGE, "licensedcode", "data", "licenses")
 
 
 def _files() -> list[Path]:

@@ -1,9 +1,8 @@
-"""Which subsystem of the Linux kernel is this C file from? Real code whose length decides."""
+"""C files of the Linux kernel, classified by subsystem."""
 
 from __future__ import annotations
 
 import heapq
-import random
 import re
 import tarfile
 import zlib
@@ -13,9 +12,10 @@ from typing import ClassVar
 
 from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
 from tasks.lib.cache import cached
-from tasks.lib.duplicates import near_duplicates
+from tasks.lib.duplicates import without_duplicates
 from tasks.lib.pins import pin
 from tasks.lib.places import named_path
+from tasks.lib.rows import deal_folders, shuffle_train
 
 SUBSYSTEMS = (
     "arch",
@@ -31,22 +31,22 @@ SUBSYSTEMS = (
 )
 
 SHORTEST = 3072
-"""Characters that must be left of a file after stripping."""
+"""Characters of a file after stripping, at least."""
 
 LONGEST = 40_000
 """Characters kept of a file: more than 8192 tokens of code."""
 
 MOST = 400
-"""Files kept of a subsystem, chosen by their paths' checksums: what bounds the memory."""
+"""Files per subsystem, at most, chosen by their paths' checksums; this bounds the memory."""
 
 LEAST = 20
-"""Fewer files of a subsystem than this: not a whole kernel tree."""
+"""Files per subsystem, at least; with fewer, the source is not a whole kernel tree."""
 
 _LARGEST_FILE = 1_000_000
 """Bytes: larger files are generated tables."""
 
 _RULES = "2"
-"""Raised when the rules below change what is kept."""
+"""Increase when the rules below change the result."""
 
 _HOW = (
     "install the Debian package linux-source-6.1 (`apt-get install --no-install-recommends "
@@ -58,27 +58,27 @@ _LITERALS_AND_COMMENTS = re.compile(
 )
 _INCLUDES = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*$", re.MULTILINE)
 _NAMES = re.compile(rf"\b(?:{'|'.join(name.rpartition('/')[2] for name in SUBSYSTEMS)})\b")
-"""As words of their own: `struct net` would tell `net` by its name."""
+"""Names of subsystems as separate words; `struct net` would give the label away."""
 _MODULE = re.compile(r"^[ \t]*MODULE_[A-Z_]+[ \t]*\(.*?\)[ \t]*;?[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
 def _source() -> Path | None:
-    """The tarball or the tree: the one the user names, else Debian's, the newest."""
+    """The tarball or tree that the user names, else the newest of Debian."""
     if given := named_path("LINUX_SOURCE"):
         return given
     return max(Path("/usr/src").glob("linux-source-*.tar.xz"), key=_numbers, default=None)
 
 
 def _numbers(path: Path) -> list[int]:
-    """For 6.10 to come after 6.9."""
+    """A sort key that puts 6.10 after 6.9."""
     return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 def _revision() -> str:
-    """The archive's name or the tree's own version, and a checksum of the files that are read.
+    """The name of the archive or the version of the tree, and a checksum of the files.
 
-    They are read for it once, not again until their sizes or times change. The version alone is no
-    key: a tree may be half unpacked, or another's.
+    The checksum is kept until sizes or times of the files change. The version alone is not enough:
+    a tree can be modified or incomplete.
     """
     source = _source()
     if source is None or not source.exists():
@@ -97,9 +97,9 @@ def _revision() -> str:
 class Linux(Task):
     """The subsystem that a C file of the Linux kernel belongs to, of ten.
 
-    Files are read as text out of the archive, one after the other; nothing is unpacked or run.
-    Comments, includes and MODULE_ lines (author, description, devices) are taken out. All files of
-    a directory are on one side of the split, and no two files are near-duplicates.
+    Files are read from the archive one after the other; nothing is unpacked or run. Comments,
+    includes and MODULE_ lines (author, description, devices) are removed. All files of a directory
+    are in one split, and no two files are near-duplicates.
     """
 
     pinned_by = "version"
@@ -125,21 +125,18 @@ class Linux(Task):
         """Check that the source is there and whole; fill the cache (the first time, minutes)."""
         source = _source()
         if source is None:
-            raise MissingData("linux", "there is no kernel source in /usr/src", _HOW)
+            raise MissingData("linux", "no kernel source in /usr/src", _HOW)
         if not source.exists():
-            raise TaskError(f"linux: {source} (from $LINUX_SOURCE) is not there: {_HOW}")
+            raise TaskError(f"linux: {source} (from $LINUX_SOURCE) does not exist: {_HOW}")
         self.splits(SHORTEST, 0)
 
     def version(self) -> str:
-        """The source that is there, by a checksum of its files."""
+        """A checksum of the files of the source."""
         return _revision()
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same files at every length; the seed orders the training files."""
-        train, validation, test = cached("linux", _revision(), _build, watch=False)
-        shuffled = list(train)
-        random.Random(seed).shuffle(shuffled)
-        return Splits(shuffled, validation, test)
+        return shuffle_train(cached("linux", _revision(), _build, watch=False), seed)
 
 
 def strip(source: str) -> str:
@@ -165,48 +162,22 @@ def _build() -> Splits:
     few = [name for name, heap in zip(SUBSYSTEMS, chosen, strict=True) if len(heap) < LEAST]
     if few:
         raise TaskError(
-            f"linux: {_source()} holds fewer than {LEAST} long C files of {', '.join(few)}: it is "
+            f"linux: {_source()} has fewer than {LEAST} long C files of {', '.join(few)}, so it is "
             f"not a whole kernel source; {_HOW}"
         )
-    parts: dict[str, list[Example]] = {"test": [], "validation": [], "train": []}
+    parts: dict[str, list[Example]] = {part: [] for part in Splits._fields}
     for label, heap in enumerate(chosen):
-        for part, examples in _cut([Example(path, text, label) for _, path, text in heap]).items():
+        dealt = deal_folders([Example(path, text, label) for _, path, text in heap])
+        for part, examples in dealt.items():
             parts[part] += examples
-    everything = [example for part in parts.values() for example in part]
-    dropped: set[int] = set()
-    # Test first, then validation, then train: of a pair the second goes.
-    for first, second in near_duplicates(example.text for example in everything):
-        if first not in dropped:
-            dropped.add(second)
-    gone = {everything[index].id for index in dropped}
-    left = {name: [e for e in part if e.id not in gone] for name, part in parts.items()}
-    for examples in left.values():
-        random.Random(0).shuffle(examples)
-    return Splits(**left)
-
-
-def _cut(examples: list[Example]) -> dict[str, list[Example]]:
-    """Deal whole directories, in an order that their names decide: each to the first with room."""
-    folders: dict[str, list[Example]] = {}
-    for example in sorted(examples):
-        folders.setdefault(example.id.rpartition("/")[0], []).append(example)
-    limits = {"validation": 0.1, "test": 0.25, "train": 1.0}
-    parts: dict[str, list[Example]] = {part: [] for part in limits}
-    for name in sorted(folders, key=lambda name: zlib.crc32(name.encode())):
-        fits = (
-            part
-            for part, share in limits.items()
-            if len(parts[part]) + len(folders[name]) <= share * len(examples)
-        )
-        parts[next(fits)] += folders[name]
-    return parts
+    return without_duplicates(parts)
 
 
 def _files() -> Iterator[tuple[str, int, bytes]]:
     """Yield (path in the kernel tree, label, content) of the C files, one at a time."""
     source = _source()
     if source is None:
-        raise MissingData("linux", "there is no kernel source in /usr/src", _HOW)
+        raise MissingData("linux", "no kernel source in /usr/src", _HOW)
     try:
         yield from _tree(source) if source.is_dir() else _archive(source)
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -239,7 +210,7 @@ def _tree_files(source: Path) -> Iterator[Path]:
 
 
 def _label(path: str) -> int:
-    """The number of the subsystem that a path is in; -1 for one that is not used."""
+    """The label of a path; -1 for files of other subsystems."""
     first, _, rest = path.partition("/")
     name = f"{first}/{rest.partition('/')[0]}" if first == "drivers" else first
     return SUBSYSTEMS.index(name) if path.endswith(".c") and name in SUBSYSTEMS else -1

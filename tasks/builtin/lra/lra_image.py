@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Example, Splits, TaskError, TaskMetadata
+from tasks.builtin.lra.archive import _ArchiveTask
 from tasks.builtin.lra.pixels import pixel_texts
-from tasks.lib.archive import _ArchiveTask
+from tasks.builtin.lra.release import look
 from tasks.lib.convert import Stored
 from tasks.lib.hub import hub_metadata
-from tasks.lib.release import look
 from tasks.lib.rows import Rows, shuffled
 
 if TYPE_CHECKING:

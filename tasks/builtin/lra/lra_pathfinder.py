@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata, printable
 from tasks.builtin.lra.pixels import pixel_texts
+from tasks.builtin.lra.release import REVISION, find
 from tasks.lib.pins import pin
-from tasks.lib.release import REVISION, find
-from tasks.lib.rows import SCHEMA_ONLY, Rows, shuffled
+from tasks.lib.rows import Rows, read_ends, shuffled
 
 LEVEL = "curv_contour_length_14"
 """The hardest of the three levels: the one that results are published for."""
@@ -22,7 +22,7 @@ def _metadata(name: str, title: str, side: int) -> TaskMetadata:
     return TaskMetadata(
         name=name,
         title=title,
-        description=f"Whether two dots lie on one dashed path, a token a pixel. {SCHEMA_ONLY}",
+        description="Whether two dots lie on one dashed path, one token per pixel.",
         labels=("apart", "same"),
         source=f"the official release: pathfinder{side}/{LEVEL}",
         revision=REVISION,
@@ -34,6 +34,7 @@ def _metadata(name: str, title: str, side: int) -> TaskMetadata:
         whole_texts=True,
         balanced=True,
         needs_network=True,
+        schema_only=True,
     )
 
 
@@ -45,9 +46,7 @@ class _LraPathfinder(Task):
 
     def prepare(self) -> None:
         """Check the lists, and the first and last image of each split."""
-        for part in self.splits(self.metadata.min_length, 0):
-            for place in (0, -1):
-                part[place]
+        read_ends(self.splits(self.metadata.min_length, 0))
 
     def version(self) -> str:
         """A checksum of the lists, and one of the sizes of the images that they name.

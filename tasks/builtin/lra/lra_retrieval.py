@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.builtin.lra.release import REVISION, Lines, byte_words, find_files
 from tasks.lib.pins import pin
-from tasks.lib.release import REVISION, Lines, byte_words, find_files
-from tasks.lib.rows import SCHEMA_ONLY, Rows, shuffled
+from tasks.lib.rows import Rows, read_ends, shuffled
 
 PARTS = ("train", "eval", "test")
 
@@ -26,7 +26,7 @@ class LraRetrieval(Task):
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
         name="lra_retrieval",
         title="Retrieval (Long Range Arena): pairs of papers as bytes",
-        description=f"Whether two papers are tied by a citation, a token a byte. {SCHEMA_ONLY}",
+        description="Whether one of two papers cites the other, one token per byte.",
         family="pair",
         labels=("apart", "tied"),
         source="the official release: new_aan_pairs.train.tsv, .eval.tsv, .test.tsv",
@@ -39,15 +39,15 @@ class LraRetrieval(Task):
         published_splits=True,
         balanced=True,
         needs_network=True,
+        schema_only=True,
     )
 
     def prepare(self) -> None:
         """Check that the three files are there and that their first and last rows can be read."""
-        for part in self.splits(BYTES, 0):
-            if not len(part):
-                raise TaskError("lra_retrieval: a file of the release is empty: unpack it again")
-            for place in (0, -1):
-                part[place]
+        splits = self.splits(BYTES, 0)
+        if not all(map(len, splits)):
+            raise TaskError("lra_retrieval: a file of the release is empty: unpack it again")
+        read_ends(splits)
 
     def version(self) -> str:
         """A checksum of the three files."""

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from tasks.base import Example, Splits, TaskError, TaskMetadata, printable
 from tasks.builtin.documents import imdb
-from tasks.lib.archive import _ArchiveTask
+from tasks.builtin.lra.archive import _ArchiveTask
+from tasks.builtin.lra.release import byte_words
 from tasks.lib.hub import hub_metadata
 from tasks.lib.pins import once
-from tasks.lib.release import byte_words
 from tasks.lib.rows import Rows, cut, shuffled
 
 BYTES = 4096

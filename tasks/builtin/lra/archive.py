@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from tasks.base import Splits
+from tasks.builtin.lra.release import holds_any, look, named
 from tasks.lib.hub import _HubTask
 from tasks.lib.pins import pin
 from tasks.lib.places import nearby
-from tasks.lib.release import holds_any, look, named
 from tasks.lib.rows import filled
 
 
