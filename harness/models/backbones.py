@@ -115,7 +115,7 @@ def find_backbone(name: str, where: str = "backbone") -> Backbone:
     return _find_cached(name, where)
 
 
-def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
+def is_causal_lm(backbone: Backbone, where: str = "backbone") -> bool:
     """Whether a backbone is a causal language model.
 
     Raises:
@@ -126,13 +126,13 @@ def predicts_words(backbone: Backbone, where: str = "backbone") -> bool:
     return causal and (kind not in _ENCODERS or decoder)
 
 
-def check_writes(backbone: Backbone, where: str) -> None:
+def require_causal_lm(backbone: Backbone, where: str) -> None:
     """Check that a backbone is a causal language model.
 
     Raises:
-        BadInput: it does not.
+        BadInput: it is not.
     """
-    if not predicts_words(backbone, where):
+    if not is_causal_lm(backbone, where):
         named = ", ".join(_architectures(backbone, where)[0]) or "none"
         raise BadInput(
             f"{where}: '{backbone.name}' is not a causal language model (architecture: {named}), "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.errors import one_line
 from harness.models.architectures import attention_of, read_config
 from harness.models.backbone_files import model_files
-from harness.models.backbones import Backbone, predicts_words
+from harness.models.backbones import Backbone, is_causal_lm
 from harness.models.position_tables import extend_positions
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def load_classifier(
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, dropout, pad_token_id)
-    told_apart = len({tuple(ids) for ids in words if ids}) == len(words) > 1
-    if told_apart and predicts_words(backbone):
+    distinct = len({tuple(ids) for ids in words if ids}) == len(words) > 1
+    if distinct and is_causal_lm(backbone):
         whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
         classifier = _classifier(whole.base_model, outputs, kind)
-        classifier.start_from(whole.get_output_embeddings().weight, words)
+        classifier.init_from_label_tokens(whole.get_output_embeddings().weight, words)
         return classifier
     encoder = _pretrained(AutoModel, backbone, config, length, **_without_pooler(config))
     return _classifier(encoder, outputs, kind)

@@ -13,7 +13,7 @@ from harness.core.errors import BadInput
 from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.execution.machine import choose_device, choose_dtype
 from harness.lm_eval import PREFIX, check
-from harness.models.backbones import Backbone, check_writes
+from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
@@ -175,7 +175,7 @@ class _Expansion:
         names = [n.removeprefix(PREFIX) for n in sweep.tasks if n.startswith(PREFIX)]
         if not names:
             return {}
-        check_writes(backbone, f"{self._source}: backbone")
+        require_causal_lm(backbone, f"{self._source}: backbone")
         if len(names) * sweep.lm_eval.seconds >= sweep.limits.cell_seconds:
             raise BadInput(
                 f"{self._source}: limits.cell_seconds: {sweep.limits.cell_seconds:g} s is too "

@@ -18,7 +18,7 @@ from harness.core.errors import BadInput, one_line
 from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
-from harness.models.backbones import EMBEDDED, Backbone, check_writes
+from harness.models.backbones import EMBEDDED, Backbone, require_causal_lm
 from harness.models.load import load_classifier, load_language_model, load_skeleton
 from harness.models.quiet import quiet
 from harness.models.tokens import check_ids, load_tokenizer
@@ -41,7 +41,7 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
         BadInput: what a cell would have failed with, in one line.
     """
     if any(cell.uses_lm_head for cell in cells):
-        check_writes(backbone, f"{source}: backbone")
+        require_causal_lm(backbone, f"{source}: backbone")
     foreign = backbone.name not in EMBEDDED
     arms = [
         cell

@@ -55,7 +55,7 @@ class Classifier(nn.Module):
         self.encoder = encoder
         self.config: Any = encoder.config
         self.kind = kind or task_type("classification")
-        self.looks_ahead = _looks_ahead(encoder)
+        self.is_bidirectional = _is_bidirectional(encoder)
         self.segments = segments_of(encoder)
         self.reads_globally = "global_attention_mask" in signature(encoder.forward).parameters
         self.classifier = nn.Linear(int(encoder.config.hidden_size), outputs)
@@ -111,7 +111,7 @@ class Classifier(nn.Module):
         """Return False: the answers are labels."""
         return False
 
-    def start_from(self, table: torch.Tensor, words: Sequence[Sequence[int]]) -> None:
+    def init_from_label_tokens(self, table: torch.Tensor, words: Sequence[Sequence[int]]) -> None:
         """Initialise each output from the language-model head's rows for its label name.
 
         A decoder's last state times such a row is the logit of that token, so the label words are
@@ -144,17 +144,17 @@ class Classifier(nn.Module):
             kinds["global_attention_mask"][:, 0] = 1
         # Right padding needs no mask under causal attention. Without a mask PyTorch uses its causal
         # kernel, which is faster.
-        seen = attention_mask if self.looks_ahead else None
+        seen = attention_mask if self.is_bidirectional else None
         states = self.encoder(input_ids=input_ids, attention_mask=seen, **kinds).last_hidden_state
         mask = attention_mask.unsqueeze(-1)
         mean = (states * mask).sum(1) / mask.sum(1)
         rows = torch.arange(len(states), device=states.device)
-        whole = 0 if self.looks_ahead else attention_mask.sum(1) - 1
+        whole = 0 if self.is_bidirectional else attention_mask.sum(1) - 1
         logits = self.classifier(mean + states[rows, whole]).float()
         return Answer(*self.kind.loss(logits, labels))
 
 
-def _looks_ahead(encoder: PreTrainedModel) -> bool:
+def _is_bidirectional(encoder: PreTrainedModel) -> bool:
     """Whether a token's state depends on the token after it, found with one forward pass.
 
     True if nothing can be run (torch's `meta` device).

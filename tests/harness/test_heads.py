@@ -111,14 +111,14 @@ def test_what_cannot_name_its_labels_starts_at_random(decoder: str, words: list[
 def test_a_head_reads_the_mean_and_a_token_that_has_read_the_whole_text(decoder: str) -> None:
     ids, mask = torch.tensor([[5, 6, 7, 8], [9, 10, 0, 0]]), torch.tensor([[1] * 4, [1, 1, 0, 0]])
     inputs = {"input_ids": ids, "attention_mask": mask}
-    for folder, looks_ahead in ((decoder, False), ("minilm", True)):
+    for folder, is_bidirectional in ((decoder, False), ("minilm", True)):
         model = load_classifier(find_backbone(folder), 3, 64, 0.0, 0).eval()
-        assert model.looks_ahead is looks_ahead
+        assert model.is_bidirectional is is_bidirectional
         with torch.inference_mode():
             states = model.encoder(**inputs).last_hidden_state
             means = torch.stack([states[0].mean(0), states[1, :2].mean(0)])
             first, last = states[:, 0], torch.stack([states[0, 3], states[1, 1]])
-            read = means + (first if looks_ahead else last)
+            read = means + (first if is_bidirectional else last)
             logits = model(**inputs, labels=torch.zeros(2, dtype=torch.long)).logits
             assert torch.allclose(logits, model.classifier(read), atol=1e-5)
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.result import CellResult, Evaluation
-from harness.models.backbones import Backbone, check_writes
+from harness.models.backbones import Backbone, require_causal_lm
 from harness.models.load import load_language_model
 from harness.training.batches import encode, padded, prompts
 from harness.training.evaluate import evaluate
@@ -198,7 +198,7 @@ def test_models_that_see_what_comes_next_are_refused(
 ) -> None:
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(BadInput, match=message):
-        check_writes(Backbone("x", tmp_path, ""), "f: backbone")
+        require_causal_lm(Backbone("x", tmp_path, ""), "f: backbone")
 
 
 def test_models_that_do_not_are_taken(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_models_that_do_not_are_taken(tmp_path: Path) -> None:
         {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
     ):
         (tmp_path / "config.json").write_text(json.dumps(config))
-        check_writes(Backbone("x", tmp_path, ""), "f: backbone")
+        require_causal_lm(Backbone("x", tmp_path, ""), "f: backbone")
 
 
 def test_cells_must_have_time_for_lm_eval(causal: Path, tmp_path: Path) -> None:
