@@ -18,12 +18,12 @@ import torch
 
 import harness.execution.preload  # noqa: F401  # as a cell's process has it: the libraries' objects frozen
 from harness.core.cell import Cell
-from harness.execution.machine import choose_dtype
 from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier
 from harness.models.tokens import load_tokenizer
 from harness.planning.plan import make_plan
 from harness.planning.sweep import load_sweep
+from harness.system.machine import choose_dtype
 from harness.training.batches import Encoded, encode, padded
 from harness.training.loop import train
 from harness.training.meter import MemoryMeter, Stopwatch

@@ -91,6 +91,10 @@ class Run:
     sweep: str
     results: list[Result] = field(default_factory=list)
 
+    def __deepcopy__(self, _: object) -> Run:
+        """Pandas copies `attrs` with every new frame; a run does not change."""
+        return self
+
     @property
     def ids(self) -> list[str] | None:
         """Ids of the cells of the sweep; None without a manifest."""

@@ -82,8 +82,8 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     from harness.cli.console import make_console
     from harness.cli.display import print_plan
     from harness.execution.runner import default_folder
-    from harness.execution.scratch import run_folder
     from harness.execution.states import read_states, summary
+    from harness.system.scratch import run_folder
 
     click.get_current_context().with_resource(run_folder())
     planned = _plan(sweep, overrides, tasks_dir)
@@ -137,8 +137,8 @@ def run(
     from harness.execution.executor import Settings
     from harness.execution.executors import make_executor
     from harness.execution.runner import default_folder, run_plan
-    from harness.execution.scratch import run_folder
-    from harness.planning.resources import default_workers
+    from harness.system.resources import default_workers
+    from harness.system.scratch import run_folder
 
     click.get_current_context().with_resource(run_folder())
     console = make_console()

@@ -29,7 +29,6 @@ from harness.core.result import (
     Status,
 )
 from harness.execution.executor import Job
-from harness.execution.machine import describe_machine
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
@@ -37,6 +36,7 @@ from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
 from harness.planning.data_pins import check_unchanged
 from harness.planning.reach import describe_reach
+from harness.system.machine import describe_machine
 from harness.training.batches import Encoded, encode
 from harness.training.evaluate import Diverged, evaluate, validation_scores
 from harness.training.loop import attention_kernel, probe, train

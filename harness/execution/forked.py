@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from harness.execution.executor import Job
-from harness.execution.lifeline import follow
+from harness.system.lifeline import follow
 
 PRELOAD = ["bench_long", "harness.execution.preload"]
 """Modules that the fork server imports once for all cells."""

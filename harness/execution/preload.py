@@ -1,7 +1,7 @@
 """Imported once by the fork server: the process of each cell starts with all of this in memory."""
 
 # ruff: noqa: E402  # the first two lines precede all other imports
-from harness.execution.lifeline import follow_run
+from harness.system.lifeline import follow_run
 
 follow_run()  # the imports below take seconds, and the run may be killed meanwhile
 
@@ -26,14 +26,14 @@ from transformers.models.bert import modeling_bert  # noqa: F401
 
 import harness.execution.cell_main
 import harness.execution.forked
-import harness.execution.machine
-import harness.training.heads
+import harness.models.heads
+import harness.system.machine
 import ssmlora  # noqa: F401
 import tasks
 import tasks.lib.baseline
 
 tasks.discover()
-harness.execution.machine.describe_machine()  # cached; it asks git, which takes 20 ms
+harness.system.machine.describe_machine()  # cached; it asks git, which takes 20 ms
 
 # NumPy's and SciPy's OpenBLAS reserve their buffers here: under a memory limit, OpenBLAS retries a
 # failed reservation forever.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.core.errors import BadInput, nearest, one_line
-from harness.execution.deadline import TimedOut
 from harness.lm_eval import tasks as lm_tasks
 from harness.lm_eval.run import completed
 from harness.models.backbones import Backbone
+from harness.system.deadline import TimedOut
 
 PREFIX = "lm_eval:"
 """Sweeps name a task of lm-eval with this prefix: `lm_eval:niah_single_1`."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.core.errors import log_traceback, one_line
 from harness.core.result import Evaluation
-from harness.execution.deadline import TimedOut, hard_limit
 from harness.lm_eval import tasks as lm_tasks
 from harness.lm_eval.results import entries_of, failed
+from harness.system.deadline import TimedOut, hard_limit
 
 _RULER_EXTRA = 160
 """Tokens beyond the length of RULER's texts. The beginning of the answer follows the text and does

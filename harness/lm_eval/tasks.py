@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import one_line
-from harness.execution.deadline import in_child
 from harness.lm_eval.words import import_niah, swapped
+from harness.system.deadline import in_child
 
 _TASK_LINE = re.compile(rb"""^task:[ \t]*["']?([^\s"'\[{#]+)["']?[ \t]*(?:#.*)?\r?$""", re.M)
 

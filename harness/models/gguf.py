@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness.core.errors import BadInput, one_line
-from harness.execution.scratch import owned_folder
+from harness.system.scratch import owned_folder
 from tasks import TaskError
 from tasks.lib.cache import cache_folder
 

@@ -17,7 +17,7 @@ from harness.models.position_tables import extend_positions
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from harness.training.heads import Classifier
+    from harness.models.heads import Classifier
     from tasks.types.base import TaskType
 
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
@@ -119,7 +119,7 @@ def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any
 
 
 def _classifier(encoder: PreTrainedModel, outputs: int, kind: TaskType | None = None) -> Classifier:
-    from harness.training.heads import Classifier
+    from harness.models.heads import Classifier
 
     try:
         return Classifier(encoder, outputs, kind)

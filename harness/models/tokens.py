@@ -83,7 +83,7 @@ def check_ids(tokenizer: PreTrainedTokenizerBase, encoder: PreTrainedModel) -> N
     Raises:
         ValueError: naming the token or the number of segments.
     """
-    from harness.training.heads import segments_of
+    from harness.models.heads import segments_of
 
     rows = int(encoder.get_input_embeddings().weight.shape[0])
     outside = {i: token for token, i in tokenizer.get_vocab().items() if i >= rows}

@@ -11,7 +11,6 @@ from typing import Any
 from harness.core.cell import LM_EVAL, Cell
 from harness.core.errors import BadInput
 from harness.core.methods import TFIDF, ZERO_SHOT
-from harness.execution.machine import choose_device, choose_dtype
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
@@ -21,6 +20,7 @@ from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
+from harness.system.machine import choose_device, choose_dtype
 from tasks import Task
 
 _Fields = dict[str, Any]

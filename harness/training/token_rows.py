@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import overload
 
-from harness.execution.scratch import unwritable
+from harness.system.scratch import unwritable
 
 
 class TokenRows(Sequence[list[int]]):

@@ -18,13 +18,13 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from harness.core.errors import BadInput
-from harness.execution.deadline import TimedOut, hard_limit, in_child
 from harness.lm_eval import tasks as lm_tasks
 from harness.lm_eval.check import check
 from harness.lm_eval.results import entries_of
 from harness.lm_eval.run import run_evaluations
 from harness.lm_eval.words import Words
 from harness.models.backbones import find_backbone
+from harness.system.deadline import TimedOut, hard_limit, in_child
 from ssmlora import SSMLoraConfig
 from tests.harness.test_batches import TOKENIZER
 

@@ -28,10 +28,10 @@ from harness.core.cell import Cell
 from harness.core.result import CellResult
 from harness.execution.cell_main import _load
 from harness.models.backbones import find_backbone
+from harness.models.heads import Classifier
 from harness.models.load import load_classifier
 from harness.models.tokens import tokens_of
 from harness.training.batches import random_batch
-from harness.training.heads import Classifier
 from harness.training.meter import Stopwatch
 from harness.training.methods import adapt
 from tasks import load_task

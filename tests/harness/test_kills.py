@@ -16,7 +16,7 @@ import pytest
 
 from harness.execution.executor import Job, Settings
 from harness.execution.executors.local import LocalExecutor
-from harness.execution.lifeline import follow
+from harness.system.lifeline import follow
 from tests.harness.conftest import ROOT, TINY
 from tests.harness.test_plan import BASE, NO_BACKBONE
 
@@ -26,8 +26,8 @@ BOUND = 2.0
 ENGINE = """
 import multiprocessing, re, os, sys, time
 from pathlib import Path
-from harness.execution import lifeline
-from harness.execution import scratch
+from harness.system import lifeline
+from harness.system import scratch
 from harness.execution.executor import Job, Settings
 from harness.execution.executors.local import LocalExecutor
 from harness.core.cell import Cell
@@ -110,7 +110,7 @@ def test_nothing_outlives_a_killed_run(moment: float | str, tmp_path: Path) -> N
 
 CHILD = """
 import re, sys
-from harness.execution.deadline import in_child
+from harness.system.deadline import in_child
 def stuck():
     print("stuck", file=sys.stderr, flush=True)
     re.match("(a+)+$", "a" * 99 + "b")

@@ -13,11 +13,11 @@ from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.execution.cell_main import run_cell
 from harness.models.backbones import find_backbone
+from harness.models.heads import Classifier
 from harness.planning.arms import arms, check_method
 from harness.planning.rehearsal import rehearse
 from harness.planning.sweep import Method
 from harness.training.batches import random_batch
-from harness.training.heads import Classifier
 from harness.training.loop import _optimizer, _step
 from harness.training.methods import Adapted, adapt, after_step, task_loss_only
 from harness.training.peft_methods import REFUSED, norm_layers, peft_classes, peft_method

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.planning.resources import available_cores, available_memory, default_workers
+from harness.system.resources import available_cores, available_memory, default_workers
 
 GIB = 2**30
 
@@ -89,7 +89,7 @@ def test_cores(case: str, tmp_path: Path) -> None:
 
 
 def test_affinity_decides_the_number_of_workers() -> None:
-    code = "from harness.planning.resources import default_workers as w; print(w('cpu'))"
+    code = "from harness.system.resources import default_workers as w; print(w('cpu'))"
     core = min(os.sched_getaffinity(0))
     done = subprocess.run(
         ["taskset", "-c", str(core), sys.executable, "-c", code], capture_output=True, text=True
@@ -99,7 +99,7 @@ def test_affinity_decides_the_number_of_workers() -> None:
 
 
 def test_memory_decides_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.planning.resources.available_cores", lambda: 8)
+    monkeypatch.setattr("harness.system.resources.available_cores", lambda: 8)
     for size, workers in ((6 * GIB, 2), (GIB, 1), (1000 * GIB, 8)):
-        monkeypatch.setattr("harness.planning.resources.available_memory", lambda size=size: size)
+        monkeypatch.setattr("harness.system.resources.available_memory", lambda size=size: size)
         assert default_workers("cpu") == workers

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import BadInput
-from harness.execution.scratch import RUN, owned_folder, remove_abandoned, run_folder
+from harness.system.scratch import RUN, owned_folder, remove_abandoned, run_folder
 from tests.harness.conftest import ROOT
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from harness.execution.scratch import owned_folder
+from harness.system.scratch import owned_folder
 with owned_folder(Path(sys.argv[1]), "part-") as folder:
     (folder / "deep").mkdir()
     (folder / "deep" / "file").write_text("x")
@@ -91,7 +91,7 @@ def test_a_run_writes_into_one_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
 AT_EXIT = """
 import atexit, tempfile, shutil
-from harness.execution.scratch import run_folder
+from harness.system.scratch import run_folder
 with run_folder():
     atexit.register(shutil.rmtree, tempfile.mkdtemp())  # as matplotlib does
     kept = tempfile.mkdtemp()

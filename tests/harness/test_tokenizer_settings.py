@@ -12,10 +12,10 @@ from transformers import AutoTokenizer, BertConfig, GPT2Config, LlamaConfig
 
 from harness.cli.export import export_task
 from harness.core.errors import BadInput
+from harness.models.heads import segments_of
 from harness.models.load import load_classifier
 from harness.models.tokens import load_tokenizer, token_offsets, tokens_of, word_counter
 from harness.training.batches import Encoded, encode
-from harness.training.heads import segments_of
 from tasks import Example, load_task
 from tests.harness.test_batches import TOKENIZER
 from tests.harness.tiny_backbones import (

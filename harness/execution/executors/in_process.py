@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 
 from harness.core.result import CellResult
-from harness.execution.deadline import TimedOut, hard_limit
 from harness.execution.executor import Job, Settings, timed_out
+from harness.system.deadline import TimedOut, hard_limit
 
 
 class InProcessExecutor:

@@ -22,8 +22,8 @@ from harness.core.errors import BadInput, one_line
 from harness.core.result import CellResult, Failure
 from harness.execution import forked
 from harness.execution.executor import Job, Settings, died, timed_out
-from harness.execution.lifeline import hold, kill_group
-from harness.execution.machine import describe_machine
+from harness.system.lifeline import hold, kill_group
+from harness.system.machine import describe_machine
 
 _PAUSES = (0.1, 0.4, 1.6, None)
 """Seconds before each further attempt to start a process; after None there is none."""

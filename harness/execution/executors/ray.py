@@ -24,8 +24,8 @@ from harness.core.errors import BadInput, one_line
 from harness.core.result import CellResult, Failure
 from harness.execution.executor import Job, Settings, died
 from harness.execution.executors.local import LocalExecutor
-from harness.execution.machine import describe_machine
-from harness.execution.scratch import RUN, owned_folder, run_folder
+from harness.system.machine import describe_machine
+from harness.system.scratch import RUN, owned_folder, run_folder
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to Ray's makers

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.planning.resources import available_cores, available_memory
+from harness.system.resources import available_cores, available_memory
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 

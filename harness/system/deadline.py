@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from harness.execution.lifeline import follow, kill_group
+from harness.system.lifeline import follow, kill_group
 
 
 class TimedOut(BaseException):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import BadInput
-from harness.execution.lifeline import end_server
+from harness.system.lifeline import end_server
 
 RUN = "bench-long-run-"
 """How the folder of a run begins, in $TMPDIR."""

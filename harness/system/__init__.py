@@ -1,0 +1,1 @@
+"""This machine: its processors and memory, processes, temporary folders."""
