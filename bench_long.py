@@ -1,9 +1,9 @@
-"""The command `bench-long`, and what keeps its packages apart from a user's own modules.
+"""The command `bench-long`, and an import hook for its packages.
 
-The packages are called `harness`, `tasks`, `reports` and `ssmlora`. Without this module, Python
-imports a user's `tasks.py` or `reports.py` from the current folder or PYTHONPATH instead. Importing
-this module binds the four names to the folder of this file, here and in every process forked from
-this one.
+The packages are `harness`, `tasks`, `reports` and `ssmlora`. Without the hook, Python could import
+a user's `tasks.py` or `reports.py` from the current folder or PYTHONPATH instead. Importing this
+module binds the four names to the folder of this file, in this process and in processes forked
+from it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROOT = Path(__file__).resolve().parent
 
 
 class _OwnPackages(MetaPathFinder):
-    """Finds the four packages beside this file, whatever `sys.path` holds."""
+    """Finds the four packages in the folder of this file, regardless of `sys.path`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -32,31 +32,31 @@ class _OwnPackages(MetaPathFinder):
 
 
 def bind_packages() -> None:
-    """Let the four names mean this project's packages.
+    """Bind the four names to the packages of this project.
 
     Raises:
-        ImportError: another module of one of these names is imported already.
+        ImportError: another module with one of these names is already imported.
     """
     for name in PACKAGES:
         for place in _places(sys.modules.get(name)):
             if _ROOT / name not in (place, place.parent):
                 raise ImportError(
-                    f"{place} is imported under the name '{name}', which is a package of "
-                    f"bench-long: rename it, or import bench_long first"
+                    f"{place} is imported as '{name}', which is a package of bench-long: rename "
+                    f"it, or import bench_long first"
                 )
     if not any(isinstance(finder, _OwnPackages) for finder in sys.meta_path):
         sys.meta_path.insert(0, _OwnPackages())
 
 
 def _places(module: ModuleType | None) -> list[Path]:
-    """The file of a module; the folders of a package without a file of its own."""
+    """Return the file of a module, or the folders of a package without `__init__.py`."""
     file = getattr(module, "__file__", None)
     found = [file] if file else list(getattr(module, "__path__", ()))
     return [Path(place).resolve() for place in found]
 
 
 def _is_command() -> bool:
-    """Whether this process is the command, whose user sees one line and no traceback."""
+    """Whether this process is the command, which prints one line instead of a traceback."""
     called = Path(sys.argv[0]).name if sys.argv else ""
     return (
         __name__ == "__main__"
@@ -66,7 +66,7 @@ def _is_command() -> bool:
 
 
 def main() -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     from harness.cli.main import main as run
 
     return run()

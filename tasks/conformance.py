@@ -133,8 +133,8 @@ def _calls_of_second_use(task: Task, length: int) -> int:
     return calls
 
 
-def _head(splits: Splits, most: int = MOST) -> Splits:
-    return Splits(*(list(part[:most]) for part in splits))
+def _head(splits: Splits, most: int | None = None) -> Splits:
+    return Splits(*(list(part[: most or MOST]) for part in splits))
 
 
 def _too_short(metadata: TaskMetadata, splits: Splits, length: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The terminal: lines that go on when nobody reads them, and a sign while something takes long."""
+"""The terminal: consoles that survive a closed pipe, and a sign of progress while data is read."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rich.text import Text
 from tasks.base import printable
 
 _UNBOUNDED = 10_000
-"""Characters of a line in a file or a pipe: rows of tables are not wrapped there."""
+"""Width in a file or a pipe, so that rows of tables are not wrapped."""
 
 
 def make_console(stderr: bool = False) -> Console:
-    """The standard output (or error), for lines of a run.
+    """Return a console on standard output (or error).
 
-    Markup, emoji codes and highlighting are off: names, paths and messages are printed as they are,
-    and a folder `[old]` stays one. Use `coloured` for colours.
+    Markup, emoji codes and highlighting are off, because names may look like them (`[old]`). Use
+    `coloured` for colours.
     """
 
     class Lasting(Console):
-        """A run goes on when the reader of its lines goes away, as `| head` does."""
+        """A run continues when the reader of its output ends, as in `| head`."""
 
         def on_broken_pipe(self) -> None:
             with suppress(SystemExit):
@@ -37,17 +37,16 @@ def make_console(stderr: bool = False) -> Console:
 
 
 def coloured(*parts: str | tuple[str, str]) -> Text:
-    """One line of plain parts and (text, style) pairs; control characters are escaped."""
+    """Return one line from texts and (text, style) pairs; control characters are escaped."""
     plain = [(part, "") if isinstance(part, str) else part for part in parts]
     return Text.assemble(*((printable(text), style) for text, style in plain))
 
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """A sign on the terminal while data is read, and a line for each step that takes long.
+    """Show a sign of progress while data is read, and a line for each long step.
 
-    The lines, which tasks send to the logger `tasks.progress`, are also shown where the standard
-    error is no terminal.
+    Tasks send these lines to the logger `tasks.progress`. They are also shown without a terminal.
     """
     said = f"reading the data of {what} (the first time this may take minutes)"
     console = make_console(stderr=True)

@@ -18,7 +18,7 @@ try:
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
     raise SystemExit(130) from None
-except ModuleNotFoundError as missing:  # ssmlora may be installed alone, the command comes with it
+except ModuleNotFoundError as missing:  # ssmlora may be installed alone
     print(
         f"bench-long: the package {missing.name} is not installed: pip install 'bench-long[bench]'",
         file=sys.stderr,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class _Folder(click.Path):
-    """A folder's path. An empty one, as of an unset variable, would mean the current folder."""
+    """The path of a folder. An empty one (an unset variable) would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path.
@@ -78,7 +78,7 @@ def cli() -> None:
 @_SET
 @_TASKS_DIR
 def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
-    """List the cells of SWEEP after checking all of it. Writes nothing."""
+    """Check SWEEP and list its cells. Writes nothing."""
     from harness.cli.console import make_console
     from harness.cli.display import print_plan
     from harness.execution.runner import default_folder
@@ -279,14 +279,16 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; the user sees one line, never a traceback."""
+    """Run a command and return its exit code. Errors are printed in one line each."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows `?`
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal shows `?` for a character that it lacks
     try:
         code = cli.main(args=arguments, prog_name="bench-long", standalone_mode=False)
         code = code if isinstance(code, int) else 0
-        if code == 130:  # a further Ctrl-C ends what is left to do without words
+        if code == 130:  # another Ctrl-C ends the process silently
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         return code
     except (BadInput, click.ClickException) as error:
@@ -298,7 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         click.echo("bench-long: interrupted", err=True)
         return 130
-    except OSError as error:  # a disk that is full, a folder that nobody may write
+    except OSError as error:  # a full disk, a folder without write permission
         place = f"{error.filename}: " if error.filename else ""
         hint = "" if error.filename else _full(error)
         click.echo(f"bench-long: {printable(place)}{error.strerror or error}{hint}", err=True)
@@ -306,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _full(error: OSError) -> str:
-    """Where space may be missing, for an error that names no file."""
+    """Name the folders that may be full, for an error that names no file."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return ""
     return (

@@ -55,11 +55,11 @@ def _refuse_adapter(folder: Path, where: str) -> None:
 
 def _check_config(folder: Path, where: str) -> None:
     config = read_json(folder / "config.json", where)
-    said = {
+    refused = {
         "quantization_config": "arms are compared on float32 weights: save the model dequantised",
         "transformers_weights": f"it names other weights: rename that file to {_WEIGHTS}",
     }
-    for key, remedy in said.items():
+    for key, remedy in refused.items():
         if config.get(key) is not None:
             raise BadInput(f"{where}: {folder}/config.json: {key}: {remedy}, and remove the key")
 

@@ -130,7 +130,7 @@ def require_causal_lm(backbone: Backbone, where: str) -> None:
     """Check that a backbone is a causal language model.
 
     Raises:
-        BadInput: it is not.
+        BadInput: it is not one, or its config.json is not valid.
     """
     if not is_causal_lm(backbone, where):
         named = ", ".join(_architectures(backbone, where)[0]) or "none"

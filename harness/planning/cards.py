@@ -1,4 +1,4 @@
-"""Task cards: made from the real data with a backbone's tokenizer, kept beside a run's results."""
+"""Task cards: statistics of a task's data in the tokens of a backbone, kept with the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def make_card(task: Task, backbone: Backbone, lengths: Sequence[int]) -> dict[str, Any]:
-    """A task's card, with lengths in the tokens of a backbone."""
+    """Return a task's card, with lengths in the tokens of a backbone."""
     return task_card(task, token_offsets(backbone), lengths)
 
 
@@ -30,9 +30,9 @@ def write_cards(
     backbone: Backbone,
     tasks_dir: Path | None = None,
 ) -> list[str]:
-    """Write `cards/<task>.json` for tasks that have none of this data and these lengths yet.
+    """Write `cards/<task>.json` for tasks without a card of this data at these lengths.
 
-    A run has its results by now: what keeps a card from being made is returned, a line a task.
+    The results of the run exist already, so errors are returned, one line per task.
     """
     lost = []
     for name in names:
@@ -49,7 +49,7 @@ def write_cards(
             folder.write_card(name, json.dumps(card, ensure_ascii=False, indent=1))
         except BadInput:
             raise
-        except (Exception, SystemExit) as error:  # a plug-in is anybody's code
+        except (Exception, SystemExit) as error:  # a plug-in is foreign code
             lost.append(f"no card of the task '{name}': {type(error).__name__}: {one_line(error)}")
     return lost
 

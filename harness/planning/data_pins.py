@@ -1,4 +1,4 @@
-"""The examples of a cell: pinned when a sweep is planned, checked when they are read."""
+"""Digests of a cell's examples: computed when a sweep is planned, checked when it runs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from tasks import Splits, Task, TaskMetadata
 from tasks.lib.content import read_digest
 
 EXAMPLES = "examples"
-"""The key in a cell's `revisions` that holds the digest of the examples that it reads."""
+"""The key of the digest in a cell's `revisions`."""
 
 
 class DataPins:
-    """Adds to cells of one task the digest of their examples, unless the task's version pins them.
+    """Adds the digest of their examples to the cells of a task whose version does not fix them.
 
-    A digest for each length and seed keeps the ids of other lengths and seeds as they are, so a
-    sweep can grow in the same folder.
+    Each length and seed has its own digest, so new lengths do not change the ids of earlier cells.
     """
 
     def __init__(self, task: Task) -> None:
@@ -37,14 +36,14 @@ def check_unchanged(cell: Cell, metadata: TaskMetadata, splits: Splits) -> None:
     """Check that a cell reads the examples that it was planned with.
 
     Raises:
-        ValueError: they are others.
+        ValueError: they are different.
     """
     planned = cell.revisions.get(EXAMPLES)
     if planned is not None and read_digest(metadata, splits, _sizes(cell)) != planned:
         raise ValueError(
             f"the examples of '{metadata.name}' at {cell.length} tokens, seed {cell.seed}, "
-            f"are not those that the sweep was planned with: its data changed since then, or "
-            f"splits() returns others at each call. Run the sweep again"
+            f"differ from those at planning: the data changed since then, or splits() returns "
+            f"different examples at each call. Run the sweep again"
         )
 
 

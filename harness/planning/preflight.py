@@ -1,8 +1,7 @@
-"""What only torch, transformers and PEFT can tell of a sweep, asked before its first cell starts.
+"""Checks of a sweep that need torch, transformers and PEFT, before the first cell starts.
 
-Importing them takes seconds, so they are asked only where there is something to ask: about a
-backbone that is not embedded here, and about methods that are more than LoRA or SSMLoRA with the
-settings that the sweep itself checks.
+Importing them takes seconds, so only backbones that are not embedded are checked, and methods other
+than LoRA and SSMLoRA with the settings that the sweep itself checks.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from tasks.lib.encoding import end_of_text
 _Made = TypeVar("_Made")
 
 _REHEARSED = 13
-"""Tokens of a text that a model is tried on: a number that is no multiple of a block or window."""
+"""Tokens of the text in a trial forward pass: not a multiple of any block or window."""
 
 _SMALL = 2 * 2**30
-"""Bytes of weights up to which a backbone is loaded here, to see that nothing is missing."""
+"""Bytes of weights up to which a backbone is loaded here, to find missing weights."""
 
 
 def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     """Open the backbone's files and build every arm without weights.
 
     Raises:
-        BadInput: what a cell would have failed with, in one line.
+        BadInput: an error that would have made a cell fail, in one line.
     """
     if any(cell.uses_lm_head for cell in cells):
         require_causal_lm(backbone, f"{source}: backbone")
@@ -87,17 +86,17 @@ def _check_weights(path: Path) -> None:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118  # it is no mapping
+        for name in file.keys():  # noqa: SIM118  # it is not a mapping
             kind = file.get_slice(name).get_dtype()
             if name.endswith("weight") and kind not in ("F64", "F32", "F16", "BF16"):
                 raise ValueError(
-                    f"{name} is stored as {kind}, and arms are compared on float32 weights: save "
-                    f"the model dequantised"
+                    f"{name} is stored as {kind}, and only float weights are supported: save the "
+                    f"model dequantised"
                 )
 
 
 def _bytes(backbone: Backbone, where: str) -> int:
-    """Size of a backbone's weights."""
+    """Return the size of a backbone's weights."""
     return sum(path.stat().st_size for path in model_files(backbone.folder, where))
 
 
@@ -112,10 +111,10 @@ def _encoder(model: Any) -> Any:
 
 
 def _rehearse(model: Any, writes: bool, dtype: str) -> None:
-    """A forward pass of training on two short texts, one of them padded.
+    """Run a forward pass in training mode on two short texts, one of them padded.
 
     Raises:
-        ValueError: the architecture does not take texts of any number of tokens, or not in `dtype`.
+        ValueError: the architecture does not accept every number of tokens, or not this `dtype`.
     """
     reason = _fails(model, writes, dtype)
     if not reason:
@@ -124,8 +123,7 @@ def _rehearse(model: Any, writes: bool, dtype: str) -> None:
     if dtype != "float32" and not _fails(model, writes, "float32"):
         raise ValueError(f"{kind} cannot be trained in {dtype} ({reason}): set dtype: float32")
     raise ValueError(
-        f"{kind} cannot be trained on texts of {_REHEARSED} tokens ({reason}): take another "
-        f"backbone"
+        f"{kind} cannot be trained on texts of {_REHEARSED} tokens ({reason}): use another backbone"
     )
 
 
@@ -145,20 +143,20 @@ def _fails(model: Any, writes: bool, dtype: str) -> str:
             model(**inputs)
     except MemoryError:
         raise
-    except Exception as error:  # whatever the model's own code raises
+    except Exception as error:  # the code of a model may raise anything
         return f"{type(error).__name__}: {one_line(error)}"
     return ""
 
 
 def _train_steps(cell: Cell, backbone: Backbone) -> None:
-    """Train the arm for a few steps, as `harness/planning/rehearsal.py` says."""
+    """Take a training step with the arm."""
     from harness.planning.rehearsal import rehearse
 
     rehearse(_load(backbone, cell.length, cell.uses_lm_head), cell)
 
 
 def _arms(cells: list[Cell]) -> list[Cell]:
-    """One cell of each arm and schedule."""
+    """Return one cell of each arm and schedule."""
     arm = ("method", "density", "placement", "rank", "alpha", "options", "uses_lm_head")
     fields = (*arm, "kind", "examples", "epochs")
     arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
@@ -173,7 +171,7 @@ def _build(cell: Cell, backbone: Backbone) -> None:
         if cell.method != "full":
             _check_sites(skeleton)
         adapt(skeleton, cell)
-    except RuntimeError:  # some ways to start an adapter look at the weights
+    except RuntimeError:  # some adapters are initialised from the weights
         adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
 
 
@@ -185,12 +183,12 @@ def _check_sites(model: Any) -> None:
     except ValueError:
         raise ValueError(
             f"no query and value projections were recognised in {type(_encoder(model)).__name__}, "
-            f"so adapters have no sites there: take `full` alone, or another backbone"
+            f"so adapters have no target modules: use only `full`, or another backbone"
         ) from None
 
 
 def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:
     try:
         return make()
-    except Exception as error:  # whatever these libraries raise
+    except Exception as error:  # these libraries raise many kinds
         raise BadInput(f"{where}: {one_line(error)}") from None

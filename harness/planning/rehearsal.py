@@ -1,4 +1,4 @@
-"""One training step before the sweep: does a method train what it says?"""
+"""One training step before the sweep, to see whether a method trains its parameters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def rehearse(model: Any, cell: Cell) -> None:
     """Adapt `model` and take one training step on two texts of eight random tokens.
 
     Raises:
-        ValueError: nothing but the classifier gets a gradient.
-        Exception: what the method itself raises.
+        ValueError: only the classifier gets a gradient.
+        Exception: an error of the method.
     """
     adapted: Any = adapt(model, cell).model
     inputs = random_batch(int(adapted.config.vocab_size), 2, 8, 0, cell.uses_lm_head)

@@ -1,4 +1,4 @@
-"""Time limits that hold whatever the code inside does."""
+"""Time limits that code inside them cannot prevent."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harness.system.lifeline import follow, kill_group
 
 
 class TimedOut(BaseException):
-    """The limit is over. No `Exception`: libraries catch those and go on."""
+    """The time is over. Not an `Exception`, because libraries catch those and continue."""
 
 
 @contextmanager
 def hard_limit(seconds: float) -> Iterator[None]:
-    """Raise TimedOut inside after `seconds`, and every second again while something catches it.
+    """Raise TimedOut inside after `seconds`, and again every second while code catches it.
 
-    For the main thread of a process. The signal's handler and timer of before are put back.
+    Works in the main thread. The earlier signal handler and timer are restored.
     """
 
     def over(signum: int, frame: FrameType | None) -> None:
@@ -38,7 +38,7 @@ def hard_limit(seconds: float) -> Iterator[None]:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
                 break
-            except TimedOut:  # rang between the lines above
+            except TimedOut:  # it fired between the lines above
                 continue
         if left:
             rest = max(left - (time.monotonic() - start), 1e-3)
@@ -46,17 +46,17 @@ def hard_limit(seconds: float) -> Iterator[None]:
 
 
 def in_child(make: Callable[[], str], seconds: float) -> str:
-    """Run `make` in a fork of this process and return its text; what it changes stays there.
+    """Run `make` in a fork of this process and return its text. This process stays unchanged.
 
-    After `seconds` the kernel ends the child: no `except:` inside a loop can prevent that. The
-    child and all that it started die with this process.
+    After `seconds` the kernel ends the child, even inside a loop with a bare `except:`. The child
+    and its children die with this process.
 
     Raises:
-        TimedOut: the time was over.
+        TimedOut: it took longer than `seconds`.
         RuntimeError: the child died.
     """
     child, status = 0, None
-    reader, writer = os.pipe()  # the child sees by it that this process is gone
+    reader, writer = os.pipe()  # it closes when this process dies
     try:
         with tempfile.TemporaryFile() as out:
             child = os.fork()
@@ -84,7 +84,7 @@ def _be_child(make: Callable[[], str], seconds: float, out: int, parent: int) ->
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
-        # Pipes by which others see that this process's parent is gone must not stay open here.
+        # Pipes that signal the death of the parent to other processes must not stay open here.
         start = 3
         for kept in sorted((out, parent)):
             os.closerange(start, kept)
@@ -96,4 +96,4 @@ def _be_child(make: Callable[[], str], seconds: float, out: int, parent: int) ->
             text = text[os.write(out, text) :]
         code = 0
     finally:
-        os._exit(code)  # nothing of the parent's is flushed or cleaned up twice
+        os._exit(code)  # the parent flushes its buffers and runs its exit handlers

@@ -1,8 +1,8 @@
 """Ends the processes of a run when the run ends, however it ends.
 
-The run alone holds the write end of a pipe, and each of its processes holds the read end. When the
-run dies, the kernel closes the write end and sends SIGKILL to the process group of each reader. No
-Python code runs for that, so a process dies that is inside a C library or still imports.
+Only the run holds the write end of a pipe, and each of its processes holds the read end. When the
+run dies, the kernel closes the write end and sends SIGKILL to the process group of each reader.
+This needs no Python code, so it also ends a process inside a C library or during its imports.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _VARIABLE = "BENCH_LONG_ALIVE"
-"""Environment of the fork server: the named pipe whose write end the run holds."""
+"""Environment variable of the fork server: the named pipe whose write end the run holds."""
 
 _held: tuple[Path, int] | None = None
 
@@ -26,7 +26,7 @@ _held: tuple[Path, int] | None = None
 def hold() -> None:
     """Make the named pipe of this run, in multiprocessing's temporary folder, and hold it open.
 
-    A file system without named pipes is accepted: then the fork server ends after its imports.
+    On a file system without named pipes, the fork server ends only after its imports.
     """
     global _held
     if _held is not None:
@@ -43,7 +43,7 @@ def hold() -> None:
 
 
 def release() -> None:
-    """Close the pipe: ends what still follows it. The next `hold` makes a new one."""
+    """Close the pipe, which ends the processes that follow it. The next `hold` makes a new one."""
     global _held
     if _held is not None:
         path, pipe = _held
@@ -54,29 +54,29 @@ def release() -> None:
 
 
 def follow_run() -> None:
-    """Let the fork server, in a process group of its own, die with its run.
+    """Give the fork server its own process group, which dies with the run.
 
-    Cells are forked into this group, so a cell is covered before its own code runs. No thread is
-    started: the server forks.
+    Cells are forked into this group, so a cell is covered before its own code runs. This starts no
+    thread, because the server forks.
     """
     path = os.environ.pop(_VARIABLE, None)
     if path is None:
         return
-    with suppress(PermissionError):  # a leader of a session has a group already
+    with suppress(PermissionError):  # a session leader already has a group
         os.setpgid(0, 0)
     try:
         pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
-        _end()  # the run is over, and its folder is gone
+        _end()  # the run has ended, and its folder is removed
     else:
         _arm(pipe)
 
 
 def follow(pipe: int) -> None:
-    """Move this process into a group of its own, which dies when the write end of `pipe` closes.
+    """Give this process its own group, which dies when the write end of `pipe` closes.
 
-    What this process starts is in the same group, and dies with it. Where the kernel has no such
-    signal (no Linux), a thread kills the group.
+    Its children are in the same group and die with it. Only Linux has this signal: on other systems
+    a thread kills the group.
     """
     with suppress(PermissionError):
         os.setpgid(0, 0)
@@ -93,7 +93,7 @@ def follow(pipe: int) -> None:
 
 
 def end_server() -> None:
-    """Kill the fork server of this process and let go of its pipe and socket."""
+    """Kill the fork server of this process and close its pipe and socket."""
     server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
         kill_group(server._forkserver_pid)
@@ -103,7 +103,7 @@ def end_server() -> None:
 
 
 def kill_group(leader: int, leader_too: bool = True) -> None:
-    """Kill a process and all of the group that it leads or led, as far as they are alive."""
+    """Kill a process and the living members of the group that it leads or led."""
     if leader_too:
         with suppress(ProcessLookupError):
             os.kill(leader, signal.SIGKILL)
@@ -117,7 +117,7 @@ def _arm(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
         fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-    # The run may have died before the lines above. Nothing is ever written into the pipe.
+    # The run may have died before the lines above. Nothing is ever written to the pipe.
     with suppress(BlockingIOError):
         if not os.read(pipe, 1):
             _end()

@@ -1,4 +1,4 @@
-"""What this machine is and which commit runs on it: recorded with every result."""
+"""Describes the machine and the version of the code, for the result of a cell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_device(asked: str) -> Literal["cpu", "cuda"]:
-    """Resolve `auto`. torch is imported only where an NVIDIA device file exists."""
+    """Resolve `auto`. torch is imported only if there is an NVIDIA device file."""
     if asked == "auto":
         if not any(Path("/dev").glob("nvidia[0-9]*")):
             return "cpu"
@@ -27,7 +27,7 @@ def choose_device(asked: str) -> Literal["cpu", "cuda"]:
 
 
 def choose_dtype(asked: str, device: str) -> Literal["float32", "bfloat16"]:
-    """Resolve `auto`: bfloat16 autocast where the hardware multiplies it, else float32."""
+    """Resolve `auto`: bfloat16 autocast if the hardware multiplies bfloat16, else float32."""
     if asked != "auto":
         return "bfloat16" if asked == "bfloat16" else "float32"
     fast = device == "cuda" or bool(_BF16_FLAGS & _cpu_flags())
@@ -36,9 +36,9 @@ def choose_dtype(asked: str, device: str) -> Literal["float32", "bfloat16"]:
 
 @cache
 def describe_machine() -> dict[str, Any]:
-    """Versions, processor, memory and commit, as plain strings and numbers.
+    """Return versions, processor, memory and commit. Cached: the commit takes 20 ms.
 
-    `cores` and `memory_gib` are what this process may use; `machine_cores` is what there is.
+    `cores` and `memory_gib` are limits of this process; `machine_cores` counts all processors.
     """
     packages = ("torch", "transformers", "peft", "datasets", "scikit-learn", "numpy")
     return {
@@ -79,7 +79,7 @@ def _cpu_name() -> str:
 
 
 def _commit() -> str | None:
-    """The commit of this code, with `+changes` where the working tree differs from it."""
+    """Return the commit of this code, with `+changes` if the working tree differs from it."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:

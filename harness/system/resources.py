@@ -1,4 +1,4 @@
-"""What of this machine a run may use: processors and memory, limits of its container included."""
+"""Processors and memory that a run may use, within the limits of its container."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def default_workers(device: str) -> int:
 
 
 def available_cores(root: Path = _CGROUPS, own: Path = _OWN) -> int:
-    """Processors that this process may use: by its affinity and by the cgroups' quotas.
+    """Return how many processors the affinity and the cgroups of this process allow.
 
-    A quota of 1.5 processors counts as 1, at least one. `root` is where cgroups are mounted, `own`
-    the file that names those of this process.
+    A quota of 1.5 processors counts as 1; the result is at least 1. `root` is the folder where
+    cgroups are mounted, `own` the file that names those of this process.
     """
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         cores = len(os.sched_getaffinity(0))
@@ -37,7 +37,7 @@ def available_cores(root: Path = _CGROUPS, own: Path = _OWN) -> int:
 
 
 def available_memory(root: Path = _CGROUPS, own: Path = _OWN) -> int:
-    """Bytes of memory that this process may use: all of the machine, or what a cgroup allows."""
+    """Return the bytes of memory of this machine, or fewer if a cgroup sets a limit."""
     import psutil
 
     sizes = [int(psutil.virtual_memory().total)]
@@ -50,7 +50,7 @@ def available_memory(root: Path = _CGROUPS, own: Path = _OWN) -> int:
 
 
 def _groups(root: Path, own: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's cgroups from its own up to the root, versions 1 and 2."""
+    """Yield the folders of this process's cgroups (versions 1 and 2), from its own to the root."""
     for line in _lines(own):
         _, controllers, name = line.split(":", 2) if line.count(":") >= 2 else ("", "", "/")
         if controllers and controller not in controllers.split(","):
@@ -60,12 +60,12 @@ def _groups(root: Path, own: Path, controller: str) -> Iterator[Path]:
         if not top.is_dir():
             top = root / controller if controllers else root
         place = top / name.strip("/")
-        # Inside a container the path may be the host's, which is not there: the root is ours then.
+        # In a container the path may be that of the host and missing here: then the root is ours.
         yield from (folder for folder in (place, *place.parents) if folder.is_relative_to(top))
 
 
 def _quota(folder: Path) -> tuple[float, float]:
-    """(microseconds, of a period) of processor time, (0, 0) for no limit."""
+    """Return the microseconds of processor time per period, and the period; (0, 0) for no limit."""
     words = _words(folder / "cpu.max") or [
         *_words(folder / "cpu.cfs_quota_us"),
         *_words(folder / "cpu.cfs_period_us"),

@@ -1,7 +1,7 @@
-"""Temporary folders that no killed process leaves behind for good.
+"""Temporary folders that are removed later even if their process is killed.
 
-The owner of such a folder holds a lock on a file inside. The system drops the lock of a process
-that died, so a folder whose lock is free belongs to nobody, and the next start removes it.
+The owner of such a folder locks a file in it. The system releases the locks of a process that died,
+so a folder with a free lock has no owner, and the next start removes it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from harness.core.errors import BadInput
 from harness.system.lifeline import end_server
 
 RUN = "bench-long-run-"
-"""How the folder of a run begins, in $TMPDIR."""
+"""Prefix of the folder of a run, in $TMPDIR."""
 
 _LOCK = ".lock"
 _LONGEST = 103 - len("/listener-12345678")
-"""Bytes of a folder's path, at most, so that multiprocessing's socket fits (103 on macOS)."""
+"""Most bytes of a folder's path, so that multiprocessing's socket fits (103 on macOS)."""
 
 
 @contextmanager
 def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in `parent`, removed at the end; if this process dies, by the next of `prefix`.
+    """Make a folder in `parent` that is removed at the end, or by the next one of this prefix.
 
     Raises:
         OSError: `parent` cannot be written.
@@ -55,7 +55,7 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 def remove_abandoned(parent: Path, prefix: str) -> None:
-    """Remove folders of this user's that `owned_folder` made for processes that are dead now."""
+    """Remove folders of this user that `owned_folder` made for processes that have died."""
     name = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")
     try:
         entries = [entry for entry in os.scandir(parent) if name.fullmatch(entry.name)]
@@ -73,10 +73,10 @@ def remove_abandoned(parent: Path, prefix: str) -> None:
 
 
 def _locked(folder: Path, wait: bool) -> int | None:
-    """A descriptor that holds the folder's lock; None if another holds it or removed the folder.
+    """Return a descriptor that holds the folder's lock; None if it is locked or removed.
 
-    Both sides lock before they act and then look whether the locked file is still in its place. So
-    a folder that is just being made is not removed under its owner.
+    Both sides lock first and then check that the locked file is still in its place. So a folder
+    that is just being made is not removed.
     """
     path = folder / _LOCK
     try:
@@ -90,14 +90,14 @@ def _locked(folder: Path, wait: bool) -> int | None:
     except (BlockingIOError, FileNotFoundError):
         pass
     except OSError:
-        if wait:  # a file system without locks: this folder stays if its owner dies
+        if wait:  # a file system without locks: the folder stays if its owner dies
             return lock
     os.close(lock)
     return None
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder whose lock is held; the lock's file last, so that nobody takes a half."""
+    """Remove a folder whose lock is held, with the locked file last."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             if entry.name == _LOCK:
@@ -112,19 +112,19 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """Let all that this process and its children write into $TMPDIR lie in one folder of the run's.
+    """Make one folder in $TMPDIR for all temporary files of this process and its children.
 
-    It is removed when this process exits, after libraries have removed their own folders in it.
+    It is removed when this process exits, after libraries have removed their folders in it.
 
     Raises:
-        BadInput: no folder for temporary files can be written.
+        BadInput: no temporary folder can be written.
     """
     with ExitStack() as stack:
         place = "$TMPDIR"
         try:
             place = tempfile.gettempdir()
             folder, _ = _make(Path(place), RUN)
-            atexit.register(_remove, folder)  # libraries remove their own at exit, before this
+            atexit.register(_remove, folder)  # after the exit handlers of libraries
             sockets = _short(folder, stack)
         except OSError as error:
             raise BadInput(unwritable(place, error)) from None
@@ -139,15 +139,15 @@ def run_folder() -> Iterator[Path]:
 
 
 def unwritable(place: str | Path, error: OSError) -> str:
-    """What a user is told where a folder for temporary files cannot be written."""
+    """Return the message for a temporary folder that cannot be written."""
     return (
         f"{place}: temporary files cannot be written: {error.strerror or error}: free some space, "
-        f"or name another folder in $TMPDIR"
+        f"or set $TMPDIR to another folder"
     )
 
 
 def _short(folder: Path, stack: ExitStack) -> str:
-    """A path to the folder that is short enough for a socket in it."""
+    """Return a path to the folder that is short enough for a socket in it."""
     if len(os.fsencode(folder)) <= _LONGEST:
         return str(folder)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

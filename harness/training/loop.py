@@ -1,4 +1,4 @@
-"""The training loop and the cost probe. Plain PyTorch: nothing between steps."""
+"""The training loop and the cost probe, in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _VALIDATED = {"validation_loss", "validation_score", "validation_accuracy"}
 
 
 class Outcome(NamedTuple):
-    """What training gave: validations, the scores of the last one, fields of `Cost`."""
+    """The result of training.
+
+    Attributes:
+        curve: one point per validation.
+        scores: validation loss and score at the end of training.
+        cost: fields of `Cost`.
+    """
 
     curve: list[CurvePoint]
     scores: Scores
@@ -31,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 _LEAST_SECONDS = 1.0
-"""A probe measures for at least this long: a few very short steps say little."""
+"""Minimum duration of a measurement of a probe: the times of a few short steps vary a lot."""
 
 
 def train(
@@ -43,13 +49,23 @@ def train(
     watch: Stopwatch,
     meter: MemoryMeter,
 ) -> Outcome:
-    """Train by the cell's settings; return curve, throughput, peak memory and last validation.
+    """Train a model with the settings of a cell.
 
-    AdamW, linear warm-up and decay to zero, gradients clipped by their global norm. Validation
-    comes at equal distances, is timed as evaluation, and does not enter the training peak.
+    AdamW; linear warm-up, then linear decay to zero; gradients clipped to a global norm.
+    Validations are evenly spaced. Their time counts as evaluation, and their memory is not in the
+    training peak.
+
+    Args:
+        model: a model whose output has a `loss`; updated in place.
+        cell: the settings.
+        data: training examples.
+        validation: validation examples.
+        pad_id: token id for padding.
+        watch: adds the seconds of training and evaluation.
+        meter: measures the training peak.
 
     Raises:
-        Diverged: a loss that is not finite.
+        Diverged: a training loss is not finite.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
     assert cell.epochs is not None
@@ -108,16 +124,25 @@ def train(
 
 
 def _report(point: CurvePoint, total: int) -> None:
-    """Write a point of the curve to the cell's log, for users who watch a long cell."""
+    """Write a validation to the log of the cell, so that users can follow a long cell."""
     values = point.model_dump(exclude={"step"}, exclude_none=True)
     text = ", ".join(f"{name} {value:.5g}" for name, value in values.items())
     print(f"step {point.step} of {total}: {text}", file=sys.stderr, flush=True)
 
 
 def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:
-    """Cost of full-length batches: training steps, then forward passes, each after a warm one.
+    """Measure the cost of full-length batches: first training steps, then forward passes.
 
-    Throughput is the median of the steps with its quartiles; peaks are kept apart.
+    Each measurement starts with one unmeasured warm-up step.
+
+    Args:
+        model: a model whose output has a `loss`.
+        cell: batch size, length and number of steps.
+        vocabulary: number of token ids to draw from.
+        meter: measures the peaks of training and of forward passes.
+
+    Returns:
+        Fields of `Cost`. Throughput is the median over steps, with quartiles.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(trainable, cell)
@@ -138,19 +163,19 @@ def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[s
     model.train()
     training = _measured(train_step, tokens, cell)
     cost = {**training.row("train_tokens_per_s", steady=True), "train_peak_bytes": meter.peak()}
-    optimizer.state.clear()  # what training alone needs must not stand in the reading's peak
+    optimizer.state.clear()  # optimizer state is not part of the evaluation peak
     meter.reset()
     model.eval()
-    reading = _measured(forward, tokens, cell)
+    evaluation = _measured(forward, tokens, cell)
     return {
         **cost,
-        **reading.row("eval_tokens_per_s", steady=True),
+        **evaluation.row("eval_tokens_per_s", steady=True),
         "eval_peak_bytes": meter.peak(),
     }
 
 
 def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
-    """Name the attention kernel that a forward pass really reaches, by watching its operators."""
+    """Return the attention kernel that a forward pass calls, found by recording its operators."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     names: set[str] = set()
@@ -182,7 +207,7 @@ def _step(
     cell: Cell,
     after: Callable[[], None] | None = None,
 ) -> float:
-    """One optimizer step; `after` runs while the gradients are there."""
+    """Do one optimizer step and return its loss; `after` is called before gradients are reset."""
     with autocast(cell):
         loss = model(**moved(inputs, cell.device)).loss
     loss.backward()
@@ -195,13 +220,13 @@ def _step(
 
 
 def _optimizer(trainable: list[torch.nn.Parameter], cell: Cell) -> torch.optim.Optimizer:
-    """AdamW in one fused kernel: on a CPU a fifth of the time of the loop over tensors."""
+    """Fused AdamW, which on a CPU takes a fifth of the time of the loop over tensors."""
     assert cell.lr is not None
     return torch.optim.AdamW(trainable, lr=cell.lr, weight_decay=cell.weight_decay, fused=True)
 
 
 def _measured(step: Callable[[], Any], tokens: int, cell: Cell) -> Rate:
-    """A warm step, then `steps` of them; more where they are short, until a second is full."""
+    """Measure at least `cell.steps` steps and one second, after one unmeasured warm-up step."""
     rate = Rate()
     step()
     while len(rate.seconds) < (cell.steps or 1) or sum(rate.seconds) < _LEAST_SECONDS:

@@ -1,4 +1,4 @@
-"""Time and memory of one cell, in its own process."""
+"""Measuring the time, throughput and memory of one cell, in the process of that cell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Phase = Literal["load", "data", "train", "eval", "probe"]
 
 @dataclass
 class Stopwatch:
-    """Seconds by phase; phases may be entered many times and do not nest."""
+    """Seconds by phase. A phase can be entered repeatedly; phases must not be nested."""
 
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("load", "data", "train", "eval", "probe"), 0.0)
@@ -24,7 +24,7 @@ class Stopwatch:
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
-        """Add the time of the block to a phase, also when the block raises."""
+        """Add the duration of the block to a phase, even if the block raises."""
         start = time.perf_counter()
         try:
             yield
@@ -35,17 +35,17 @@ class Stopwatch:
 class MemoryMeter:
     """Peak memory of a phase, in bytes.
 
-    On a CPU: the process's resident high-water mark (`VmHWM`), reset between phases; it counts
-    the interpreter and its libraries, whose share is what `current` says before the model is
-    loaded. On CUDA: the allocator's peak, which counts tensors only. Where neither can be read
-    (no Linux), peaks are None.
+    On a CPU: the peak resident set size of the process (`VmHWM`), which is reset between phases. It
+    includes the interpreter and its libraries; `current`, called before the model is loaded, gives
+    their share. On CUDA: the peak of PyTorch's allocator, which counts tensors only. On systems
+    other than Linux without CUDA, peaks are None.
     """
 
     def __init__(self, device: str) -> None:
         self._cuda = device == "cuda"
 
     def reset(self) -> None:
-        """Give freed memory back to the system and start a new peak."""
+        """Return freed memory to the system and start a new peak."""
         gc.collect()
         if self._cuda:
             import torch
@@ -60,7 +60,7 @@ class MemoryMeter:
             pass
 
     def peak(self) -> int | None:
-        """Peak since the last reset."""
+        """Return the peak since the last reset, in bytes."""
         if self._cuda:
             import torch
 
@@ -68,7 +68,7 @@ class MemoryMeter:
         return _status("VmHWM")
 
     def current(self) -> int | None:
-        """What is held now."""
+        """Return the memory in use now, in bytes."""
         if self._cuda:
             import torch
 
@@ -88,7 +88,7 @@ def _status(key: str) -> int | None:
 
 @dataclass
 class Rate:
-    """Tokens per second over many steps: the overall rate and the quartiles of the steps' rates."""
+    """Tokens per second: the overall rate and the quartiles over steps."""
 
     tokens: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -99,11 +99,11 @@ class Rate:
         self.seconds.append(seconds)
 
     def overall(self) -> float | None:
-        """All tokens over all seconds: for steps of different sizes."""
+        """Return all tokens divided by all seconds (for steps of different sizes)."""
         return sum(self.tokens) / sum(self.seconds) if self.seconds else None
 
     def quartiles(self) -> tuple[float, float, float] | None:
-        """25 %, 50 % and 75 % quantile of the steps' rates: for steps of one size."""
+        """Return the 25 %, 50 % and 75 % quantiles over steps (for steps of equal size)."""
         if not self.seconds:
             return None
         import numpy as np
@@ -113,7 +113,11 @@ class Rate:
         return float(low), float(middle), float(high)
 
     def row(self, prefix: str, steady: bool) -> dict[str, Any]:
-        """Result fields: the median where steps have one size (`steady`), else the overall rate."""
+        """Return result fields: the rate and its quartiles over steps.
+
+        The rate is the median over steps if all steps have the same size (`steady`), otherwise the
+        overall rate.
+        """
         quartiles = self.quartiles()
         if quartiles is None:
             return {}
@@ -123,7 +127,7 @@ class Rate:
 
 
 def synchronize(device: str) -> None:
-    """Wait for the accelerator, so that a clock read next tells the truth."""
+    """Wait for the accelerator to finish, so that times include its work."""
     if device == "cuda":
         import torch
 

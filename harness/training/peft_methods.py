@@ -1,4 +1,7 @@
-"""What a sweep's keys mean for a PEFT method, read from the fields of its configuration class."""
+"""PEFT methods by name: which keys of a sweep they accept, and the PEFT configuration of a cell.
+
+The keys come from the fields of the method's PEFT configuration class.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from harness.core.cell import Cell
 
 KNOWN = ("lora", "ssmlora")
-"""Methods whose keys are known without importing PEFT, which takes seconds."""
+"""Methods whose keys are known without importing PEFT (the import takes seconds)."""
 
 NORM_LAYERS = ("ln_tuning",)
 """Methods that train the normalisation layers instead of adapting linear ones."""
@@ -26,27 +29,28 @@ REFUSED = {
     "shadow": "it wraps whole decoder blocks, not linear layers",
     "trainable_tokens": "it trains rows of the token embedding, not linear layers",
 }
-"""Methods with `target_modules` that cannot run on the sites of a sweep, and why."""
+"""Methods that have `target_modules` but are not supported, with the reason."""
 
 NO_RANK = {"adalora": "its ranks are init_r and target_r"}
-"""Methods whose configuration has an `r` that PEFT ignores, and what to set instead."""
+"""Methods whose configuration has an `r` that PEFT ignores, with the fields to set instead."""
 
 _EITHER = {
     "oft": (("r", "oft_block_size"),),
     "boft": (("boft_block_num", "boft_block_size"),),
 }
-"""Pairs of settings of which PEFT takes one: where the sweep gives the first, the other is 0."""
+"""Pairs of fields of which PEFT accepts only one: if a sweep sets the first, the second is 0."""
 
 _LONG_SCHEDULE = 1_000_000
-"""Training steps that a schedule is told of in a probe, whose number of steps is open."""
+"""Number of training steps for the schedules of a probe, whose real number is not known."""
 
 
 @dataclass(frozen=True)
 class PeftMethod:
-    """A method of PEFT by its name in a sweep, such as `vera`.
+    """A PEFT method.
 
     Attributes:
-        config: its configuration class.
+        name: name in a sweep, such as `vera`.
+        config: PEFT configuration class.
         fields: names of the fields of that class.
     """
 
@@ -56,26 +60,26 @@ class PeftMethod:
 
     @property
     def on_sites(self) -> bool:
-        """Whether density, placement and target say which modules it adapts."""
+        """Whether density, placement and target select the modules that it adapts."""
         return self.name not in NORM_LAYERS
 
     @property
     def rank_field(self) -> str | None:
-        """The field that a sweep's `rank` sets."""
+        """The field that `rank` of a sweep sets; None if it has no rank."""
         return "r" if "r" in self.fields and self.name not in NO_RANK else None
 
     @property
     def alpha_field(self) -> str | None:
-        """The field that a sweep's `alpha` sets."""
+        """The field that `alpha` of a sweep sets; None if it has no alpha."""
         known = ("lora_alpha", "alpha", f"{self.name}_alpha")
         return next((field for field in known if field in self.fields), None)
 
     def rank(self) -> int | None:
-        """The method's own default rank; None where it has none, or another setting decides."""
+        """The default rank; None if the method has no rank or derives it from another field."""
         return self._default(self.rank_field) or None
 
     def alpha(self) -> float | None:
-        """The method's own default alpha; None where it has none."""
+        """The default alpha; None if the method has no alpha."""
         value: float | None = self._default(self.alpha_field)
         return value
 
@@ -83,14 +87,22 @@ class PeftMethod:
         return None if field is None else self.config.__dataclass_fields__[field].default
 
     def settings(self, cell: Cell, targets: list[str]) -> dict[str, Any]:
-        """Arguments of the configuration class for a cell that adapts the modules `targets`."""
+        """Return the arguments of the configuration class for a cell.
+
+        Args:
+            cell: the cell.
+            targets: names of the modules to adapt.
+
+        Raises:
+            ValueError: with these settings the method would not do what its name says.
+        """
         settings: dict[str, Any] = {"target_modules": targets}
         if cell.uses_lm_head:
-            settings["task_type"] = "CAUSAL_LM"  # PEFT's class for it brings `generate`
+            settings["task_type"] = "CAUSAL_LM"  # gives the PEFT model `generate`
         else:
             settings["modules_to_save"] = ["classifier"]
         if self.name == "ia3":
-            settings["feedforward_modules"] = []  # no site is a feed-forward layer
+            settings["feedforward_modules"] = []  # no target module is one
         if "progressbar" in self.fields:
             settings["progressbar"] = False
         if self.name == "adalora":
@@ -106,12 +118,12 @@ class PeftMethod:
         return settings
 
     def check_built(self, layer: Any, settings: Mapping[str, Any]) -> None:
-        """Check that PEFT built a layer with the numbers that the cell asks for.
+        """Check that PEFT built a layer with the requested ranks and block sizes.
 
-        PEFT replaces a number that does not divide a layer's width by one that does.
+        PEFT silently replaces a size that does not divide the layer width by one that does.
 
         Raises:
-            ValueError: a number of the layer is another one.
+            ValueError: PEFT replaced a size.
         """
         for field in ("r", "oft_block_size", "boft_block_size", "boft_block_num"):
             built: Any = getattr(layer, field, None)
@@ -119,26 +131,26 @@ class PeftMethod:
             if asked and hasattr(built, "get") and built.get("default", asked) != asked:
                 key = "rank" if field == self.rank_field else field
                 raise ValueError(
-                    f"{key}: {asked} does not fit layers of width {layer.in_features}, and PEFT "
-                    f"would use {built['default']}: give that, or another divisor of the width"
+                    f"{key}: {asked} does not fit layers of width {layer.in_features}: PEFT would "
+                    f"use {built['default']} instead; set that, or another divisor of the width"
                 )
 
     def _check_schedule(self, settings: dict[str, Any], steps: int) -> None:
-        """Check that AdaLoRA, and AdaMSS if it is asked to, get to move their budgets.
+        """Check that AdaLoRA, and AdaMSS with `use_asa`, reallocate ranks during training.
 
         Raises:
-            ValueError: no training step is one of those that do.
+            ValueError: no training step would reallocate them.
         """
         if self.name == "adalora":
             start, end = (settings.get(k, self._default(k)) for k in ("init_r", "target_r"))
             if end >= start:
                 raise ValueError(
-                    f"target_r: {end} must be less than init_r: {start}, or no rank is ever moved"
+                    f"target_r: {end} must be less than init_r: {start}: AdaLoRA lowers ranks to it"
                 )
         if self.name == "adalora" and steps - settings.get("tfinal", 0) < 2:
             raise ValueError(
-                f"AdaLoRA needs two training steps before its last tfinal steps, and there are "
-                f"{steps}: raise train.examples or train.epochs, or lower tfinal"
+                f"AdaLoRA needs two training steps before its last tfinal steps, but training has "
+                f"{steps} steps: raise train.examples or train.epochs, or lower tfinal"
             )
         if not (self.name == "adamss" and settings.get("use_asa")):
             return
@@ -148,13 +160,13 @@ class PeftMethod:
         )
         if not any(step % every == 0 for step in range(first, min(last, steps) + 1)):
             raise ValueError(
-                f"use_asa would do nothing in {steps} training steps: it acts every mask_interval="
+                f"use_asa has no effect in {steps} training steps: it runs every mask_interval="
                 f"{every} steps from init_warmup={first} to final_warmup={last}; lower these"
             )
 
 
 def training_steps(cell: Cell) -> int:
-    """Optimizer steps of a training cell; a large number for a probe."""
+    """Return the number of optimizer steps of a training cell; a large number for a probe."""
     if cell.kind == "probe" or cell.examples is None or cell.epochs is None:
         return _LONG_SCHEDULE
     return -(-cell.examples // cell.batch_size) * cell.epochs
@@ -165,19 +177,23 @@ def _fields(config: Any) -> frozenset[str]:
 
 
 def peft_classes() -> dict[str, Any]:
-    """Configuration classes of the installed PEFT, and of SSMLoRA, by lower-case name."""
+    """Return the configuration classes of PEFT and SSMLoRA by lower-case method name."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-    import ssmlora  # noqa: F401  # registers its PEFT type
+    import ssmlora  # noqa: F401  # registers SSMLoRA with PEFT
 
     return {str(getattr(k, "value", k)).lower(): v for k, v in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
 
 
 def peft_method(name: str, where: str = "methods") -> PeftMethod:
-    """Look a method up.
+    """Return the method of a name.
+
+    Args:
+        name: lower-case name, such as `vera`.
+        where: file and key, for messages.
 
     Raises:
-        BadInput: PEFT has no such method, or it cannot run on the sites of a sweep.
+        BadInput: PEFT has no such method, or it is not supported here.
     """
     known = peft_classes()
     if name not in known:
@@ -189,12 +205,12 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
     if name in REFUSED:
         raise BadInput(f"{where}: '{name}' is not supported: {REFUSED[name]}")
     if "target_modules" not in fields:
-        raise BadInput(f"{where}: '{name}' is not placed on modules, so it has no density to sweep")
+        raise BadInput(f"{where}: '{name}' is not supported: it has no target modules")
     return PeftMethod(name, known[name], fields)
 
 
 def norm_layers(model: nn.Module) -> list[str]:
-    """Names of the normalisation layers over features: LayerNorm, RMSNorm and their relatives."""
+    """Return the names of the LayerNorm and RMSNorm layers (and variants) that have a weight."""
     return [
         name
         for name, module in model.named_modules()

@@ -1,4 +1,4 @@
-"""A model and a PEFT configuration -> a PeftModel whose forward pass is the method's own."""
+"""Wrapping a model with a PEFT adapter, so that the forward pass of the method is used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 
 
 class _ThroughTuner(PeftModel):  # type: ignore[misc]
-    """Calls the tuner, as PEFT's classes for task types do and its general class does not."""
+    """A PeftModel whose forward pass calls the tuner, as PEFT's classes for task types do."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         with self._enable_peft_forward_hooks(*args, **kwargs):
@@ -19,10 +19,11 @@ class _ThroughTuner(PeftModel):  # type: ignore[misc]
 
 
 def wrap(model: Any, config: Any) -> Any:
-    """The model with the adapter in it.
+    """Return the model with the adapter.
 
-    PEFT's general class, which the classifier needs, calls the adapted model past the tuner. Where
-    a tuner's forward pass does more (AdaLoRA adds its penalty to the loss), that would be lost.
+    The classifier has no PEFT task type, so PEFT would use its general class, `PeftModel`. That
+    class calls the adapted model directly and skips the forward pass of the tuner. Some tuners need
+    their forward pass: AdaLoRA adds its penalty to the loss there.
     """
     tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
     if config.task_type is None and tuner.forward is not BaseTuner.forward:
@@ -31,6 +32,6 @@ def wrap(model: Any, config: Any) -> Any:
 
 
 def adapted_modules(model: Any) -> set[str]:
-    """Names of the modules that an adapter sits on, in the model that was wrapped."""
+    """Return the names of the modules that have an adapter, as named in the unwrapped model."""
     inside = model.base_model.model
     return {name for name, m in inside.named_modules() if isinstance(m, BaseTunerLayer)}

@@ -124,7 +124,7 @@ def test_a_head_reads_the_mean_and_a_token_that_has_read_the_whole_text(decoder:
 
 
 @pytest.mark.parametrize("decoder", ["none"], indirect=True)
-def test_only_what_looks_ahead_is_told_of_padding(decoder: str) -> None:
+def test_only_bidirectional_models_get_the_padding_mask(decoder: str) -> None:
     inputs = batch(8)
     inputs["attention_mask"][1, 5:] = 0
     for folder, told in ((decoder, False), ("minilm", True)):

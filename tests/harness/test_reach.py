@@ -12,7 +12,7 @@ from harness.models.backbones import find_backbone
 from harness.planning.reach import MOST_TOKENS, describe_reach, planned_reach, token_size
 from harness.training.batches import encode
 from tasks import Example, Family, Splits, Task, load_task
-from tests.harness.conftest import SWEEPS, bench_long, cells
+from tests.harness.conftest import SWEEPS, cells, run_here
 from tests.harness.test_batches import TOKENIZER
 from tests.made_up import metadata
 
@@ -161,12 +161,13 @@ def test_a_length_that_few_texts_have_is_warned_of(
         assert part in line
 
 
-def test_a_result_says_how_many_texts_have_its_length(tmp_path: Path, tiny: Path) -> None:
+def test_a_result_says_how_many_texts_have_its_length(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plugins = _plugin(tmp_path, ", whole_texts=True")
     words = [*_words(tiny, plugins, "[32, 64]"), "--out", str(tmp_path / "out")]
-    done = bench_long("run", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "warning" not in done.stderr
+    assert run_here(*words) == 0
+    assert "warning" not in capsys.readouterr().err
     found = list(cells(tmp_path / "out").values())
     assert {(r["cell"]["method"], r["cell"]["length"]) for r in found} == {
         (method, length) for method in ("lora", "tfidf") for length in (32, 64)

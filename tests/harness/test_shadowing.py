@@ -30,7 +30,7 @@ def test_a_module_that_is_imported_already_is_named(tmp_path: Path) -> None:
     root = Path(bench_long.__file__).parent
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.returncode == 1
-    assert f"{tmp_path / 'tasks.py'} is imported under the name 'tasks'" in done.stderr
+    assert f"{tmp_path / 'tasks.py'} is imported as 'tasks'" in done.stderr
 
 
 @pytest.mark.parametrize("module", ["harness", "bench_long"])

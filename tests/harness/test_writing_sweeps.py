@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.conftest import TINY, bench_long, cells
+from tests.harness.conftest import TINY, bench_long, cells, run_here
 
 PLUGINS = """
 import random
@@ -50,8 +50,7 @@ def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> N
         "train={examples: all, validation_examples: 8, test_examples: 20, epochs: 2, lr: 1.0e-2}",
     ]
     words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
-    done = bench_long("run", sweep, *words, *[w for c in changes for w in ("--set", c)])
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert run_here(sweep, *words, *[w for c in changes for w in ("--set", c)]) == 0
     results = cells(tmp_path / "out").values()
     found = {(r["cell"]["task"], r["cell"]["method"]): r for r in results}
     assert set(found) == {

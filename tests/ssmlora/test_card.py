@@ -1,4 +1,4 @@
-"""The model card of a saved adapter tells how to load it, in a process that knows nothing yet."""
+"""The model card of a saved adapter holds code that loads it in a new process."""
 
 from __future__ import annotations
 
@@ -40,24 +40,20 @@ def code(card: Path, base: Path, adapter: Path) -> str:
 
 
 def test_the_code_of_the_card_loads_the_adapter(saved: tuple[Path, Path, Any]) -> None:
+    """Without its `import ssmlora` the code fails, so card and README must ask for the import."""
     base, adapter, model = saved
-    program = code(adapter / "README.md", base, adapter)
-    answer = f"import torch\nids = torch.tensor({tokens().tolist()})\n"
-    done = run(f"{program}\n{answer}print(model.eval()(input_ids=ids).logits.tolist())")
-    assert done.returncode == 0, done.stderr[-2000:]
-    with torch.no_grad():
-        expected = model(input_ids=tokens()).logits
-    assert torch.allclose(torch.tensor(json.loads(done.stdout)), expected, atol=1e-6)
-
-
-def test_loading_without_the_import_fails(saved: tuple[Path, Path, Any]) -> None:
-    """If PEFT ever loads it by itself, the card and the README need not ask for the import."""
-    base, adapter, _ = saved
     program = code(adapter / "README.md", base, adapter)
     *lines, load = [line for line in program.splitlines() if "ssmlora" not in line]
     attempt = f"try:\n    {load}\nexcept KeyError as error:\n    print(error)"
-    done = run("\n".join([*lines, attempt, "import ssmlora", load, "print('loaded')"]))
-    assert done.stdout.split() == ["'SSMLORA'", "loaded"], done.stderr[-2000:]
+    answer = f"import torch\nids = torch.tensor({tokens().tolist()})\n"
+    answer += "print(model.eval()(input_ids=ids).logits.tolist())"
+    done = run("\n".join([*lines, attempt, program, answer]))
+    assert done.returncode == 0, done.stderr[-2000:]
+    error, logits = done.stdout.splitlines()
+    assert error == "'SSMLORA'"
+    with torch.no_grad():
+        expected = model(input_ids=tokens()).logits
+    assert torch.allclose(torch.tensor(json.loads(logits)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,8 @@ def test_words_alone_do_not_tell_the_answer() -> None:
     assert right / named == pytest.approx(3 / 8, abs=0.1)
 
 
-@pytest.mark.parametrize("length", [64, 128])
-def test_conforms(length: int) -> None:
-    assert violations(load_task("mqar"), length) == []
+def test_conforms_at_the_shortest_length() -> None:
+    assert violations(load_task("mqar"), 64) == []
 
 
 def test_seeds() -> None:

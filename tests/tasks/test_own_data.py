@@ -41,7 +41,7 @@ def test_it_keeps_the_rules_of_every_task(task: Task) -> None:
     rows = tickets(300)
     write([*rows, *rows[:20]])
     task.prepare()
-    assert violations(task, 64, timed=False) == []
+    assert violations(task, 64) == []
     splits = task.splits(64, 0)
     assert sum(map(len, splits)) == 300
     assert {(e.text, LABELS[e.label]) for part in splits for e in part} == set(rows)

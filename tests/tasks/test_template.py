@@ -85,7 +85,7 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="is not there"):
+    with pytest.raises(TaskError, match="nowhere"):
         new_task("mine", tmp_path / "nowhere")
 
 
