@@ -31,7 +31,7 @@ _NAMED = 5
 
 
 def head(part: Sequence[Example], letters: int = LETTERS, lazy: int = LAZY) -> list[Example]:
-    """Return the first examples of a split: `letters` characters; `lazy` examples made on reading."""
+    """Return the first `letters` characters of a split, and `lazy` examples that reading makes."""
     most = len(part) if isinstance(part, list | tuple) else lazy
     taken: list[Example] = []
     for example in itertools.islice(part, most):
