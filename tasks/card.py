@@ -9,7 +9,7 @@ from typing import Any
 from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.findings import quick_findings, shared_with_train
 from tasks.lib.texts import A_TOKEN
-from tasks.types.base import shown
+from tasks.types.base import Answered, shown
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
 """Text -> the (start, end) of its tokens in characters, without special tokens."""
@@ -197,17 +197,17 @@ def _room(metadata: TaskMetadata, example: Example, length: int) -> int:
 
 
 def _row(task: Task, ends: _Ends, length: int) -> dict[str, Any]:
-    metadata = task.metadata
+    metadata, kind = task.metadata, task.metadata.task_type
     splits = task.splits(length, 0)
     train, test = splits.train[:TRAIN], splits.test[:TEST]
 
-    def rows(examples: Sequence[Example]) -> list[str]:
-        return [row for example in examples for row in _kept(example, ends, metadata, length)]
+    def answered(examples: Sequence[Example]) -> Answered:
+        rows = [row for example in examples for row in _kept(example, ends, metadata, length)]
+        return Answered(rows, [kind.target(example) for example in examples])
 
     cut = sum(ends.size(e, metadata) > _room(metadata, e, length) for e in test) / len(test)
-    first, second = metadata.task_type.card_scores(
-        metadata, train, test, rows, lambda text: len(ends(text))
-    )
+    known = answered(train if kind.has_baseline else [])
+    first, second = kind.card_scores(known, answered(test), lambda t: len(ends(t)), metadata)
     return {
         "length": length, "truncated": cut, "majority": first, "tfidf": second,
         "train_texts": len(train), "test_texts": len(test),

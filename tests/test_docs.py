@@ -70,6 +70,16 @@ def test_the_log_lists_its_pages() -> None:
     assert sorted([*listed, "README.md"]) == [page.name for page in LOG]
 
 
+def test_the_path_of_a_number_has_at_most_twelve_files() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("## The path of a number")[2]
+    rows = [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert 5 < len(rows) <= 12
+    for number, row in enumerate(rows, 1):
+        step, file = row.split("|")[1:3]
+        assert int(step) == number
+        assert (ROOT / file.strip(" `")).is_file(), row
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = 0

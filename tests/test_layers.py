@@ -62,6 +62,16 @@ def test_imports_point_downwards(package: str) -> None:
     assert wrong == []
 
 
+def test_only_the_interface_of_lm_eval_is_imported() -> None:
+    inner = ("from harness.lm_eval.", "import harness.lm_eval.")
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in files("harness")
+        if path.parent.name != "lm_eval" and any(w in path.read_text("utf-8") for w in inner)
+    ]
+    assert found == []
+
+
 def test_every_package_of_harness_has_a_place() -> None:
     found = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
     assert found == set(HARNESS)

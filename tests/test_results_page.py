@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from harness.core import cell, result
 from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS
 from harness.core.metrics import METRICS
-from reports import table
+from reports.frame import DETAILS, as_frame
 
 PAGE = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
 _NAMES = re.compile(r"`([^`]+)`")
@@ -66,7 +66,11 @@ def test_every_column_is_described_once() -> None:
     named = [n for title in SECTIONS for row in rows(title) for n in _NAMES.findall(row[1])]
     named += [_NAMES.findall(row[0])[0] for row in rows("results.csv")]
     named += [c.name for c in EXTRA_COLUMNS if c.place.startswith("scores.secondary.")]
-    assert sorted(named) == sorted(table.as_frame([]).columns)
+    assert sorted(named) == sorted({*as_frame([]).columns} - {*DETAILS})
+
+
+def test_every_column_of_objects_is_described() -> None:
+    assert [_NAMES.findall(row[0])[0] for row in rows("In Python")] == list(DETAILS)
 
 
 def test_each_column_stands_at_its_field() -> None:

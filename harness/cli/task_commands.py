@@ -104,7 +104,7 @@ def export(
     name: str, backbone: str, to: Path, length: int | None, seed: int, tasks_dir: Path | None
 ) -> None:
     """Write a task in the form of lm-eval, its texts cut by the tokenizer of a backbone."""
-    from harness.cli.export import export_task
+    from harness.lm_eval import export_task
     from harness.models.backbones import find_backbone
     from harness.models.tokens import load_tokenizer, word_counter
 

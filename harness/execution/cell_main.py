@@ -43,7 +43,7 @@ from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
 from tasks import TaskMetadata, load_task
-from tasks.types.base import Target
+from tasks.types.base import Answered, Target
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -159,7 +159,7 @@ def _baseline(
     with watch.phase("train"):
         texts = validation.kept + test.kept
         kind = metadata.task_type
-        answers = kind.baseline(metadata, training.kept, training.targets, texts)
+        answers = kind.baseline(Answered(training.kept, training.targets), texts, metadata)
     held = len(validation)
     known = validation_scores(answers[:held], validation)
     result.scores = Scores.model_validate({"metric": metadata.metric, **known})

@@ -13,7 +13,7 @@ from tasks import Example, TaskMetadata
 from tasks.contract import fault, shape_fault
 from tasks.lib.encoding import Row
 from tasks.lib.texts import well_formed
-from tasks.types.base import Target
+from tasks.types.base import Padded, Target
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -150,7 +150,8 @@ def padded(
             inputs["token_type_ids"] = _stacked(types, 0)["input_ids"]
         starts = [encoded.starts[place] for place in places]
         targets = [encoded.targets[i] for i in chosen]
-        inputs["labels"] = kind.batch_labels(inputs, starts, targets, encoded.metadata)
+        batch = Padded(inputs["input_ids"], inputs["attention_mask"], starts, targets)
+        inputs["labels"] = kind.batch_labels(batch, encoded.metadata)
         if kind.uses_lm_head:
             del inputs["attention_mask"]  # padding is on the right, where a decoder does not look
         yield chosen, inputs, tokens

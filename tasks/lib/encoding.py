@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tasks.lib.texts import A_TOKEN
 
 if TYPE_CHECKING:
-    import torch
-
     Tokenizer = Any
     """A `transformers.PreTrainedTokenizerBase` with offsets."""
 
@@ -154,11 +152,3 @@ def check_room(taken: int, most: int, length: int, task: str) -> None:
             f"the questions and answers of '{task}' take up to {taken} tokens: {length} leave no "
             f"room for a text; use a greater length"
         )
-
-
-def token_labels(inputs: dict[str, torch.Tensor], starts: Sequence[int]) -> torch.Tensor:
-    """Return the ids with IGNORED at padding and before the first token with a loss."""
-    import torch
-
-    before = torch.arange(inputs["input_ids"].shape[1]) < torch.tensor(starts)[:, None]
-    return inputs["input_ids"].masked_fill(before | (inputs["attention_mask"] == 0), IGNORED)

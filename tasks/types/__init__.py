@@ -16,7 +16,7 @@ def _found() -> dict[str, TaskType]:
         module = importlib.import_module(f"{__name__}.{path.stem}")
         for value in vars(module).values():
             own = inspect.isclass(value) and value.__module__ == module.__name__
-            if own and issubclass(value, TaskType) and not inspect.isabstract(value):
+            if own and issubclass(value, TaskType) and hasattr(value, "name"):
                 if value.name in found:
                     raise TypeError(f"{path}: the task type '{value.name}' is defined twice")
                 found[value.name] = value()

@@ -6,15 +6,15 @@ folder with a subclass of `TaskType`. Methods may import torch; modules may not.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from harness.core.errors import printable
 from harness.core.metrics import METRICS
 from tasks.lib.baseline import tfidf_baseline
-from tasks.lib.encoding import Row, encode_texts
+from tasks.lib.encoding import IGNORED, Row, encode_texts
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
 
 Target = Any
 """What is right for an example, and an answer to it, in a form that JSON can hold."""
+
+Size = Callable[[str], int]
+"""The number of tokens of a text."""
+
+
+class Padded(NamedTuple):
+    """A padded batch: ids and mask of shape (rows, tokens), the first token with a loss by row,
+    and targets by example."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    starts: Sequence[int]
+    targets: Sequence[Target]
+
+
+class Answered(NamedTuple):
+    """Examples for a baseline: the texts of rows, those of an example in sequence, and targets by
+    example."""
+
+    texts: Sequence[str]
+    targets: Sequence[Target]
 
 
 class Batch(Protocol):
@@ -52,6 +73,8 @@ class TaskType(ABC):
     """Fields that an example may fill beside `id`, `text` and `label`."""
     uses_lm_head: ClassVar[bool] = False
     """Whether the model predicts tokens; else it gets a linear head of `head_size` outputs."""
+    has_labels: ClassVar[bool] = True
+    """Whether the metadata names labels, of which `label` of an example is an index."""
     has_baseline: ClassVar[bool] = True
     """Whether a sweep runs the TF-IDF baseline."""
     card_baselines: ClassVar[tuple[str, str]] = ("best constant", "TF-IDF")
@@ -63,14 +86,16 @@ class TaskType(ABC):
 
     def metadata_fault(self, metadata: TaskMetadata) -> str:
         """Return what is wrong with the metadata; "" if nothing is."""
-        return "labels: at least two are needed" if len(metadata.labels) < 2 else ""
+        if self.has_labels:
+            return "labels: at least two are needed" if len(metadata.labels) < 2 else ""
+        return f"labels: {self.name} has none" if metadata.labels else ""
 
-    @abstractmethod
     def fault(self, metadata: TaskMetadata, example: Example) -> str:
         """Return what makes an example invalid, as in "has a label out of range"; "" if nothing.
 
         Types of texts are checked by the caller (`tasks.contract`).
         """
+        return label_fault([example.label], len(metadata.labels)) if self.has_labels else ""
 
     def shape(self, example: Example) -> Any:
         """Return what must be equal for all examples of a task."""
@@ -99,7 +124,7 @@ class TaskType(ABC):
 
     def labels(self, example: Example) -> tuple[int, ...]:
         """Return the labels of an example as indices into `label_names`."""
-        return (int(example.label),)
+        return (int(example.label),) if self.has_labels else ()
 
     def label_names(self, metadata: TaskMetadata, example: Example) -> Sequence[str]:
         """Return the names of all labels; `example` is any example of the task."""
@@ -159,24 +184,18 @@ class TaskType(ABC):
         """Return the number of outputs of the head for a row."""
         return len(metadata.labels)
 
-    def batch_labels(
-        self,
-        inputs: dict[str, torch.Tensor],
-        starts: Sequence[int],
-        targets: Sequence[Target],
-        metadata: TaskMetadata,
-    ) -> torch.Tensor:
-        """Return what the loss compares with: of shape (examples,) or (examples, labels).
+    def batch_labels(self, batch: Padded, metadata: TaskMetadata) -> torch.Tensor:
+        """Return what the loss compares with.
 
-        Args:
-            inputs: `input_ids` and `attention_mask` of shape (rows, tokens).
-            starts: by row, the first token with a loss.
-            targets: by example.
-            metadata: of the task.
+        Of shape (examples,) or (examples, labels); of a language model token ids of shape (rows,
+        tokens), IGNORED where there is no loss.
         """
         import torch
 
-        return torch.tensor(targets)
+        if not self.uses_lm_head:
+            return torch.tensor(batch.targets)
+        before = torch.arange(batch.ids.shape[1]) < torch.tensor(batch.starts)[:, None]
+        return batch.ids.masked_fill(before | (batch.mask == 0), IGNORED)
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the mean loss of a batch, and the logits of shape (examples, answers).
@@ -236,21 +255,10 @@ class TaskType(ABC):
     # Baselines.
 
     def baseline(
-        self,
-        metadata: TaskMetadata,
-        train_texts: Sequence[str],
-        train_targets: Sequence[Target],
-        texts: Sequence[str],
+        self, train: Answered, texts: Sequence[str], metadata: TaskMetadata
     ) -> list[Target]:
-        """Return answers of a linear model on TF-IDF features.
-
-        Args:
-            metadata: of the task.
-            train_texts: rows as the model reads them, those of an example in sequence.
-            train_targets: by example.
-            texts: rows to answer.
-        """
-        return list(tfidf_baseline(train_texts, train_targets, texts))
+        """Return answers to rows of text by a linear model on TF-IDF features."""
+        return list(tfidf_baseline(train.texts, train.targets, texts))
 
     def constant_score(self, targets: Sequence[Target], metadata: TaskMetadata) -> float | None:
         """Return the score of the best constant answer to these targets; None without one."""
@@ -260,26 +268,12 @@ class TaskType(ABC):
         return METRICS[metadata.metric].score([best] * len(targets), targets)
 
     def card_scores(
-        self,
-        metadata: TaskMetadata,
-        train: Sequence[Example],
-        test: Sequence[Example],
-        rows: Callable[[Sequence[Example]], list[str]],
-        tokens: Callable[[str], int],
+        self, train: Answered, test: Answered, tokens: Size, metadata: TaskMetadata
     ) -> tuple[float, float]:
-        """Return the scores of `card_baselines` on the test examples.
-
-        Args:
-            metadata: of the task.
-            train: training examples.
-            test: test examples.
-            rows: examples to the texts of their rows, cut as the model reads them.
-            tokens: the number of tokens of a text.
-        """
-        answers, targets = ([self.target(e) for e in part] for part in (train, test))
-        predicted = self.baseline(metadata, rows(train), answers, rows(test))
-        constant = self.constant_score(targets, metadata)
-        return constant or 0.0, METRICS[metadata.metric].score(predicted, targets)
+        """Return the scores of `card_baselines` on the test texts."""
+        predicted = self.baseline(train, test.texts, metadata)
+        constant = self.constant_score(test.targets, metadata)
+        return constant or 0.0, METRICS[metadata.metric].score(predicted, test.targets)
 
     # Export to lm-eval.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.lib.baseline import fit_probabilities
 from tasks.lib.encoding import Row
-from tasks.types.base import Target, TaskType, label_fault, shown
+from tasks.types.base import Answered, Target, TaskType, label_fault, shown
 
 if TYPE_CHECKING:
     import torch
@@ -24,53 +24,44 @@ class Choice(TaskType):
     name = "choice"
     metrics = ("accuracy",)
     fields = ("second", "choices")
+    has_labels = False
     same_for_all = "the same number of choices, two or more"
 
-    def metadata_fault(self, metadata: TaskMetadata) -> str:
-        """It has no labels."""
-        return "labels: a choice has none, its examples bring their own" if metadata.labels else ""
-
     def fault(self, metadata: TaskMetadata, example: Example) -> str:
-        """A label out of range."""
         return label_fault([example.label], len(example.choices))
 
     def shape(self, example: Example) -> Any:
-        """The number of choices."""
         return len(example.choices)
 
     def valid_shape(self, shape: Any) -> bool:
-        """Two choices or more."""
         return bool(shape >= 2)
 
     def findings(self, example: Example) -> Iterator[str]:
-        """Equal or empty choices."""
         if len(set(example.choices)) < len(example.choices):
             yield "an example with two equal choices"
         if not all(choice.strip() for choice in example.choices):
             yield "an empty choice"
+
+    def labels(self, example: Example) -> tuple[int, ...]:
+        return (int(example.label),)
 
     def label_names(self, metadata: TaskMetadata, example: Example) -> Sequence[str]:
         """The places of the right answer."""
         return [f"answer {place + 1}" for place in range(len(example.choices))]
 
     def answer_text(self, metadata: TaskMetadata, example: Example) -> str:
-        """The right choice."""
         return shown(example.choices[example.label])
 
     def two_texts(self, example: Example) -> bool:
-        """The text, and the question with an answer."""
         return True
 
     def others(self, example: Example) -> list[str]:
-        """The question with each answer."""
         return [f"{example.second} {choice}".strip() for choice in example.choices]
 
     def keeps_others(self) -> bool:
-        """Question and answer are kept whole."""
         return True
 
     def head_size(self, metadata: TaskMetadata) -> int:
-        """One number for each row."""
         return 1
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,16 +69,12 @@ class Choice(TaskType):
         return super().loss(logits.view(labels.shape[0], -1), labels)
 
     def baseline(
-        self,
-        metadata: TaskMetadata,
-        train_texts: Sequence[str],
-        train_targets: Sequence[Target],
-        texts: Sequence[str],
+        self, train: Answered, texts: Sequence[str], metadata: TaskMetadata
     ) -> list[Target]:
         """The row that looks most like a right one."""
-        rows = len(train_texts) // max(1, len(train_targets))
-        right = [int(k == target) for target in train_targets for k in range(rows)]
-        likely = fit_probabilities(train_texts, right, texts)[:, 1]
+        rows = len(train.texts) // max(1, len(train.targets))
+        right = [int(k == target) for target in train.targets for k in range(rows)]
+        likely = fit_probabilities(train.texts, right, texts)[:, 1]
         return [int(best) for best in likely.reshape(-1, rows).argmax(1)]
 
     def export_row(

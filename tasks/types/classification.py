@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from tasks.types.base import TaskType, label_fault
-
-if TYPE_CHECKING:
-    from tasks.base import Example, TaskMetadata
+from tasks.types.base import TaskType
 
 
 class Classification(TaskType):
@@ -16,7 +11,3 @@ class Classification(TaskType):
     name = "classification"
     metrics = ("accuracy", "macro_f1", "matthews")
     secondary = ("macro_f1",)
-
-    def fault(self, metadata: TaskMetadata, example: Example) -> str:
-        """A label out of range."""
-        return label_fault([example.label], len(metadata.labels))

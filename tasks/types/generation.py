@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core.metrics import METRICS
@@ -15,13 +15,10 @@ from tasks.lib.encoding import (
     first_token,
     front,
     plain_tokens,
-    token_labels,
 )
-from tasks.types.base import Batch, Target, TaskType, shown
+from tasks.types.base import Answered, Batch, Size, Target, TaskType, shown
 
 if TYPE_CHECKING:
-    import torch
-
     from tasks.base import Example, TaskMetadata
 
 
@@ -32,36 +29,21 @@ class Generation(TaskType):
     metrics = ("rouge_l", "exact_match")
     secondary = ("rouge_l", "exact_match")
     fields = ("second", "answers")
+    has_labels = False
     uses_lm_head = True
     card_baselines = ("commonest answer", "TF-IDF, nearest")
 
-    def metadata_fault(self, metadata: TaskMetadata) -> str:
-        """It has no labels."""
-        return f"labels: {self.name} has none" if metadata.labels else ""
-
-    def fault(self, metadata: TaskMetadata, example: Example) -> str:
-        """Any text is valid."""
-        return ""
-
     def findings(self, example: Example) -> Iterator[str]:
-        """Answers that are missing or empty."""
         if not example.answers or not all(answer.strip() for answer in example.answers):
             yield "an example without an answer, or with an empty one"
 
-    def labels(self, example: Example) -> tuple[int, ...]:
-        """None."""
-        return ()
-
     def answer_text(self, metadata: TaskMetadata, example: Example) -> str:
-        """The first right answer."""
         return shown(example.answers[0]) if example.answers else ""
 
     def target(self, example: Example) -> Target:
-        """All right answers."""
         return tuple(map(str, example.answers))
 
     def others(self, example: Example) -> list[str]:
-        """The question."""
         return [example.second]
 
     def prompt_ends(self, example: Example) -> list[str]:
@@ -92,50 +74,30 @@ class Generation(TaskType):
             rows.append(Row([*prompt, *closed], None, texts, cut, len(prompt)))
         return rows
 
-    def batch_labels(
-        self,
-        inputs: dict[str, torch.Tensor],
-        starts: Sequence[int],
-        targets: Sequence[Target],
-        metadata: TaskMetadata,
-    ) -> torch.Tensor:
-        """Token ids of the answers, of shape (rows, tokens)."""
-        return token_labels(inputs, starts)
-
     def predict(self, batch: Batch, metadata: TaskMetadata) -> list[Target]:
         """The texts that the model writes."""
         return list(batch.generate(metadata.answer_tokens))
 
     def baseline(
-        self,
-        metadata: TaskMetadata,
-        train_texts: Sequence[str],
-        train_targets: Sequence[Target],
-        texts: Sequence[str],
+        self, train: Answered, texts: Sequence[str], metadata: TaskMetadata
     ) -> list[Target]:
         """The first right answer of the training text with the most similar words."""
-        firsts = [target[0] if target else "" for target in train_targets]
-        return [firsts[k] for k in nearest_texts(train_texts, texts)]
+        firsts = [target[0] if target else "" for target in train.targets]
+        return [firsts[k] for k in nearest_texts(train.texts, texts)]
 
     def constant_score(self, targets: Sequence[Target], metadata: TaskMetadata) -> float | None:
         """None: texts are not drawn from a set."""
         return None
 
     def card_scores(
-        self,
-        metadata: TaskMetadata,
-        train: Sequence[Example],
-        test: Sequence[Example],
-        rows: Callable[[Sequence[Example]], list[str]],
-        tokens: Callable[[str], int],
+        self, train: Answered, test: Answered, tokens: Size, metadata: TaskMetadata
     ) -> tuple[float, float]:
         """The most frequent answer of the training texts, and `baseline`."""
-        answers, targets = ([self.target(e) for e in part] for part in (train, test))
-        common = Counter(answers).most_common(1)[0][0]
-        predicted = self.baseline(metadata, rows(train), answers, rows(test))
+        common = Counter(train.targets).most_common(1)[0][0]
+        predicted = self.baseline(train, test.texts, metadata)
         metric = METRICS[metadata.metric]
-        constant = [common[0] if common else ""] * len(targets)
-        return metric.score(constant, targets), metric.score(predicted, targets)
+        constant = [common[0] if common else ""] * len(test.targets)
+        return metric.score(constant, test.targets), metric.score(predicted, test.targets)
 
     def export_config(self, metadata: TaskMetadata) -> dict[str, Any]:
         """Greedy generation up to the end of a line."""
@@ -164,6 +126,5 @@ class Generation(TaskType):
     def export_row(
         self, metadata: TaskMetadata, example: Example, rows: Sequence[Row]
     ) -> dict[str, Any]:
-        """The prompt as the model reads it."""
         prompt = rows[0].texts[0] + self.prompt_ends(example)[0]
         return {"prompt": prompt, "answers": [str(answer) for answer in example.answers]}

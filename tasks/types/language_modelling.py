@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.core.metrics import METRICS
@@ -13,10 +13,9 @@ from tasks.lib.encoding import (
     empty_text_token,
     first_token,
     front,
-    token_labels,
 )
 from tasks.lib.texts import bits
-from tasks.types.base import Batch, Target, TaskType
+from tasks.types.base import Answered, Batch, Size, Target, TaskType
 
 if TYPE_CHECKING:
     import torch
@@ -44,28 +43,15 @@ class LanguageModelling(TaskType):
 
     name = "language_modelling"
     metrics = ("loss",)
+    has_labels = False
     uses_lm_head = True
     has_baseline = False  # a linear model on words does not predict the next one
     card_baselines = ("letters", "LZMA")
 
-    def metadata_fault(self, metadata: TaskMetadata) -> str:
-        """It has no labels."""
-        return f"labels: {self.name} has none" if metadata.labels else ""
-
-    def fault(self, metadata: TaskMetadata, example: Example) -> str:
-        """Any text is valid."""
-        return ""
-
-    def labels(self, example: Example) -> tuple[int, ...]:
-        """None."""
-        return ()
-
     def answer_text(self, metadata: TaskMetadata, example: Example) -> str:
-        """None."""
         return ""
 
     def target(self, example: Example) -> Target:
-        """None."""
         return None
 
     def encode(
@@ -84,18 +70,7 @@ class LanguageModelling(TaskType):
             rows.append(Row(row, None, (text[:end], ""), end < len(text)))
         return rows
 
-    def batch_labels(
-        self,
-        inputs: dict[str, torch.Tensor],
-        starts: Sequence[int],
-        targets: Sequence[Target],
-        metadata: TaskMetadata,
-    ) -> torch.Tensor:
-        """Token ids of shape (rows, tokens)."""
-        return token_labels(inputs, starts)
-
     def predict(self, batch: Batch, metadata: TaskMetadata) -> list[Target]:
-        """The loss of each text."""
         import torch
         from torch.nn import functional as F
 
@@ -136,26 +111,18 @@ class LanguageModelling(TaskType):
     def predictions(
         self, answers: Sequence[Target], targets: Sequence[Target], metadata: TaskMetadata
     ) -> dict[str, list[Any] | None]:
-        """The loss of each text."""
         kept = super().predictions(answers, targets, metadata)
         return {"labels": None, "predicted": None, "scores": kept["scores"]}
 
     def constant_score(self, targets: Sequence[Target], metadata: TaskMetadata) -> float | None:
-        """None: there is no answer."""
         return None
 
     def card_scores(
-        self,
-        metadata: TaskMetadata,
-        train: Sequence[Example],
-        test: Sequence[Example],
-        rows: Callable[[Sequence[Example]], list[str]],
-        tokens: Callable[[str], int],
+        self, train: Answered, test: Answered, tokens: Size, metadata: TaskMetadata
     ) -> tuple[float, float]:
         """Nats per token of independent characters, and of the LZMA compression."""
-        texts = rows(test)
-        count = max(1, sum(map(tokens, texts)))
-        alone, packed = (math.log(2) * total / count for total in bits(texts))
+        count = max(1, sum(map(tokens, test.texts)))
+        alone, packed = (math.log(2) * total / count for total in bits(test.texts))
         return alone, packed
 
     def export_config(self, metadata: TaskMetadata) -> dict[str, Any]:
@@ -178,7 +145,6 @@ class LanguageModelling(TaskType):
     def export_row(
         self, metadata: TaskMetadata, example: Example, rows: Sequence[Row]
     ) -> dict[str, Any]:
-        """The text."""
         return {"text": rows[0].texts[0]}
 
 

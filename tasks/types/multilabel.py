@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.lib.baseline import tfidf_baseline
-from tasks.types.base import Batch, Target, TaskType, label_fault
+from tasks.types.base import Answered, Batch, Padded, Target, TaskType, label_fault
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +23,9 @@ class Multilabel(TaskType):
     fields = ("labels",)
 
     def fault(self, metadata: TaskMetadata, example: Example) -> str:
-        """A label out of range."""
         return label_fault(example.labels, len(metadata.labels))
 
     def labels(self, example: Example) -> tuple[int, ...]:
-        """All labels of the example."""
         return tuple(map(int, example.labels))
 
     def counts(self, metadata: TaskMetadata, examples: Sequence[Example]) -> dict[str, int]:
@@ -36,30 +34,21 @@ class Multilabel(TaskType):
         return {**super().counts(metadata, examples), "(none)": without}
 
     def answer_text(self, metadata: TaskMetadata, example: Example) -> str:
-        """The names of all labels."""
         return super().answer_text(metadata, example) or "(none)"
 
     def target(self, example: Example) -> Target:
-        """All labels of the example."""
         return self.labels(example)
 
-    def batch_labels(
-        self,
-        inputs: dict[str, torch.Tensor],
-        starts: Sequence[int],
-        targets: Sequence[Target],
-        metadata: TaskMetadata,
-    ) -> torch.Tensor:
+    def batch_labels(self, batch: Padded, metadata: TaskMetadata) -> torch.Tensor:
         """1 for each label of an example, else 0; of shape (examples, labels)."""
         import torch
 
-        marks = torch.zeros(len(targets), len(metadata.labels))
-        for row, labels in enumerate(targets):
+        marks = torch.zeros(len(batch.targets), len(metadata.labels))
+        for row, labels in enumerate(batch.targets):
             marks[row, list(labels)] = 1.0
         return marks
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Binary cross entropy."""
         from torch.nn import functional as F
 
         return F.binary_cross_entropy_with_logits(logits, labels), logits
@@ -71,15 +60,11 @@ class Multilabel(TaskType):
         return [tuple(torch.nonzero(row > 0).flatten().tolist()) for row in batch.logits]
 
     def baseline(
-        self,
-        metadata: TaskMetadata,
-        train_texts: Sequence[str],
-        train_targets: Sequence[Target],
-        texts: Sequence[str],
+        self, train: Answered, texts: Sequence[str], metadata: TaskMetadata
     ) -> list[Target]:
         """One linear model for each label."""
         columns = [
-            tfidf_baseline(train_texts, [int(label in t) for t in train_targets], texts)
+            tfidf_baseline(train.texts, [int(label in t) for t in train.targets], texts)
             for label in range(len(metadata.labels))
         ]
         rows = range(len(texts))
@@ -100,5 +85,4 @@ class Multilabel(TaskType):
         return best
 
     def export_fault(self) -> str:
-        """It has no such kind of task."""
         return "lm-eval has no kind of task in which several labels are right at once"

@@ -17,9 +17,7 @@ class Pair(Classification):
     fields = ("second",)
 
     def texts(self, example: Example) -> tuple[str, ...]:
-        """Both: a passage may come with another second text."""
-        return (example.text, example.second)
+        return (example.text, example.second)  # a passage may have several questions
 
     def two_texts(self, example: Example) -> bool:
-        """Always."""
         return True

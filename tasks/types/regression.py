@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.lib.baseline import ridge_baseline
-from tasks.types.base import Batch, Target, TaskType
+from tasks.types.base import Answered, Batch, Padded, Target, TaskType
 
 if TYPE_CHECKING:
     import torch
@@ -28,18 +28,16 @@ class Regression(TaskType):
     metrics = ("spearman", "pearson")
     secondary = ("spearman", "pearson")
     fields = ("second", "value")
+    has_labels = False
     same_for_all = "a second text, or none"
 
     def metadata_fault(self, metadata: TaskMetadata) -> str:
-        """It has a range of values and no labels."""
-        if metadata.labels:
-            return f"labels: {self.name} has none"
-        if metadata.value_range is None or not metadata.value_range[0] < metadata.value_range[1]:
+        span = metadata.value_range
+        if span is None or not span[0] < span[1]:
             return "value_range: the lowest and the highest value are needed"
-        return ""
+        return super().metadata_fault(metadata)
 
     def fault(self, metadata: TaskMetadata, example: Example) -> str:
-        """A value that is no finite number, or out of range."""
         low, high = metadata.value_range or (0.0, 1.0)
         try:
             value = float(example.value)  # type: ignore[arg-type]
@@ -50,16 +48,10 @@ class Regression(TaskType):
         return ""
 
     def shape(self, example: Example) -> Any:
-        """Whether there is a second text."""
         return bool(example.second)
 
     def texts(self, example: Example) -> tuple[str, ...]:
-        """The text, and the second one if there is one."""
         return (example.text, example.second) if example.second else (example.text,)
-
-    def labels(self, example: Example) -> tuple[int, ...]:
-        """None."""
-        return ()
 
     def counts(self, metadata: TaskMetadata, examples: Sequence[Example]) -> dict[str, int]:
         """Examples in equal parts of the range, of which each but the last excludes its end."""
@@ -71,36 +63,25 @@ class Regression(TaskType):
         }
 
     def answer_text(self, metadata: TaskMetadata, example: Example) -> str:
-        """The value."""
         return f"{self.target(example):g}"
 
     def target(self, example: Example) -> Target:
-        """The value."""
         return float(example.value or 0.0)
 
     def two_texts(self, example: Example) -> bool:
-        """If there is a second text."""
         return bool(example.second)
 
     def head_size(self, metadata: TaskMetadata) -> int:
-        """One."""
         return 1
 
-    def batch_labels(
-        self,
-        inputs: dict[str, torch.Tensor],
-        starts: Sequence[int],
-        targets: Sequence[Target],
-        metadata: TaskMetadata,
-    ) -> torch.Tensor:
+    def batch_labels(self, batch: Padded, metadata: TaskMetadata) -> torch.Tensor:
         """Values scaled to 0 to 1, of shape (examples,)."""
         import torch
 
         low, high = metadata.value_range or (0.0, 1.0)
-        return (torch.tensor(targets, dtype=torch.float32) - low) / (high - low)
+        return (torch.tensor(batch.targets, dtype=torch.float32) - low) / (high - low)
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean squared error."""
         from torch.nn import functional as F
 
         return F.mse_loss(logits.squeeze(-1), labels), logits
@@ -112,19 +93,14 @@ class Regression(TaskType):
         return values
 
     def baseline(
-        self,
-        metadata: TaskMetadata,
-        train_texts: Sequence[str],
-        train_targets: Sequence[Target],
-        texts: Sequence[str],
+        self, train: Answered, texts: Sequence[str], metadata: TaskMetadata
     ) -> list[Target]:
         """Ridge regression on TF-IDF features; without words, the mean of the training values."""
-        return list(ridge_baseline(train_texts, train_targets, texts))
+        return list(ridge_baseline(train.texts, train.targets, texts))
 
     def constant_score(self, targets: Sequence[Target], metadata: TaskMetadata) -> float | None:
         """0: a constant answer, such as the mean, has no correlation with the values."""
         return 0.0 if targets else None
 
     def export_fault(self) -> str:
-        """It has no such kind of task."""
         return "lm-eval has no kind of task whose answer is a number"

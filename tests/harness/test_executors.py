@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import RunFolder, read_manifest, read_run
 from harness.core.result import CellResult
+from harness.execution import executors
 from harness.execution.executor import Job, Settings
 from harness.execution.executors import executor_names, make_executor
 from harness.execution.executors.in_process import InProcessExecutor
@@ -43,6 +45,22 @@ def test_each_module_of_the_folder_is_an_executor() -> None:
     assert executor_names() == ["in-process", "local", "ray"]
     assert make_executor("in-process", Settings(3, 60)).slots == 1
     assert make_executor("local", Settings(3, 60)).slots == 3
+
+
+def test_a_new_module_is_a_new_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_place.py").write_text("def make(settings): return settings.slots\n")
+    monkeypatch.setattr(executors, "__path__", [*executors.__path__, str(tmp_path)])
+    assert "my-place" in executor_names()
+    assert make_executor("my-place", Settings(7, 60)) == 7  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize("name", ["runner.py", "cell_main.py", "executor.py"])
+def test_runner_and_cells_know_no_executor(name: str) -> None:
+    tree = ast.parse((ROOT / "harness" / "execution" / name).read_text())
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    local = ("harness.execution.executors", "harness.execution.forked", "harness.system.lifeline")
+    assert not names & {*local, "multiprocessing", "harness.execution.preload"}
 
 
 def test_an_unknown_executor_is_refused(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,9 @@ import torch
 import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from harness.cli.export import export_task
 from harness.cli.main import main
 from harness.core.errors import BadInput
+from harness.lm_eval import export_task
 from harness.lm_eval import tasks as lm_tasks
 from tasks import WRITING, Example, Family, Splits, Task, TaskMetadata, load_task
 from tests.harness.test_batches import TOKENIZER
@@ -158,11 +158,11 @@ def test_refusals(tmp_path: Path) -> None:
         export_task(good, TOKENIZER, tmp_path, 4, 0)
     export_task(good, TOKENIZER, tmp_path, 16, 0)
     before = (tmp_path / "made_up.yaml").read_text()
-    with pytest.raises(BadInput, match=r"made_up.yaml is there already"):
+    with pytest.raises(BadInput, match=r"made_up.yaml exists already"):
         export_task(good, TOKENIZER, tmp_path, 16, 0)
     assert (tmp_path / "made_up.yaml").read_text() == before
     (tmp_path / "made_up.yaml").unlink()
-    with pytest.raises(BadInput, match=r"made_up is there already"):
+    with pytest.raises(BadInput, match=r"made_up exists already"):
         export_task(good, TOKENIZER, tmp_path, 16, 0)
     wide = [Example("g", "text", second="what? " * 20, answers=("x",))]
     with pytest.raises(BadInput, match=r"'made_up' take up to .* use a greater length"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -202,10 +203,15 @@ def trial(job: Job, memory_bytes: int | None, results: Connection) -> None:
 
 
 def test_each_way_to_end_yields_one_result_and_the_run_goes_on(tmp_path: Path) -> None:
+    plan = make_plan(5)
     with RunFolder(tmp_path / "out") as folder:
-        executor = LocalExecutor(Settings(2, 2.0), trial, ["json"])
-        outcome = run_plan(make_plan(5), folder, executor)
-    assert (outcome.ran, outcome.interrupted) == (5, False)
+        ran = []
+        # The cell that sleeps is left to the second run, so that no other one meets its limit.
+        for cells, limit in ((plan.cells[1:], 600), (plan.cells, 0.2)):
+            executor = LocalExecutor(Settings(2, limit), trial, ["json"])
+            outcome = run_plan(replace(plan, cells=cells), folder, executor)
+            ran.append((outcome.ran, outcome.interrupted))
+    assert ran == [(4, False), (1, False)]
     found = read_run(tmp_path / "out").results.values()
     errors = {r.cell.seed: (r.error.type, r.error.message) for r in found if r.error}
     assert {r.cell.seed: r.status for r in found} == {

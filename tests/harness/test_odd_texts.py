@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from harness.cli.export import export_task
 from harness.cli.main import main
+from harness.lm_eval import export_task
 from harness.models.tokens import load_tokenizer
 from harness.training.batches import encode
 from tasks import Example, load_task

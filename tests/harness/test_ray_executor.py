@@ -67,13 +67,13 @@ class TrialHost(Host):
 
 def test_each_way_to_end_yields_one_result_and_no_process_stays(tmp_path: Path) -> None:
     children = {*psutil.Process().children(recursive=True)}
-    executor = RayExecutor(Settings(2, 2.0), TrialHost)
+    executor = RayExecutor(Settings(2, 15.0), TrialHost)
     outcomes: dict[int, tuple[str, str | None]] = {}
     try:
         for seed in range(4):
             cell = BASE.model_copy(update={"seed": seed})
             executor.submit(Job(cell, NO_BACKBONE, tmp_path / f"{seed}.log"))
-            while not (found := executor.finished(30)):
+            while not (found := executor.finished(60)):
                 pass
             (result,) = found
             outcomes[seed] = result.status, result.error and result.error.type

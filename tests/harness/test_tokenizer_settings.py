@@ -10,8 +10,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertConfig, GPT2Config, LlamaConfig
 
-from harness.cli.export import export_task
 from harness.core.errors import BadInput
+from harness.lm_eval import export_task
 from harness.models.heads import segments_of
 from harness.models.load import load_classifier
 from harness.models.tokens import load_tokenizer, token_offsets, tokens_of, word_counter

@@ -15,6 +15,7 @@ from numpy.random import default_rng
 from tasks import load_task
 from tasks.builtin.synthetic.mqar import texts
 from tasks.conformance import violations
+from tasks.types.base import Answered
 from tasks.words import COLOURS
 
 from .repeats import pairs_of, undo_repeats
@@ -97,9 +98,8 @@ def test_words_alone_do_not_tell_the_answer() -> None:
     task = load_task("mqar")
     splits = task.splits(64, 0)
     train, test = splits.train[:1000], splits.test[:500]
-    said = task.metadata.task_type.baseline(
-        task.metadata, [e.text for e in train], [e.labels for e in train], [e.text for e in test]
-    )
+    known = Answered([e.text for e in train], [e.labels for e in train])
+    said = task.metadata.task_type.baseline(known, [e.text for e in test], task.metadata)
     answers = [answer for answer in said if isinstance(answer, tuple)]
     named = sum(map(len, answers))
     right = sum(len(set(answer) & set(e.labels)) for answer, e in zip(answers, test, strict=True))

@@ -13,6 +13,7 @@ from tasks import Example, Splits, Task, TaskMetadata, load_task
 from tasks.card import render_card, task_card
 from tasks.conformance import violations
 from tasks.lib.texts import bits
+from tasks.types.base import Answered
 
 
 def words(text: str) -> list[tuple[int, int]]:
@@ -89,10 +90,9 @@ def test_the_card_of_texts_that_are_written() -> None:
 
 
 def test_the_nearest_text_lends_its_answer() -> None:
-    said = Answering.metadata.task_type.baseline(
-        Answering.metadata, ["a ship at sea", "a car on a road"], [("boat",), ("auto", "car")],
-        ["the road", "the sea"],
-    )  # fmt: skip
+    known = Answered(["a ship at sea", "a car on a road"], [("boat",), ("auto", "car")])
+    about = Answering.metadata
+    said = about.task_type.baseline(known, ["the road", "the sea"], about)
     assert said == ["auto", "boat"]
 
 

@@ -18,6 +18,7 @@ from tasks.card import render_card, task_card
 from tasks.conformance import violations
 from tasks.contract import fault, first_fault
 from tasks.types import TASK_TYPES, task_type
+from tasks.types.base import Padded
 from tests.made_up import metadata
 from tests.tasks.hub_folder import write
 
@@ -139,7 +140,8 @@ def test_metadata_of_a_regression(more: dict[str, Any], problem: str) -> None:
 def test_targets_are_scaled_and_answers_are_scaled_back() -> None:
     about, kind = Numbers.metadata, task_type("regression")
     targets = [-1.0, 0.0, 3.0]
-    labels = kind.batch_labels({}, [0, 0, 0], targets, about)
+    ids = torch.ones(3, 1)
+    labels = kind.batch_labels(Padded(ids, ids, [0, 0, 0], targets), about)
     assert labels.tolist() == [0.0, 0.25, 1.0]
 
     class Batch:

@@ -1,7 +1,7 @@
-"""The project's own tasks as tasks of lm-eval: a YAML and JSON Lines that run without a network.
+"""Exports tasks of this project to lm-eval: a YAML file and JSON Lines that need no network.
 
-Texts are untrusted: the YAML names fields and never holds a text, so that lm-eval's templates are
-not run on one.
+Texts are untrusted: the YAML names fields and contains no text, because lm-eval would run templates
+in it.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.core.errors import BadInput
-from harness.training.batches import encoded_chunks
 from tasks import Example, Task, TaskMetadata
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _VERSION = 1.0
-"""Of the exported form."""
+"""Version of the exported files."""
 
 
 def export_task(
     task: Task, tokenizer: PreTrainedTokenizerBase, folder: Path, length: int | None, seed: int
 ) -> list[Path]:
-    """Write `NAME.yaml` and `NAME/{train,validation,test}.jsonl`; return what was written.
+    """Write `NAME.yaml` and `NAME/{train,validation,test}.jsonl`; return the written files.
 
-    Texts are cut to `length` tokens, special tokens counted, questions and answers kept whole. None
-    is the longest length of the task's card that its texts fill.
+    Texts are cut to `length` tokens with special tokens; questions and answers are kept whole. None
+    means the longest length of the task's card that its texts fill.
 
     Raises:
-        BadInput: lm-eval has no such kind of task, something is there already, or the length is too
-            short.
+        BadInput: lm-eval has no such task type, a file exists already, or the length is too short.
         TaskError: the task's data are missing.
     """
     metadata = task.metadata
@@ -45,7 +43,7 @@ def export_task(
     target, rows = folder / f"{name}.yaml", folder / name
     for path in (target, rows):
         if path.exists():
-            raise BadInput(f"tasks export: {path} is there already: remove it or take another --to")
+            raise BadInput(f"tasks export: {path} exists already: remove it or use another --to")
     length = _default_length(metadata) if length is None else length
     if length < metadata.min_length:
         raise BadInput(
@@ -81,7 +79,7 @@ def _default_length(metadata: TaskMetadata) -> int:
 def _config(task: Task, files: dict[str, str], length: int, seed: int) -> dict[str, Any]:
     metadata = task.metadata
     keys = {"train": "training_split", "validation": "validation_split", "test": "test_split"}
-    told = ("title", "source", "licence", "citation")
+    described = ("title", "source", "licence", "citation")
     return {
         "task": metadata.name,
         "dataset_path": "json",
@@ -92,7 +90,7 @@ def _config(task: Task, files: dict[str, str], length: int, seed: int) -> dict[s
         **metadata.task_type.export_config(metadata),
         "metadata": {
             "version": _VERSION,
-            **{key: getattr(metadata, key) for key in told},
+            **{key: getattr(metadata, key) for key in described},
             "revision": task.data_version(),
             "length": length,
             "seed": seed,
@@ -106,6 +104,8 @@ def _rows(
     tokenizer: PreTrainedTokenizerBase,
     length: int,
 ) -> Iterator[dict[str, Any]]:
+    from harness.training.batches import encoded_chunks  # imports torch
+
     kind = metadata.task_type
     for part, rows in encoded_chunks(examples, tokenizer, length, metadata):
         own = len(rows) // len(part)
