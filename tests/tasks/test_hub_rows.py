@@ -97,7 +97,8 @@ def test_a_number_is_no_text(name: str, path: list[Any], column: str, hub: Path)
 
 
 def test_a_list_is_no_text(hub: Path) -> None:
-    assert "'text' has list, expected text" in _one_wrong(hub, "arxiv", _set("text", value=["a", "b"]))
+    said = _one_wrong(hub, "arxiv", _set("text", value=["a", "b"]))
+    assert "'text' has list, expected text" in said
 
 
 def test_one_row_among_many_is_named_before_a_sweep_starts(hub: Path) -> None:
