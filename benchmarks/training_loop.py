@@ -18,7 +18,6 @@ import torch
 
 import harness.execution.preload  # noqa: F401  # as a cell's process has it: the libraries' objects frozen
 from harness.core.cell import Cell
-from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier
 from harness.models.tokens import load_tokenizer
 from harness.planning.plan import make_plan
@@ -77,7 +76,7 @@ def main() -> None:
     sweep = ROOT / "sweeps" / "smoke.yaml"
     changes = [f"lengths=[{options.length}]", f"train.examples={options.examples}", "probe=null"]
     plan = make_plan(load_sweep(sweep, changes), sweep)
-    backbone = find_backbone(plan.sweep.backbone)
+    backbone = plan.backbone
     tokenizer = load_tokenizer(backbone)
     print(f"torch {torch.__version__}, {choose_dtype('auto', 'cpu')}, 1 thread, ", end="")
     print(f"{options.examples} texts of {options.length} tokens, batch {plan.cells[0].batch_size}")

@@ -1,4 +1,4 @@
-"""A task's card, made from its real data: does this task need its length at all?"""
+"""The card of a task: facts and baselines that show whether the task needs its length."""
 
 from __future__ import annotations
 
@@ -12,44 +12,40 @@ from tasks.lib.texts import A_TOKEN
 from tasks.types.base import Answered, shown
 
 Tokenizer = Callable[[str], Sequence[tuple[int, int]]]
-"""Text -> the (start, end) of its tokens in characters, without special tokens."""
+"""From a text to the (start, end) of its tokens in characters, without special tokens."""
 
 COUNTED = 5_000
-"""Examples of a split whose labels are counted (all of them, but for generated tasks)."""
+"""Examples of a split whose labels are counted."""
 
 TRAIN, TEST = 1_000, 500
-"""Examples behind the baselines, and behind the lengths."""
+"""Examples of train and test for the baselines; test examples for the lengths."""
 
 _FINDINGS = 20
-"""Findings that a card holds."""
+"""Findings in a card, at most."""
 
 _SAID = {
     "best constant": "the best single answer for all of these test texts",
     "commonest answer": "the most frequent answer of these training texts",
 }
-"""What a baseline is, where its name alone does not say."""
+"""Explanations of baselines."""
 
 SPECIAL = 2
-"""Tokens that a model adds to a text (to two texts one more); a length in tokens counts them."""
+"""Special tokens of a text within a length; two texts have one more."""
 
 
 def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[str, Any]:
-    """Describe a task; the result holds numbers, strings, lists and dictionaries only.
+    """Return the card of a task: numbers, strings, lists and dictionaries only.
 
-    `example` is the first training example of the shortest length, in a few words.
-    `examples` and `labels` are counted at the longest of `lengths`; several labels of an example
-    count once each, and those of a choice are the places of the right answer. `tokens` holds
-    quantiles of the uncut length of the test examples there (two texts together, the longest
-    answer of a choice), without special tokens. `rows` has for each length, the
-    shortest first: `truncated`, the share
-    of test texts that are cut; `majority`, the score of the best constant answer on the test texts
-    (where text is written, of the training texts' most frequent answer);
-    and `tfidf`, that of TF-IDF with logistic regression trained on the first TRAIN texts. Both are
-    in the task's metric, on the first TEST test texts, cut to the length. `baselines` names them:
-    where text is written, TF-IDF finds the training text whose answer is taken; where text is only
-    read, they are nats a token of letters on their own, and of LZMA. `findings` are those of a
-    quick look at the texts of the shortest length, and `shared` counts test texts that train has as
-    well, or near-duplicates of them: `shared` of `tested`, looked for in `trained` training texts.
+    - `example`: the first training example of the shortest length, shortened.
+    - `examples`, `labels`: counts at the longest length, of labels as the task type counts them.
+    - `tokens`: quantiles of the uncut length of the test examples there (all texts of the longest
+      row), without special tokens.
+    - `rows`: for each length, the shortest first, the share of test texts that are `truncated`, and
+      the scores of the two `baselines` in the task's metric (`majority` and `tfidf`), trained on
+      the first TRAIN texts and tested on the first TEST, all cut to the length.
+    - `findings`: of a quick check at the shortest length.
+    - `shared`: test texts that are also in train, or nearly: `shared` of `tested` test texts,
+      compared with `trained` training texts.
     """
     metadata, kind = task.metadata, task.metadata.task_type
     unread = " Tested on data with the same columns only." if metadata.schema_only else ""

@@ -138,7 +138,7 @@ def _head(splits: Splits, most: int | None = None) -> Splits:
 
 
 def _too_short(metadata: TaskMetadata, splits: Splits, length: int) -> Iterator[str]:
-    """A text has at most as many tokens as characters, whatever counts them, or nearly."""
+    """Check the characters, of which a text has at least about as many as tokens."""
     middle = median([len(e.text) + len(e.second) for e in splits.test] or [length])
     if length <= metadata.natural_length and middle < length / 2:
         yield (
@@ -196,7 +196,7 @@ def _shared(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
         tied[side[one], side[two]] += 1
     parts = dict(_named(splits))
     for one_name, two_name in itertools.combinations(parts, 2):
-        # A text with very many copies is a form to near_duplicates, so look for copies as well.
+        # near_duplicates treats a text with many copies as boilerplate: look for copies as well.
         one_texts, two_texts = (
             {metadata.task_type.content(e) for e in parts[name]} for name in (one_name, two_name)
         )

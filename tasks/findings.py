@@ -1,6 +1,6 @@
-"""Mistakes in a task's data that a quick look finds: what a plan and a card show of any task.
+"""Quick checks of a task's data, for plans and cards. They read a bounded part of it, once.
 
-`tasks.conformance` has all the checks; these need no second reading and a bounded part of the data.
+`tasks.conformance` has all checks.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from tasks.contract import fault
 from tasks.lib.duplicates import COMMON, near_duplicates
 
 LETTERS = 5_000_000
-"""Characters of a split that are looked at."""
+"""Characters of a split that are checked."""
 
 LAZY = 1_000
-"""Examples of a split that are looked at where they are made or decoded when they are read."""
+"""Examples that are checked of a split that makes or decodes them when they are read."""
 
 PUBLISHED = 20_000
 """Examples of a published split that are compared with those of another."""
 
 PER_LABEL = 100
-"""Examples a label after which one without an example is reported, if not all were looked at."""
+"""Examples per label that must be checked before a label without an example is reported."""
 
 _NAMED = 5
 """Names that a finding lists."""
 
 
 def head(part: Sequence[Example], letters: int = LETTERS, lazy: int = LAZY) -> list[Example]:
-    """The first examples of a split: so many characters, `lazy` of those made when read."""
+    """Return the first `letters` characters of a split, and `lazy` examples that reading makes."""
     most = len(part) if isinstance(part, list | tuple) else lazy
     taken: list[Example] = []
     for example in itertools.islice(part, most):
         if letters <= 0:
             break
         taken.append(example)
-        if not isinstance(example, Example):  # to be told by the contract
+        if not isinstance(example, Example):  # the contract reports it
             continue
         letters -= sum(len(text) for text in example[1:4] if isinstance(text, str))
     return taken
 
 
 def quick_findings(metadata: TaskMetadata, splits: Splits) -> list[str]:
-    """Return what a quick look at the first examples finds, a line each; nothing: an empty list.
+    """Return what the quick checks of the first examples find, one line each.
 
-    Class names that are empty or that differ in case or white space only; texts that are empty;
-    labels without an example; the same text in two splits. Examples that break the contract are
-    left out (`tasks.contract` refuses them).
+    They report class names that are empty or differ only in case or white space, empty texts,
+    labels without an example, and texts that are in two splits. Examples that break the contract
+    are left out (`tasks.contract` refuses them).
     """
     found = list(label_findings(metadata))
     heads: dict[str, list[Example]] = {}
@@ -66,7 +66,7 @@ def quick_findings(metadata: TaskMetadata, splits: Splits) -> list[str]:
 
 
 def label_findings(metadata: TaskMetadata) -> Iterator[str]:
-    """Names of classes that look like a mistake in the data: empty ones, and two for one class."""
+    """Yield class names that look like mistakes: empty ones, and two names of one class."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for number, name in enumerate(metadata.labels):
         if not name.strip():
@@ -79,7 +79,7 @@ def label_findings(metadata: TaskMetadata) -> Iterator[str]:
 
 
 def copies(metadata: TaskMetadata, one: Sequence[Example], two: Sequence[Example]) -> int:
-    """How many examples of `two` have the text of one of `one`; empty texts do not count."""
+    """Count the examples of `two` whose text is also in `one`; empty texts do not count."""
     content = metadata.task_type.content
     known = {content(example) for example in one if example.text.strip()}
     return sum(content(example) in known for example in two)
@@ -104,15 +104,15 @@ def near(
 def shared_with_train(metadata: TaskMetadata, splits: Splits) -> tuple[int, int, int]:
     """Return (n, tested, trained): n of `tested` test texts are in the first `trained` of train.
 
-    A copy or a near-duplicate (`lib.duplicates`) counts, each test text once. Where a part of the
-    data is read, what a form is (words that very many texts have) is measured on that part.
+    Copies and near-duplicates (`lib.duplicates`) count, each test text once. Boilerplate (words
+    that very many texts share) is ignored; how many is scaled to the part of the data that is read.
     """
-    # Validation is read as well, for whether something is a form is a matter of all texts.
+    # Validation is read as well: boilerplate is counted over all texts.
     lazy = PUBLISHED if metadata.published_splits else LAZY
     train, held, test = (head(part, 2 * LETTERS, lazy) for part in splits)
     content = metadata.task_type.content
     known = {content(example) for example in train}
-    # A text with very many copies is a form to near_duplicates, so look for copies as well.
+    # near_duplicates treats a text with very many copies as boilerplate: look for copies as well.
     tied = {k for k, example in enumerate(test) if content(example) in known}
     examples = [*train, *test, *held]
     share = len(examples) / max(1, sum(map(len, splits)))

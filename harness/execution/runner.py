@@ -85,29 +85,30 @@ def run_plan(
     manifest = read_manifest(folder.path).model_copy(update=update)
     folder.write_manifest(manifest)
     listen(progress, None)
-    time_of = RunTime(cells=0, wall_s=0, busy_s=0, workers=executor.slots)
+    this_run = RunTime(cells=0, wall_s=0, busy_s=0, workers=executor.slots)
     interrupted = False
     if pending:
         try:
             with _terminate_as_interrupt(), _paused_together(executor):
-                for result in _results(plan, cells, pending, folder, executor, progress):
-                    folder.write_result(result)
-                    states[result.id] = state_of(result)
-                    time_of.cells += 1
-                    time_of.busy_s += _busy_seconds(result)
-                    progress.done += 1
-                    progress.failed += not result.ok
-                    progress.cost_done += cells[result.id].estimated_cost
-                    listen(progress, result)
+                try:
+                    for result in _results(plan, cells, pending, folder, executor, progress):
+                        folder.write_result(result)
+                        states[result.id] = state_of(result)
+                        this_run.cells += 1
+                        this_run.busy_s += _busy_seconds(result)
+                        progress.done += 1
+                        progress.failed += not result.ok
+                        progress.cost_done += cells[result.id].estimated_cost
+                        listen(progress, result)
+                finally:
+                    executor.stop()
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            executor.stop()
-        time_of.wall_s = time.monotonic() - started
-        manifest.runs.append(time_of)
+        this_run.wall_s = time.monotonic() - started
+        manifest.runs.append(this_run)
     manifest.finished = not interrupted and len(states) == len(cells)
     folder.write_manifest(manifest)
-    return Outcome(states, time_of.cells, interrupted, manifest)
+    return Outcome(states, this_run.cells, interrupted, manifest)
 
 
 def _results(

@@ -1,4 +1,4 @@
-"""A digest of what a task yields: the version of data that nothing else pins."""
+"""Digests of the examples of a task: the version of data without another version."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ if TYPE_CHECKING:
     from tasks.base import Task, TaskMetadata
 
 EXAMPLES, CHARACTERS = 100_000, 100_000_000
-"""The first so many examples of a split are read for a digest, and so many characters of them."""
+"""The largest numbers of examples and of characters of a split that a digest reads."""
 
 FIRST = 1_000
 """Examples of a split that are read at the other lengths, and of train at another seed."""
 
 
 def content_digest(task: Task) -> str:
-    """Return 16 hexadecimal digits of a SHA-256 of a task's examples and of its labels' names.
+    """Return 16 hexadecimal digits of a SHA-256 of a task's examples and label names.
 
-    At the longest of the metadata's lengths and seed 0 all examples count, up to EXAMPLES and
-    CHARACTERS of each split; at the other lengths, and of train at seed 1, the first FIRST. So a
-    change is missed if only examples beyond these bounds have it, or only lengths that are not in
-    the metadata, or only seeds above 1. The number of examples always counts. The digest of what a
-    cell reads (`read_digest`) has no such bounds.
+    It reads all examples at the longest length of the metadata and seed 0, up to EXAMPLES and
+    CHARACTERS per split, and the first FIRST at the other lengths and of train at seed 1. A change
+    beyond these bounds, only at other lengths or only at seeds above 1 is missed. The number of
+    examples always counts. The digest of the data of a cell (`read_digest`) has no such bounds.
 
     Raises:
         Exception: what `splits` raises, if it raises at every length.
     """
     metadata = task.metadata
     whole = hashlib.sha256()
-    _add(whole, [metadata.family, metadata.labels, metadata.chosen_metric, metadata.answer_tokens])
+    _add(whole, _described(metadata))
     read = False
     failure: Exception | None = None
     for length in sorted(metadata.lengths, reverse=True):
@@ -63,7 +62,7 @@ def read_digest(metadata: TaskMetadata, splits: Splits, sizes: Sequence[int | No
         sizes: how many examples of each split the cell reads, in order; None: all of them.
     """
     whole = hashlib.sha256()
-    _add(whole, [metadata.family, metadata.labels, metadata.chosen_metric, metadata.answer_tokens])
+    _add(whole, _described(metadata))
     for part, size in zip(splits, sizes, strict=True):
         read = len(part) if size is None else min(size, len(part))
         for start in range(0, read, 500):
@@ -96,6 +95,12 @@ def split_digest(part: Sequence[Example], most: int | None = None) -> str:
         if left < 0:
             break
     return digest.hexdigest()
+
+
+def _described(metadata: TaskMetadata) -> list[Any]:
+    """The metadata that decide how examples are trained and scored."""
+    about = [metadata.family, metadata.labels, metadata.chosen_metric, metadata.answer_tokens]
+    return [*about, metadata.value_range] if metadata.value_range else about
 
 
 def _add(digest: hashlib._Hash, value: Any) -> int:
