@@ -1,6 +1,7 @@
 """The metrics of the benchmark: how each is computed, its range, its interval and its labels.
 
-To add a metric, add one `register(Metric(...))` below and name it in the task type that uses it.
+To add a metric, add one `register(Metric(...))` below: every task type whose answers are of a kind
+that it scores then offers it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Metric:
         label: the name in figures and tables.
         rows: (predicted, targets) -> numbers of shape (examples, k), all that the score needs.
         statistic: rows of shape (samples, examples, k) -> scores of shape (samples,).
+        answers: the kinds of answers that it scores (`TaskType.answers`).
         unit: for axes, or "".
         low: the lowest possible score; None if there is no bound.
         high: the highest possible score; None if there is no bound.
@@ -52,6 +54,7 @@ class Metric:
     label: str
     rows: Callable[[Values, Values], Array]
     statistic: Callable[[Array], Array]
+    answers: tuple[str, ...] = ()
     unit: str = ""
     low: float | None = 0.0
     high: float | None = 1.0
@@ -351,20 +354,23 @@ def _normalised(text: str) -> str:
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
-register(Metric("accuracy", "accuracy", _correct, _mean, interval="Wilson"))
-register(Metric("micro_f1", "micro-F1", _label_counts, _micro_f1))
-register(Metric("macro_f1", "macro-F1", _class_counts, _macro_f1))
-register(Metric("matthews", "Matthews correlation", _class_counts, _matthews, low=-1.0))
-register(Metric("spearman", "Spearman correlation", _columns, _spearman, low=-1.0))
-register(Metric("pearson", "Pearson correlation", _columns, _pearson, low=-1.0))
-register(Metric("rouge_l", "ROUGE-L", _best_answers(rouge_l), _mean, by_text=True))
-register(Metric("exact_match", "exact match", _best_answers(exact_match), _mean, by_text=True))
+register(Metric("accuracy", "accuracy", _correct, _mean, ("class", "choice"), interval="Wilson"))
+register(Metric("micro_f1", "micro-F1", _label_counts, _micro_f1, ("set",)))
+register(Metric("macro_f1", "macro-F1", _class_counts, _macro_f1, ("class",)))
+register(Metric("matthews", "Matthews correlation", _class_counts, _matthews, ("class",), low=-1.0))
+register(Metric("spearman", "Spearman correlation", _columns, _spearman, ("number",), low=-1.0))
+register(Metric("pearson", "Pearson correlation", _columns, _pearson, ("number",), low=-1.0))
+register(Metric("rouge_l", "ROUGE-L", _best_answers(rouge_l), _mean, ("text",), by_text=True))
+register(
+    Metric("exact_match", "exact match", _best_answers(exact_match), _mean, ("text",), by_text=True)
+)
 register(
     Metric(
         "loss",
         "loss",
         _loss_rows,
         _loss,
+        ("tokens",),
         unit="nats per token",
         high=None,
         higher_is_better=False,

@@ -1,4 +1,4 @@
-"""Prepared examples on disk: JSON lines, written whole or not at all, named by what made them."""
+"""A cache of prepared examples: JSON Lines, written atomically, named by a key."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tasks.base import Example, Splits, TaskError
 from tasks.lib.opened import State, note, source_of, states, unchanged, watched
 
 progress = logging.getLogger("tasks.progress")
-"""What takes long, in a line, before it begins. The harness shows it; a worker does not."""
+"""Logs a line before anything that takes long. The harness shows it, workers do not."""
 
 _DIGEST = 32
-"""Bytes before what is kept: its SHA-256, by which a file that is not whole is known."""
+"""Bytes of the SHA-256 at the beginning of a file, which detects incomplete files."""
 
 
 def cached(
@@ -32,14 +32,14 @@ def cached(
     code: Callable[..., Any] | None = None,
     quiet: bool = False,
 ) -> Splits:
-    """Return what `build` returned under this key before, or build and keep it.
+    """Return the cached result of `build` under this key, or build and cache it.
 
-    The folder is $BENCH_LONG_CACHE, else ~/.cache/bench-long. What is kept is made again if its
-    file is not whole, and, with `watch`, if one of the files that Python code read for it has
-    changed, or the file that defines `code` (`build`, if not given). A library that reads by itself
-    (pyarrow, a program that is called) is not seen. So where `build` is seen to read no file, the
-    result is not kept, unless `reads_files` is False: then it reads none by declaration.
-    Without `watch` the key must hold everything that decides the content.
+    The folder is $BENCH_LONG_CACHE, else ~/.cache/bench-long. The result is built again if its file
+    is incomplete and, with `watch`, if a file changed that Python code read while building, or the
+    file that defines `code` (default: `build`). Files read inside a library (pyarrow) or another
+    program are not seen. So the result is not cached if `build` reads no file visibly, unless
+    `reads_files` is False, which declares that it reads none. Without `watch`, the key must contain
+    everything that decides the result.
 
     Raises:
         TaskError: the folder cannot be written.
@@ -68,7 +68,7 @@ def cached(
 
 @cache
 def _say_not_kept(name: str) -> None:
-    """Say once why the examples are prepared at every use."""
+    """Log once why the examples are not cached."""
     progress.info(
         "%s: its examples are not kept, because no file was seen to be read: in `cached`, pass "
         "reads_files=False if it reads none, else watch=False with the data's version in the key",
@@ -77,9 +77,9 @@ def _say_not_kept(name: str) -> None:
 
 
 def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
-    """Return the bytes that `make` returned under this key before, or make and keep them.
+    """Return the cached bytes of `make` under this key, or make and cache them.
 
-    As `cached`; but where the folder cannot be written they are made again each time.
+    If the folder cannot be written, they are made at each call.
     """
     try:
         path = cache_folder(name) / f"{name}-{_short(key)}.bin"
@@ -104,17 +104,17 @@ def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
 
 
 def cache_folder(name: str) -> Path:
-    """The folder of everything that is kept; it need not be there yet.
+    """The cache folder, which need not exist yet.
 
     Raises:
-        TaskError: no variable names one, and there is no home folder; `name` begins the message.
+        TaskError: $BENCH_LONG_CACHE is not set and there is no home folder.
     """
     given = os.environ.get("BENCH_LONG_CACHE")
     try:
         return Path(given).expanduser() if given else Path.home() / ".cache" / "bench-long"
     except RuntimeError:
         raise TaskError(
-            f"{name}: there is no home folder for the cache: name one in $BENCH_LONG_CACHE"
+            f"{name}: there is no home folder for the cache: set $BENCH_LONG_CACHE"
         ) from None
 
 
@@ -123,7 +123,7 @@ def _short(key: str) -> str:
 
 
 def _check_writable(name: str, folder: Path) -> None:
-    """Before minutes of work: is there a folder that may be written, or made?"""
+    """Check that the folder can be written or made, before minutes of work."""
     there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     if not there.is_dir():
         raise unwritable(name, folder, f"{there} is no folder")
@@ -134,8 +134,8 @@ def _check_writable(name: str, folder: Path) -> None:
 def unwritable(name: str, folder: Path, why: str | None) -> TaskError:
     """The error for a cache folder that cannot be written."""
     return TaskError(
-        f"{name}: the cache folder {folder} cannot be written ({why}): name another in "
-        "$BENCH_LONG_CACHE"
+        f"{name}: the cache folder {folder} cannot be written ({why}): set $BENCH_LONG_CACHE to "
+        "another"
     )
 
 
@@ -146,7 +146,7 @@ def _read(path: Path, watch: bool) -> Splits:
             part, *known = json.loads(file.readline())
             if part != "files" or not unchanged(known):
                 raise ValueError(f"{path} was made of other files")
-            note(state[0] for state in known)  # for a cache that is built of this one
+            note(state[0] for state in known)  # for a cache that is built from this one
         for line in file:
             part, *fields = json.loads(line)
             if part == "end":
@@ -161,7 +161,7 @@ def _tuple(value: Any) -> Any:
 
 def _write(path: Path, splits: Splits, known: list[State] | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process's number in the name: two that build at once do not write into one file.
+    # The process id keeps two processes from writing to the same file.
     part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with part.open("w", encoding="utf-8") as file:

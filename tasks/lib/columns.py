@@ -1,4 +1,4 @@
-"""The columns that a task reads of a file, down to the fields within, and what must be in them.
+"""The columns and nested fields that a task reads from a file, and their types.
 
 A column is written as a path: `document.summary.text` is a field of a field, `answers.*.text` is
 `text` in each of a list. Its last step is text, a label (in the columns `label` and `labels`; a
@@ -21,7 +21,7 @@ Tree = dict[str, Any]
 
 
 class Columns:
-    """What a task reads of each row."""
+    """The fields that a task reads from each row."""
 
     def __init__(self, paths: Sequence[str], labels: Labels) -> None:
         self.paths, self.labels = tuple(paths), labels
@@ -37,12 +37,12 @@ class Columns:
 
     @property
     def heads(self) -> list[str]:
-        """The columns' own names."""
+        """The names of the columns."""
         return list(self.tree)
 
     @property
     def label_heads(self) -> list[str]:
-        """Those that hold labels."""
+        """The names of the columns with labels."""
         return [path.partition(".")[0] for path in self.paths if kind(path) == "label"]
 
     def schema(self) -> pa.Schema:
@@ -52,10 +52,10 @@ class Columns:
         return pa.schema([(head, _type(branch)) for head, branch in self.tree.items()])
 
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """What is read of a row, labels as numbers.
+        """The fields of a row, with labels as numbers.
 
         Raises:
-            ValueError: something else stands in a column, or nothing.
+            ValueError: a value is missing or has another type.
         """
         for path in self.paths:
             _check(row, path)
@@ -71,7 +71,7 @@ class Columns:
         return {step: self._pick(value[step], inner) for step, inner in branch.items()}
 
     def whole(self, batch: pa.RecordBatch) -> bool:
-        """Whether a batch holds what it should in every row, so that no row need be looked at."""
+        """Whether all values of a batch are valid, so that rows need not be checked one by one."""
         return all(self._whole(batch.column(head), branch) for head, branch in self.tree.items())
 
     def _whole(self, array: pa.Array, branch: Tree | str) -> bool:
@@ -106,14 +106,14 @@ class Columns:
 
 
 def kind(path: str) -> str:
-    """What stands at the end of a path."""
+    """The kind of the values of a path."""
     if path.partition(".")[0] in ("label", "labels"):
         return "label"
     return "bytes" if path.endswith(".bytes") else "text"
 
 
 def leaf_pattern(path: str) -> re.Pattern[str]:
-    """What matches a path's column in a Parquet schema, where a list is one more level or two."""
+    """A pattern for a path's column in a Parquet schema, where a list adds one or two levels."""
     steps = [r"[^.]+(?:\.[^.]+)?" if step == "*" else re.escape(step) for step in path.split(".")]
     return re.compile(r"\.".join(steps))
 
@@ -130,19 +130,19 @@ def _type(branch: Tree | str) -> pa.DataType:
 
 
 def _check(row: Mapping[str, Any], path: str) -> None:
-    """Check that a column of a row is what its kind says.
+    """Check that the values of a path have the right type.
 
     Raises:
-        ValueError: it is null, or something else, or is so within.
+        ValueError: a value is null or has another type.
     """
     what = kind(path)
     found = _other(row, path.split("."), what)
     if found:
-        raise ValueError(f"the column '{path}' holds no {what} but {found}")
+        raise ValueError(f"the column '{path}' has {found}, expected {what}")
 
 
 def _other(value: Any, steps: Sequence[str], what: str) -> str:
-    """What stands in the place of a text, a label or bytes; empty where such a thing stands."""
+    """The type of the first invalid value at a path; "" if all are valid."""
     other = "null" if value is None else type(value).__name__
     if not steps:
         fits = {"text": str, "bytes": bytes, "label": bool | int | float | str}[what]

@@ -1,7 +1,6 @@
-"""Data files of a split -> one Arrow file of the columns that a task reads, whose rows are mapped.
+"""Converts the data files of a split to one memory-mapped Arrow file with the needed columns.
 
-Everything is looked at on the way: a row of the file that is made holds text where text should be,
-and labels as numbers in range.
+Every value is checked: the Arrow file has text where text is expected, and labels as valid numbers.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1
-"""Raised when what is kept of the same files changes."""
+"""Increase when the conversion of the same files changes."""
 
 
 class BadRow(Exception):
-    """A row that is not what was expected: its number in the split, where it stands, and why."""
+    """An invalid row: its number in the split, its place in the file, and why."""
 
     def __init__(self, number: int, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}")
@@ -42,7 +41,7 @@ class BadRow(Exception):
 
 
 class Stored(Sequence[Row]):
-    """The rows of an Arrow file, mapped into memory; a row is read when it is asked for."""
+    """The rows of a memory-mapped Arrow file, read on demand."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -54,7 +53,7 @@ class Stored(Sequence[Row]):
             self._ends.append(total)
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return self._ends[-1] if self._ends else 0
 
     @overload
@@ -78,11 +77,11 @@ class Stored(Sequence[Row]):
 
 
 def convert(reader: str, files: Sequence[Path], columns: Columns, to: Path) -> None:
-    """Write the rows of these files as one, whole or not at all; `to` is replaced.
+    """Write the rows of these files to one file, atomically.
 
     Raises:
-        BadFile: a file cannot be read; its name is the error's first argument, and why the second.
-        BadRow: a row is not what it should be.
+        BadFile: a file cannot be read; the arguments of the error are its name and the reason.
+        BadRow: a row is invalid.
         OSError: the file cannot be written.
     """
     import pyarrow as pa
@@ -107,7 +106,7 @@ def convert(reader: str, files: Sequence[Path], columns: Columns, to: Path) -> N
 
 
 def _batches(reader: str, file: Path, columns: Columns, before: int) -> Iterator[pa.RecordBatch]:
-    """The needed columns of a file, `before` rows of other files before it."""
+    """The needed columns of a file; `before` is the number of rows of earlier files."""
     if not file.stat().st_size:
         raise BadFile("is empty")
     if reader != "parquet":
@@ -135,7 +134,7 @@ def _is_valid(batch: pa.RecordBatch) -> bool:
 
     try:
         batch.validate(full=True)
-    except pa.ArrowInvalid:  # text that is no UTF-8
+    except pa.ArrowInvalid:  # text that is not UTF-8
         return False
     return True
 
@@ -165,7 +164,7 @@ def _made(
             raise BadRow(number, place, str(error)) from None
     try:
         return pa.RecordBatch.from_pylist(kept, schema=schema)
-    except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can write
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can contain
         pass
     for number, (one, (where, _)) in enumerate(zip(kept, rows, strict=True), before):
         try:

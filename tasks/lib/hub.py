@@ -1,4 +1,4 @@
-"""Tasks from the Hugging Face hub: read from its local cache or from a folder, never fetched."""
+"""Tasks from the Hugging Face hub, read from its local cache or a folder, never downloaded."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from tasks.lib.readers import BadFile, MissingColumn
 from tasks.lib.rows import Rows, cut, filled, read_ends, shuffled
 
 _FORMATS = {"parquet": "parquet", "jsonl": "json", "json": "json", "csv": "csv"}
-"""Ending of a file -> how it is read. Loading scripts are not among them."""
+"""File extension -> reader. Loading scripts are not supported."""
 
 
 class _HubTask(Task):
-    """A repository of data files, one file or more a split, and how a row becomes an example.
+    """A repository with one or more data files per split, and the conversion of rows to examples.
 
-    The files are those of `$BENCH_LONG_HUB/<owner>/<name>`, if that folder is there, else those
-    that `hf download` put into the hub's local cache. Rows stay in a memory-mapped Arrow file and
-    become examples when they are read.
+    The files are those of `$BENCH_LONG_HUB/<owner>/<name>`, if that folder exists, else those that
+    `hf download` put into the hub's local cache. Rows stay in a memory-mapped Arrow file and become
+    examples when they are read.
 
-    Splits are as published: a text may have a near-duplicate in another. Without a published
-    validation split one is cut from train, never from test; rows with the same first column stay
-    on one side.
+    Splits are as published, so two splits can have near-duplicates. Without a published validation
+    split, validation is cut from train, never from test; rows with the same first column stay in
+    one split.
     """
 
     repository: ClassVar[str]
     revision: ClassVar[str | None] = None
-    """The commit; None where none could be checked, and the newest is taken."""
+    """The commit; None where no commit was checked, so that the newest is used."""
     configuration: ClassVar[str] = ""
-    """The folder of the data files; empty: the repository's own or `data`."""
+    """The folder of the data files; "": the repository's root or `data`."""
     parts: ClassVar[tuple[str, str, str]] = ("train", "validation", "test")
-    """Names of the published splits; an empty one is cut from train."""
+    """Names of the published splits; "" for a split that is cut from train."""
     columns: ClassVar[tuple[str, ...]]
-    """What is read of a row, and no more: `answers.*.text` is `text` in each of the list `answers`.
-    All are text but for `label`, `labels` and fields named `bytes` (`tasks/lib/columns.py`)."""
+    """The fields that are read: `answers.*.text` is `text` in each item of the list `answers`. All
+    are text except `label`, `labels` and fields named `bytes` (`tasks/lib/columns.py`)."""
     label_names: ClassVar[tuple[str, ...] | None] = None
-    """The labels as their publishers name them by number, if not as the metadata do."""
+    """The published names of the labels by number, if they differ from the metadata."""
     synonyms: ClassVar[Mapping[str, str]] = {}
-    """Other names of labels -> the name."""
+    """Other names of labels -> the name in the metadata."""
 
     @abstractmethod
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """Make an example of that name from a row."""
+        """Make the example `name` from a row."""
 
     def prepare(self) -> None:
-        """Check that every split is there and that its first and last rows can be used."""
+        """Check that every split exists and that its first and last rows are valid."""
         read_ends(self.splits(self.metadata.min_length, 0))
 
     def splits(self, length: int, seed: int) -> Splits:
@@ -79,9 +79,9 @@ class _HubTask(Task):
         return filled(splits, f"{self.metadata.name}: {folder}", self._how())
 
     def version(self) -> str:
-        """The commit, if the hub's cache has the data under it; else a checksum of the files.
+        """The commit, if the data is in the hub's cache; else a checksum of the files.
 
-        What a folder of the user's holds may be any commit, or none.
+        A folder of the user may contain any commit, or modified files.
         """
         folder = self._folder()
         if folder != self._given() and folder.parent.name == "snapshots":
@@ -94,10 +94,10 @@ class _HubTask(Task):
         return pin(self.metadata.name, files, folder)
 
     def label(self, value: Any) -> int:
-        """A label that is in range, from its number or its name.
+        """The index of a label, from its number or its name.
 
         Raises:
-            ValueError: it is not; -1 stands for a label that the publishers kept to themselves.
+            ValueError: no such label; publishers write -1 for labels that are not published.
         """
         return self._labels().number(value)
 
@@ -115,20 +115,20 @@ class _HubTask(Task):
 
     def _bad_row(self, number: int, part: str, error: BaseException) -> TaskError:
         return TaskError(
-            f"{self.metadata.name}: row {number} of '{part}' in {self.repository} is not what was "
-            f"expected ({_line(error)}): {self._how()}"
+            f"{self.metadata.name}: row {number} of '{part}' in {self.repository} is invalid "
+            f"({_line(error)}): {self._how()}"
         )
 
     def _cut(self, train: Stored) -> tuple[array[int], array[int]]:
-        """Rows for validation and for train, by the checksum of the first column."""
+        """Row numbers for validation and for train, by the checksum of the first column."""
         first = train.column(self.columns[0])
         return cut(array("q", (zlib.crc32(str(value).encode()) for value in first)))
 
     def _how(self) -> str:
-        """How the data is got, as one command."""
+        """How to get the data, in one command."""
         return (
-            f"run `{self._download().command()}`, or name a folder that holds {self.repository} in "
-            "$BENCH_LONG_HUB"
+            f"run `{self._download().command()}`, or set $BENCH_LONG_HUB to a folder that contains "
+            f"{self.repository}"
         )
 
     def _download(self) -> Download:
@@ -139,10 +139,9 @@ class _HubTask(Task):
         return MissingData(self.metadata.name, what, self._how(), self._download())
 
     def _given(self) -> Path | None:
-        """The folder of the user's, if the repository is in it.
+        """The repository's folder in $BENCH_LONG_HUB, or None if that has other repositories only.
 
-        Others may be in it, and this one in the hub's cache. A folder that holds no task's
-        repository is not what the variable is for: it is mistyped, or too deep, or too high.
+        A folder without any task's repository is refused, because it is mistyped or one level off.
         """
         folder = named_folder(self.metadata.name, "BENCH_LONG_HUB", self.repository)
         if not folder:
@@ -179,7 +178,7 @@ class _HubTask(Task):
         return Path(found)
 
     def _load(self, folder: Path, split: str) -> Stored:
-        """One split, in Arrow; converted once, into the cache."""
+        """One split as an Arrow file, which is made once and cached."""
         name = self.metadata.name
         reader, files = self._files(folder, split)
         columns = Columns(self.columns, self._labels())
@@ -207,10 +206,10 @@ class _HubTask(Task):
             raise unwritable(name, home, error.strerror) from None
 
     def _files(self, folder: Path, split: str) -> tuple[str, list[Path]]:
-        """The reader for a split's files, and the files.
+        """The reader of a split's files, and the files.
 
         Raises:
-            TaskError: there are none, or a folder holds the split twice.
+            TaskError: there are none, or the split exists twice.
         """
         bases = [self.configuration] if self.configuration else ["data", ""]
         for base in bases:
@@ -237,7 +236,7 @@ class _HubTask(Task):
 
 @cache
 def _say_passed(name: str, folder: Path, repository: str) -> None:
-    """Say once that the user's folder is not what is read: a name within may be mistyped."""
+    """Log once that $BENCH_LONG_HUB lacks the repository, because its name may be mistyped."""
     progress.info(
         "%s: read from the hub's cache: %s, from $BENCH_LONG_HUB, holds no %s",
         name, folder, repository,
@@ -245,7 +244,7 @@ def _say_passed(name: str, folder: Path, repository: str) -> None:
 
 
 def repositories() -> set[str]:
-    """The repositories of all tasks that are loaded."""
+    """The repositories of all loaded tasks."""
     found, left = set(), _HubTask.__subclasses__()
     while left:
         task = left.pop()
@@ -256,10 +255,10 @@ def repositories() -> set[str]:
 
 
 def hub_metadata(**fields: Any) -> TaskMetadata:
-    """Metadata of a hub task: `repository` and `commit` say where its data comes from.
+    """Metadata of a hub task, from `repository`, `commit` and the fields of TaskMetadata.
 
-    `source` says where else, in words that go on after them; `test` names the published split that
-    is the test here, where that is not the test split.
+    `source` is appended to the source, for further places; `test` names the published split that is
+    used as test, if it is not the test split.
     """
     repository, commit = fields.pop("repository"), fields.pop("commit")
     test = fields.pop("test", "")
@@ -279,7 +278,7 @@ def hub_metadata(**fields: Any) -> TaskMetadata:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of an error, short: what a file holds is not to be trusted in a log."""
+    """The first line of an error, short and printable, because file content is untrusted."""
     return _short(str(error) or type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""Labels of data files: numbers or names, in the order that the task expects or not at all."""
+"""Labels of data files, given by number or name, checked against the task's order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Labels:
-    """The names of a task's labels as its data files may write them.
+    """The names of a task's labels, as data files can write them.
 
     Args:
         names: by number, as published.
@@ -28,11 +28,11 @@ class Labels:
     def number(self, value: object) -> int:
         """Return the number of a label, given as a number or by its name.
 
-        A truth value is a name, `true` or `false`. Text that is a number counts as one, unless the
-        names themselves are numbers.
+        A boolean is the name `true` or `false`. Numeric text counts as a number, unless the names
+        themselves are numbers.
 
         Raises:
-            ValueError: it is none of the labels; -1 stands for one that is not published.
+            ValueError: no such label; publishers write -1 for labels that are not published.
         """
         if isinstance(value, bool | str):
             known = self._numbers.get(_key(str(value)))
@@ -54,20 +54,20 @@ class Labels:
         raise ValueError(f"the label {value!r} is none of {expected}")
 
     def order_fault(self, published: Sequence[str]) -> str:
-        """Return what is wrong with the names that a file has for the numbers; "" if nothing is."""
+        """Return what is wrong with the names that a file gives the numbers; "" if nothing is."""
         numbers = [self._numbers.get(_key(name)) for name in published]
         if numbers == list(range(len(self.names))):
             return ""
         if list(published) == [str(number) for number in range(len(self.names))]:
-            return ""  # names that say no more than the numbers
+            return ""  # the names are the numbers
         what = "names its labels" if None in numbers else "numbers its labels otherwise:"
         return f"{what} {', '.join(published)}; expected: {', '.join(self.names)}"
 
 
 def class_names(schema: pa.Schema, column: str) -> list[str]:
-    """The names of a column's classes that the datasets library wrote into a schema, or none.
+    """The class names of a column that the datasets library wrote into a schema, or none.
 
-    At any depth: a list of labels has them within.
+    They can be nested, as in a list of labels.
     """
     try:
         known = json.loads((schema.metadata or {})[b"huggingface"])

@@ -1,4 +1,4 @@
-"""A watch over connections: reading a task's data needs none, unless its metadata say so."""
+"""Refuses network connections while a task's data is checked."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def refused(really: bool = True) -> Iterator[list[str]]:
-    """Refuse connections for a while, if `really`; yield the list of where they were to go.
+    """Refuse connections, if `really`; yield the list of attempted destinations.
 
-    An error that comes of a refusal ends what was being done, and goes no further.
+    An error after a refusal ends the block and is not raised.
     """
     opened: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Which files a function reads, so that what it made is made again when one of them changes."""
+"""Records the files that a function reads, so that its cached result can be checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SETTLED = 2.0
-"""Seconds since a file was last changed, from which on its times tell of the next change."""
+"""Seconds after a change of a file until its times are sure to show the next change."""
 
 State = list[Any]
 """[path, size, time of its content, time of its entry, digest]; times in ns, 0 if not settled."""
@@ -40,13 +40,13 @@ def watched() -> Iterator[set[str]]:
 
 
 def note(paths: Iterable[str]) -> None:
-    """Let these files count as opened."""
+    """Record files as opened."""
     for found in _watching:
         found.update(paths)
 
 
 def states(paths: Sequence[str]) -> list[State]:
-    """What tells whether these files have changed; those that are gone are left out."""
+    """The states of files, to be compared later; missing files are left out."""
     found = []
     for path in sorted(paths):
         try:
@@ -57,7 +57,7 @@ def states(paths: Sequence[str]) -> list[State]:
 
 
 def unchanged(known: Sequence[State]) -> bool:
-    """Whether all files are as they were: the same size and times, or else the same content."""
+    """Whether all files are unchanged: the same size and times, or else the same content."""
     try:
         return all(_same(state) for state in known)
     except (OSError, IndexError, TypeError, AttributeError):
@@ -65,7 +65,7 @@ def unchanged(known: Sequence[State]) -> bool:
 
 
 def source_of(function: Callable[..., Any]) -> str:
-    """The file that defines a function (of a partial: the inner one), or ""."""
+    """The file that defines a function (for a partial, the inner one), or ""."""
     while isinstance(function, partial):
         function = function.func
     try:
@@ -89,7 +89,7 @@ def _same(state: State) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Of a file its content, of a folder the names in it."""
+    """A digest of a file's content, or of the names in a folder."""
     if path.is_dir():
         names = b"\0".join(sorted(os.fsencode(entry.name) for entry in path.iterdir()))
         return hashlib.sha256(names).hexdigest()
@@ -99,7 +99,7 @@ def _digest(path: Path) -> str:
 
 @cache
 def _install() -> None:
-    sys.addaudithook(_hook)  # it stays, and does nothing while nobody watches
+    sys.addaudithook(_hook)  # cannot be removed; does nothing while nobody watches
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What pins data that has no commit: a checksum of the files as they are."""
+"""Checksums of data files, the version of data that has no commit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tasks.lib.cache import kept, progress
 from tasks.lib.opened import SETTLED
 
 LARGE = 1_000_000_000
-"""Bytes that take so long to read that it is said."""
+"""Bytes from which on reading takes long enough to log it."""
 
 
 def pin(task: str, files: Sequence[Path], folder: Path) -> str:
-    """Return `files:` and a checksum of these files' names within a folder and of their contents.
+    """Return `files:` and a checksum of these files' names, relative to a folder, and contents.
 
     Raises:
-        TaskError: one cannot be read; the task's name stands in the message.
+        TaskError: one cannot be read.
     """
 
     def read() -> bytes:
@@ -41,15 +41,15 @@ def pin(task: str, files: Sequence[Path], folder: Path) -> str:
 
 
 def once(name: str, files: Sequence[Path], make: Callable[[], bytes], key: str = "") -> bytes:
-    """Return what `make` makes of these files, kept until one of them has another size or time.
+    """Return the result of `make`, cached until the size or a time of one of the files changes.
 
-    `key` holds what else decides the content.
+    `key` contains everything else that decides the result.
     """
     stats = [path.stat() for path in files]
     if max((stat.st_ctime for stat in stats), default=0.0) > time.time() - SETTLED:
-        return make()  # two changes within a tick of the clock leave the same times
+        return make()  # two changes within one clock tick have the same times
     states = [
-        # The time of change is set by the system alone: archives and copies set the other.
+        # Archives and copies set mtime; only the system sets ctime.
         f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         for path, stat in zip(files, stats, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Folders that the user names in a variable: taken as they are said, or refused by name."""
+"""Folders named in environment variables, with hints for mistyped ones."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from pathlib import Path
 from tasks.base import TaskError
 
 SAME = 0.9
-"""Similarity (difflib's ratio) from which on a folder's name is a misspelt repository."""
+"""Least similarity (difflib's ratio) of a folder name that is a misspelt repository."""
 
 
 def named_path(variable: str) -> Path | None:
-    """The path that a variable names, `~` expanded; None where it is not set, or empty."""
+    """The path in a variable, with `~` expanded; None if it is not set or empty."""
     given = os.environ.get(variable)
     if not given:
         return None
     try:
         return Path(given).expanduser()
-    except RuntimeError:  # ~ without a home folder: nothing is there
+    except RuntimeError:  # ~ without a home folder
         return Path(given)
 
 
 def named_folder(task: str, variable: str, expected: str) -> Path | None:
-    """The folder that a variable names, or None where it is not set.
+    """The folder in a variable, or None if it is not set.
 
-    `expected` says what the folder is to hold.
+    `expected` is the expected content, for the message.
 
     Raises:
-        TaskError: it is no folder. It is mistyped, and data from elsewhere is not taken for it.
+        TaskError: it is not a folder. Data from elsewhere is not used instead.
     """
     path = named_path(variable)
     if path and not path.is_dir():
         raise TaskError(
-            f"{task}: {path} (from ${variable}) is no folder: name the one that holds {expected}, "
+            f"{task}: {path} (from ${variable}) is no folder: set it to one with {expected}, "
             f"or unset ${variable}"
         )
     return path
 
 
 def nearby(folder: Path, place: str) -> str:
-    """Return ` (did you mean …?)` if a folder above or below holds the place; "" if none does."""
+    """Return ` (did you mean …?)` if a folder above or below contains `place`, else ""."""
     try:
         below = sorted(path for path in folder.iterdir() if path.is_dir())[:100]
     except OSError:
@@ -55,7 +55,7 @@ def nearby(folder: Path, place: str) -> str:
 
 
 def misspelt(folder: Path, repository: str, known: Iterable[str]) -> str | None:
-    """Return the `owner/name` of a folder that is spelt nearly as a repository; None if none is.
+    """Return the `owner/name` of a folder with nearly the repository's name, or None.
 
     Folders of other known repositories do not count.
     """

@@ -1,4 +1,4 @@
-"""Rows of data files in Parquet, JSON and CSV: the columns that are needed, and no others."""
+"""Readers of the needed columns of Parquet, JSON and CSV files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 200
-"""Rows that are in memory at once: of whole books, 100 MB."""
+"""Rows in memory at once (for whole books, 100 MB)."""
 
 Row = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ class MissingColumn(BadFile):
 
 
 def read_json(path: Path, columns: Columns) -> Iterator[tuple[str, Row]]:
-    """Yield (where it stands, row) of a list of objects, or of one object a line.
+    """Yield (place, row) of a JSON list of objects or of JSON Lines.
 
     Raises:
         BadFile, MissingColumn: it is neither, or its first row lacks a column.
@@ -47,7 +47,7 @@ def read_json(path: Path, columns: Columns) -> Iterator[tuple[str, Row]]:
 
 
 def read_csv(path: Path, columns: Columns) -> Iterator[tuple[str, Row]]:
-    """Yield (where it stands, row) of a table with a head; every cell is text, as it stands there.
+    """Yield (place, row) of a table with a header; every cell is text, unchanged.
 
     Raises:
         BadFile, MissingColumn: it is no such table.
@@ -67,7 +67,7 @@ def read_csv(path: Path, columns: Columns) -> Iterator[tuple[str, Row]]:
 
 
 def read_parquet(path: Path, columns: Columns) -> Iterator[pa.RecordBatch]:
-    """Yield the needed columns in batches; of what lies within them only the needed fields.
+    """Yield the needed columns in batches, with the needed nested fields only.
 
     Raises:
         BadFile, MissingColumn: no Parquet file, or one without a column.
@@ -85,7 +85,7 @@ def read_parquet(path: Path, columns: Columns) -> Iterator[pa.RecordBatch]:
 
 
 def parquet_schema(path: Path) -> pa.Schema:
-    """The Arrow schema of a Parquet file, with what the datasets library wrote into it.
+    """The Arrow schema of a Parquet file, with the metadata of the datasets library.
 
     Raises:
         BadFile: no Parquet file.
@@ -100,7 +100,7 @@ def parquet_schema(path: Path) -> pa.Schema:
 
 
 def _needed(leaves: Sequence[str], columns: Columns) -> list[str]:
-    """The leaves of a Parquet schema that are read; all of a column that has other fields."""
+    """The leaves of a Parquet schema that are read; all leaves of a column without the fields."""
     needed: set[str] = set()
     for path in columns.paths:
         head, pattern = path.partition(".")[0], leaf_pattern(path)
@@ -134,7 +134,7 @@ def _listed(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _first_sign(file: Any) -> str:
-    """The first character that is no white space; the file is at its beginning again."""
+    """The first non-space character; afterwards the file is at its beginning."""
     found = ""
     while not found and (piece := file.read(1024)):
         found = piece.strip()[:1]
@@ -154,7 +154,7 @@ def _text(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    """Let a cell of a table be as long as a book."""
+    """Allow cells as long as a book."""
     before = csv.field_size_limit(sys.maxsize)
     try:
         yield

@@ -65,8 +65,10 @@ class TaskType(ABC):
     """A form of examples and answers, from their validation to their score."""
 
     name: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]
-    """Metrics that a task may be evaluated by; the first is the default."""
+    answers: ClassVar[str]
+    """The kind of its answers: class, choice, set, number, text or tokens."""
+    metric: ClassVar[str]
+    """The default metric; a task may choose any other that scores such answers."""
     secondary: ClassVar[tuple[str, ...]] = ()
     """Metrics that are reported beside it."""
     fields: ClassVar[tuple[str, ...]] = ()
@@ -81,6 +83,12 @@ class TaskType(ABC):
     """Names of the two baselines of a card."""
     same_for_all: ClassVar[str] = ""
     """What `shape` must be equal in, in words."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that a task may be evaluated by; the first is the default."""
+        others = (m.name for m in METRICS.values() if self.answers in m.answers)
+        return tuple(dict.fromkeys((self.metric, *others)))
 
     # Validation.
 

@@ -22,7 +22,7 @@ class Choice(TaskType):
     """
 
     name = "choice"
-    metrics = ("accuracy",)
+    answers, metric = "choice", "accuracy"
     fields = ("second", "choices")
     has_labels = False
     same_for_all = "the same number of choices, two or more"

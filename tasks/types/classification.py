@@ -9,5 +9,5 @@ class Classification(TaskType):
     """`label` is an index into the metadata's labels."""
 
     name = "classification"
-    metrics = ("accuracy", "macro_f1", "matthews")
+    answers, metric = "class", "accuracy"
     secondary = ("macro_f1",)

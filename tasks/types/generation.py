@@ -26,7 +26,7 @@ class Generation(TaskType):
     """`second` is the question; `answers` are right, and the first is trained on."""
 
     name = "generation"
-    metrics = ("rouge_l", "exact_match")
+    answers, metric = "text", "rouge_l"
     secondary = ("rouge_l", "exact_match")
     fields = ("second", "answers")
     has_labels = False

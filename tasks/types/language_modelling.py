@@ -42,7 +42,7 @@ class LanguageModelling(TaskType):
     """Examples have a text only."""
 
     name = "language_modelling"
-    metrics = ("loss",)
+    answers, metric = "tokens", "loss"
     has_labels = False
     uses_lm_head = True
     has_baseline = False  # a linear model on words does not predict the next one

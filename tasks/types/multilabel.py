@@ -19,7 +19,7 @@ class Multilabel(TaskType):
     """`labels` are indices into the metadata's labels, rising."""
 
     name = "multilabel"
-    metrics = ("micro_f1",)
+    answers, metric = "set", "micro_f1"
     fields = ("labels",)
 
     def fault(self, metadata: TaskMetadata, example: Example) -> str:

@@ -25,7 +25,7 @@ class Regression(TaskType):
     """
 
     name = "regression"
-    metrics = ("spearman", "pearson")
+    answers, metric = "number", "spearman"
     secondary = ("spearman", "pearson")
     fields = ("second", "value")
     has_labels = False

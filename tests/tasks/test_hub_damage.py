@@ -82,7 +82,7 @@ def _other_order(path: Path) -> None:
         (_script, "(imdb.py, a loading script, is not run)"),
         (_hidden_labels, "the label -1 is none of 0 to 1"),
         (_half_labels, "the label 0.5 is none of 0 to 1"),
-        (_no_text, "of 'test' in stanfordnlp/imdb is not what was expected"),
+        (_no_text, "of 'test' in stanfordnlp/imdb is invalid"),
         (_empty, "test-0.csv has no rows: run `hf download"),
         (
             _other_order,

@@ -113,10 +113,10 @@ def test_a_file_that_is_none_is_named_with_what_to_do(
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ('{"text": null, "label": 1}', "the column 'text' holds no text but null"),
-        ('{"text": 7, "label": 1}', "the column 'text' holds no text but int"),
-        ('{"label": 1}', "the column 'text' holds no text but null"),
-        ('{"text": "b", "label": [1]}', "the column 'label' holds no label but list"),
+        ('{"text": null, "label": 1}', "the column 'text' has null, expected text"),
+        ('{"text": 7, "label": 1}', "the column 'text' has int, expected text"),
+        ('{"label": 1}', "the column 'text' has null, expected text"),
+        ('{"text": "b", "label": [1]}', "the column 'label' has list, expected label"),
         ('{"text": "\\ud800", "label": 1}', "no Unicode text"),
     ],
 )
@@ -125,7 +125,7 @@ def test_a_row_that_is_none_is_named(row: str, complaint: str, hub: Path) -> Non
     with pytest.raises(TaskError) as error:
         load_task("imdb").prepare()
     message = str(error.value)
-    assert message.startswith("imdb: row 250 of 'train' in stanfordnlp/imdb is not what was exp")
+    assert message.startswith("imdb: row 250 of 'train' in stanfordnlp/imdb is invalid")
     assert f"({path.name}, line 251: {complaint}" in message
     assert "hf download" in message
     assert message.isprintable()

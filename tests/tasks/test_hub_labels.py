@@ -188,7 +188,7 @@ def test_one_label_that_is_none_is_named_before_a_sweep(value: Any, kind: str, h
     with pytest.raises(TaskError) as error:
         load_task("glue_rte").prepare()
     message = str(error.value)
-    assert message.startswith("glue_rte: row 17 of 'validation' in nyu-mll/glue is not what was")
+    assert message.startswith("glue_rte: row 17 of 'validation' in nyu-mll/glue is invalid")
     assert f"validation-0.{kind}" in message
     if kind != "parquet":
         assert f"line {19 if kind == 'csv' else 18}" in message

@@ -1,4 +1,4 @@
-"""arXiv: which field is this paper from? Long documents, from the hub."""
+"""arXiv papers, classified by field. From the hub."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIELDS = (
 
 
 class Arxiv(_HubTask):
-    """Papers of eleven fields, in the version whose texts do not say their own field."""
+    """Papers of eleven fields, in the version without the name of the field in the text."""
 
     repository, configuration = REPOSITORY, "no_ref"
     columns = ("text", "label")
@@ -45,5 +45,5 @@ class Arxiv(_HubTask):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """The paper's text as it is."""
+        """The text, unchanged."""
         return Example(name, row["text"], self.label(row["label"]))

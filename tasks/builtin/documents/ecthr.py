@@ -1,4 +1,4 @@
-"""ECtHR: which articles of the Convention were violated? Several labels, from LexGLUE."""
+"""ECtHR (LexGLUE): articles of the Convention that were violated, a multi-label task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REVISION = "b7b8b5847681813d675d3945a80d2f1b3554be7f"
 
 
 class Ecthr(_HubTask):
-    """Task A of LexGLUE: facts of a case -> the articles that the court found violated, if any."""
+    """Task A of LexGLUE: facts of a case -> the articles that were violated, if any."""
 
     repository, revision, configuration = REPOSITORY, REVISION, "ecthr_a"
     columns = ("text.*", "labels.*")

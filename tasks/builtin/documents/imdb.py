@@ -1,4 +1,4 @@
-"""IMDb: is a film review positive? From the hub."""
+"""IMDb film reviews, classified as positive or negative. From the hub."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ REPOSITORY = "stanfordnlp/imdb"
 REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 
 SYNONYMS = {"neg": "negative", "pos": "positive"}
-"""The hub's names of the labels."""
+"""Names of the labels on the hub."""
 
 
 class Imdb(_HubTask):
-    """25,000 reviews to train on, of which 2,000 validate, and 25,000 to test."""
+    """25,000 training reviews, of which 2,000 are for validation, and 25,000 test reviews."""
 
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
     parts = ("train", "", "test")
@@ -38,5 +38,5 @@ class Imdb(_HubTask):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """The review, its line breaks (`<br />`) as spaces."""
+        """The review, with spaces for its line breaks (`<br />`)."""
         return Example(name, row["text"].replace("<br />", " "), self.label(row["label"]))

@@ -1,4 +1,4 @@
-"""NarrativeQA: questions on summaries of books and films, answered in words. From the hub."""
+"""NarrativeQA: questions on summaries of books and films; answers are generated. From the hub."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ REPOSITORY = "deepmind/narrativeqa"
 
 
 class NarrativeQa(_HubTask):
-    """The setting with summaries: the story's Wikipedia plot is the text, both answers are right.
+    """The setting with summaries: the text is the Wikipedia plot; both answers are correct.
 
-    Stories do not stand in two splits. Of whole books and scripts, the other setting, only the
-    beginning would be kept at any length here.
+    A story is in one split only. The setting with whole books and scripts is not used, because only
+    their beginning would be read at the lengths of this project.
     """
 
     repository = REPOSITORY
@@ -24,7 +24,7 @@ class NarrativeQa(_HubTask):
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="narrativeqa",
         title="NarrativeQA, from summaries",
-        description="The answer, in words, to a question on a story's summary.",
+        description="Answer to a question on a story's summary, generated.",
         family="generation",
         metric="rouge_l",
         answer_tokens=32,
@@ -38,7 +38,7 @@ class NarrativeQa(_HubTask):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """The summary is cut to the length; the question is not."""
+        """The summary can be cut to the length; the question is not cut."""
         answers = tuple(answer["text"] for answer in row["answers"])
         if not answers or not all(answer.strip() for answer in answers):
             raise ValueError("no answer")

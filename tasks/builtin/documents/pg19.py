@@ -12,7 +12,7 @@ REPOSITORY = "emozilla/pg19"
 
 
 class Pg19(_HubTask):
-    """A copy in Parquet: the publishers' own repository is a loading script, which is refused."""
+    """A copy in Parquet, because the publishers' repository needs a loading script."""
 
     repository = REPOSITORY
     columns = ("text",)
@@ -31,5 +31,5 @@ class Pg19(_HubTask):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """A book, of which the beginning is read."""
+        """A book; its beginning is read."""
         return Example(name, row["text"])

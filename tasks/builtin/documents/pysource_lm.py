@@ -1,4 +1,4 @@
-"""The next token of Python modules: does more of the module before it help?"""
+"""Language modelling on Python modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.builtin.documents.pysource import PySource
 
 
 class PySourceLm(Task):
-    """The modules of the task `pysource`, stripped as there, without their labels."""
+    """The stripped modules of the task `pysource`, without labels."""
 
     pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -29,11 +29,11 @@ class PySourceLm(Task):
     )
 
     def prepare(self) -> None:
-        """As the task `pysource`: the first time a minute."""
+        """As in the task `pysource` (a minute, the first time)."""
         PySource().prepare()
 
     def version(self) -> str:
-        """That of the task `pysource`."""
+        """The version of the task `pysource`."""
         return f"{PySource().version()},lm"
 
     def splits(self, length: int, seed: int) -> Splits:

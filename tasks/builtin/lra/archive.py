@@ -1,4 +1,4 @@
-"""Tasks of the Long Range Arena whose data its release lacks: an archive beside it, or the hub."""
+"""Long Range Arena tasks whose data is in a publisher's archive or on the hub."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tasks.lib.rows import filled
 
 
 class _ArchiveTask(_HubTask):
-    """Read from its publishers' archive, unpacked under $LRA_DATA; without it, from the hub."""
+    """Reads the publishers' archive, unpacked under $LRA_DATA, or else the hub."""
 
     archive: ClassVar[str]
-    """The archive's name, and where it is."""
+    """The name and the address of the archive."""
     unpacked: ClassVar[str]
     """The folder that it unpacks to."""
     held: ClassVar[str]
-    """What the folder must hold."""
+    """The files that the folder must have."""
 
     @abstractmethod
     def _read(self, folder: Path, seed: int) -> Splits:
@@ -30,7 +30,7 @@ class _ArchiveTask(_HubTask):
 
     @abstractmethod
     def _read_from(self, folder: Path) -> list[Path]:
-        """The folder's files that are read."""
+        """The files that are read."""
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same examples at every length; the seed orders train."""
@@ -40,19 +40,19 @@ class _ArchiveTask(_HubTask):
         return filled(self._read(folder, seed), f"{self.metadata.name}: {folder}", self._again())
 
     def version(self) -> str:
-        """A checksum of the archive's files, if they are read; else as of any task of the hub."""
+        """A checksum of the archive's files, if they are used; else the version on the hub."""
         folder = self._unpacked()
         if not folder:
             return super().version()
         return pin(self.metadata.name, self._read_from(folder), folder)
 
     def _unpacked(self) -> Path | None:
-        """The folder, if the user has it."""
+        """The folder of the archive, if it exists."""
         name = self.metadata.name
         given, found = named(name), look(name, self.unpacked)
         if given and not found and not holds_any(given):
             raise self._missing(
-                f"{given}, from $LRA_DATA, has no {self.unpacked}, nor anything else of the "
+                f"{given}, from $LRA_DATA, has no {self.unpacked}, nor any other data of the "
                 f"arena{nearby(given, self.unpacked)}"
             )
         return found
@@ -61,8 +61,8 @@ class _ArchiveTask(_HubTask):
         return f"{super()._how()}; or {self._again()}"
 
     def _again(self) -> str:
-        """How the archive is got."""
+        """How to get the archive."""
         return (
-            f"unpack {self.archive} into the folder that $LRA_DATA names, where {self.unpacked}/"
-            f"{self.held} is looked for"
+            f"unpack {self.archive} into the folder in $LRA_DATA, so that it has {self.unpacked}/"
+            f"{self.held}"
         )

@@ -1,4 +1,4 @@
-"""Image of the Long Range Arena: CIFAR-10 in grey, a token a pixel."""
+"""Image of the Long Range Arena: CIFAR-10 in grey, one token per pixel."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ REPOSITORY = "uoft-cs/cifar10"
 REVISION = "0b2714987fa478483af9968de7c934580d0bb9a2"
 SIDE = 32
 RECORD = 1 + 3 * SIDE * SIDE
-"""Bytes of an image in the binary version: its label, then the red, green and blue pixels."""
+"""Bytes of an image in the binary version: the label, then red, green and blue pixels."""
 
 BATCHES, TEST = tuple(f"data_batch_{number}" for number in range(1, 6)), "test_batch"
-"""Files of the binary version, without their ending."""
+"""Files of the binary version, without extension."""
 
 CUT = 10
-"""One in so many training images validates: 45,000 / 5,000 / 10,000."""
+"""One in CUT training images is for validation: 45,000 / 5,000 / 10,000."""
 
 _NAMES = "airplane automobile bird cat deer dog frog horse ship truck"
 
 
 class LraImage(_ArchiveTask):
-    """CIFAR-10 through luma (0.299 R + 0.587 G + 0.114 B), row by row, 26 grey levels as letters.
+    """CIFAR-10 as luma (0.299 R + 0.587 G + 0.114 B), row by row, in 26 grey levels.
 
-    Read from the binary version, unpacked under $LRA_DATA, else from the hub, which has the images
-    in the same order: the same ones validate. The Python version is pickled and is refused.
+    Read from the binary version, unpacked under $LRA_DATA, or else from the hub, which has the same
+    images in the same order. The Python version is refused, because it is pickled.
     """
 
     repository, revision, configuration = REPOSITORY, REVISION, "plain_text"
@@ -52,7 +52,7 @@ class LraImage(_ArchiveTask):
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_image",
         title="Image (Long Range Arena): CIFAR-10 in grey",
-        description="What a small photograph shows, a token a pixel.",
+        description="What a small photograph shows, one token per pixel.",
         labels=tuple(_NAMES.split()),
         repository=REPOSITORY,
         source=", or cifar-10-batches-bin in $LRA_DATA",
@@ -67,7 +67,7 @@ class LraImage(_ArchiveTask):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """An image of the hub, from its file's bytes."""
+        """An image of the hub, from its bytes."""
         import numpy as np
         from PIL import Image
 
@@ -125,7 +125,7 @@ class LraImage(_ArchiveTask):
 
 
 def _tenth(count: int) -> tuple[array[int], array[int]]:
-    """Numbers of the images that validate and of those to train on, whichever route they come."""
+    """Numbers of the validation and of the training images, the same for both sources."""
     numbers = shuffled(range(count), 0)
     held = max(1, count // CUT)
     return numbers[:held], numbers[held:]
@@ -135,13 +135,13 @@ def grey_text(pixels: NDArray[np.uint8]) -> str:
     """Write pixels of shape (1024, 3), red, green and blue, as one text of letters."""
     import numpy as np
 
-    # In whole numbers: sums of floats round one way or the other by how the array lies in memory.
+    # Integers, because sums of floats depend on the memory layout of the array.
     luma = (pixels.astype(np.int64) @ np.array([299, 587, 114]) + 500) // 1000
     return pixel_texts(luma.astype(np.uint8)[None])[0]
 
 
 def _records(path: Path) -> NDArray[np.uint8]:
-    """The images of a file, of shape (n, RECORD), mapped into memory and not read."""
+    """The memory-mapped images of a file, of shape (n, RECORD)."""
     import numpy as np
 
     try:

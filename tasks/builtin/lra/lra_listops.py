@@ -17,11 +17,11 @@ PARTS = ("train", "val", "test")
 WORDS = {"[MIN": "min", "[MAX": "max", "[MED": "med", "[SM": "sum", "]": "]"} | {
     str(digit): str(digit) for digit in range(10)
 }
-"""Symbol of the release -> word, the same words as those of the task `listops`."""
+"""Symbol of the release -> word, as in the task `listops`."""
 
 
 class LraListOps(Task):
-    """96,000 / 2,000 / 2,000 expressions, as released; a symbol is a word, parentheses go."""
+    """96,000 / 2,000 / 2,000 expressions, as released, one word per symbol, no parentheses."""
 
     pinned_by = "version"
     metadata: ClassVar[TaskMetadata] = TaskMetadata(
@@ -44,7 +44,7 @@ class LraListOps(Task):
     )
 
     def prepare(self) -> None:
-        """Check that the three files are there and that their first and last rows can be read."""
+        """Check that the three files exist and that their first and last rows are valid."""
         read_ends(self.splits(2000, 0))
 
     def version(self) -> str:
@@ -88,16 +88,16 @@ def _rows(lines: Lines, part: str, seed: int) -> Rows:
             )
         return Example(f"{part}-{number}", " ".join(words), int(target))
 
-    make(len(lines) - 1)  # a file that is cut short ends within a line
+    make(len(lines) - 1)  # a truncated file ends within a line
     return Rows(make, shuffled(range(len(lines)), seed))
 
 
 def _whole(words: Sequence[str]) -> bool:
-    """Whether the words are one expression: nothing is left open, empty, or behind its end."""
-    if "" in words:  # a symbol that is none
+    """Whether the words are exactly one complete expression without empty operators."""
+    if "" in words:  # an unknown symbol
         return False
     opens = [0 if word.isdigit() else -1 if word == "]" else 1 for word in words]
     empty = any(first > 0 > second for first, second in pairwise(opens))
     depths = list(accumulate(opens))
-    # Only the last word may bring the depth to 0: before it the expression would be at its end.
+    # Only the last word may close the expression.
     return not empty and 0 in depths and depths.index(0) == len(words) - 1 and min(depths) == 0

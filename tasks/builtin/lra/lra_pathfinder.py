@@ -14,7 +14,7 @@ from tasks.lib.pins import pin
 from tasks.lib.rows import Rows, read_ends, shuffled
 
 LEVEL = "curv_contour_length_14"
-"""The hardest of the three levels: the one that results are published for."""
+"""The hardest of the three levels, for which results are published."""
 
 
 def _metadata(name: str, title: str, side: int) -> TaskMetadata:
@@ -39,7 +39,7 @@ def _metadata(name: str, title: str, side: int) -> TaskMetadata:
 
 
 class _LraPathfinder(Task):
-    """Images of one side, listed by text files that are named .npy; 80 / 10 / 10 by chance."""
+    """Images of one size, listed in text files named .npy; a random 80 / 10 / 10 split."""
 
     pinned_by = "version"
     side: ClassVar[int]
@@ -49,10 +49,10 @@ class _LraPathfinder(Task):
         read_ends(self.splits(self.metadata.min_length, 0))
 
     def version(self) -> str:
-        """A checksum of the lists, and one of the sizes of the images that they name.
+        """A checksum of the lists, and one of the sizes of the images.
 
-        The images themselves, hundreds of thousands, are not read for it: other pixels in a file of
-        the same size go unseen.
+        The images (hundreds of thousands) are not read, so changed pixels in a file of the same
+        size are not detected.
         """
         name, folder = self.metadata.name, self._folder()
         sizes = hashlib.sha256()
@@ -60,7 +60,9 @@ class _LraPathfinder(Task):
             try:
                 sizes.update(b"%d " % (folder / place).stat().st_size)
             except OSError:
-                raise TaskError(f"{name}: {folder / place} is not there: unpack it again") from None
+                raise TaskError(
+                    f"{name}: {folder / place} does not exist: unpack it again"
+                ) from None
         return f"{pin(name, _lists(folder), folder)},sizes:{sizes.hexdigest()[:16]}"
 
     def splits(self, length: int, seed: int) -> Splits:
@@ -82,7 +84,7 @@ class _LraPathfinder(Task):
         return find(self.metadata.name, f"pathfinder{self.side}/{LEVEL}")
 
     def _images(self, folder: Path) -> list[tuple[str, int]]:
-        """(path in the folder, label) of every image, as the lists name them."""
+        """(path in the folder, label) of every image in the lists."""
         name = self.metadata.name
         lists = _lists(folder)
         if not lists:
@@ -97,11 +99,11 @@ class _LraPathfinder(Task):
                 ) from None
             for number, line in enumerate(lines, 1):
                 fields, where = line.split(), f"{name}: {printable(str(path))}, line {number}"
-                # imgs/0 sample_7.png 7 1 …: folder, file, number, label. None may lead outside.
+                # imgs/0 sample_7.png 7 1 …: folder, file, number, label. Paths must stay inside.
                 if len(fields) < 4 or fields[3] not in ("0", "1"):
                     raise TaskError(f"{where}: no image with its label")
                 if ".." in Path(*fields[:2]).parts or Path(*fields[:2]).is_absolute():
-                    raise TaskError(f"{where}: leads out of the folder")
+                    raise TaskError(f"{where}: the path leaves the folder")
                 place = f"{fields[0]}/{fields[1]}"
                 if not place.isprintable():
                     raise TaskError(f"{where}: {printable(place)} is no plain name")
@@ -122,7 +124,9 @@ class _LraPathfinder(Task):
                 shape: Any = image.size
                 pixels = np.asarray(image.convert("L")) if shape == (self.side,) * 2 else None
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            what = "is not there" if isinstance(error, FileNotFoundError) else "is no whole PNG"
+            what = (
+                "does not exist" if isinstance(error, FileNotFoundError) else "is no complete PNG"
+            )
             raise TaskError(f"{self.metadata.name}: {path} {what}: unpack it again") from None
         if pixels is None:
             raise TaskError(

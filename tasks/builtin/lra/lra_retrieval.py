@@ -1,4 +1,4 @@
-"""Retrieval of the Long Range Arena: does one paper cite the other? Pairs of byte sequences."""
+"""Retrieval of the Long Range Arena: pairs of papers as bytes; does one cite the other?"""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BYTES = 4000
 
 
 class LraRetrieval(Task):
-    """Pairs of papers of the ACL Anthology Network, a word a byte, 4000 bytes each.
+    """Pairs of papers of the ACL Anthology Network, one word per byte, 4000 bytes each.
 
-    The splits are the released ones: a paper stands in many pairs, on both sides of them.
+    The splits are the released ones; a paper occurs in many pairs and in several splits.
     """
 
     pinned_by = "version"
@@ -43,7 +43,7 @@ class LraRetrieval(Task):
     )
 
     def prepare(self) -> None:
-        """Check that the three files are there and that their first and last rows can be read."""
+        """Check that the three files exist and that their first and last rows are valid."""
         splits = self.splits(BYTES, 0)
         if not all(map(len, splits)):
             raise TaskError("lra_retrieval: a file of the release is empty: unpack it again")
@@ -69,7 +69,7 @@ def _paths() -> list[Path]:
 
 def _rows(lines: Lines, part: str, seed: int) -> Rows:
     def make(number: int) -> Example:
-        fields = lines[number].split("\t")  # no quotes: the release's loader knows none either
+        fields = lines[number].split("\t")  # no quoting, as in the loader of the release
         if len(fields) != 5 or fields[0] not in ("0.0", "1.0", "0", "1"):
             raise TaskError(
                 f"lra_retrieval: {lines.where(number)}: not the five columns label, id1, id2, "
@@ -79,5 +79,5 @@ def _rows(lines: Lines, part: str, seed: int) -> Rows:
         return Example(f"{part}-{number}", first, int(float(fields[0])), second=second)
 
     if len(lines):
-        make(len(lines) - 1)  # a file that is cut short ends within a line
+        make(len(lines) - 1)  # a truncated file ends within a line
     return Rows(make, shuffled(range(len(lines)), seed))

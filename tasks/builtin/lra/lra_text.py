@@ -20,15 +20,15 @@ from tasks.lib.rows import Rows, cut, shuffled
 BYTES = 4096
 
 FOLDERS = ("neg", "pos")
-"""Of the archive, in the order of the labels."""
+"""Folders of the archive, in the order of the labels."""
 
 
 class LraText(_ArchiveTask):
-    """IMDb, a word a byte. The arena validates on the test set; here validation is cut from train.
+    """IMDb, one word per byte. The arena validates on test; here validation is cut from train.
 
-    The texts are the published ones, with their `<br />`, as the arena reads them: from Stanford's
-    archive, where a review is a file whose name is the example's, or from the hub, whose rows are
-    the same texts. The same reviews validate.
+    The texts are unchanged, with their `<br />`, as in the arena. They come from Stanford's
+    archive, where each review is a file, or from the hub, which has the same texts. Both give the
+    same validation split.
     """
 
     repository, revision, configuration = imdb.REPOSITORY, imdb.REVISION, "plain_text"
@@ -41,7 +41,7 @@ class LraText(_ArchiveTask):
     metadata: ClassVar[TaskMetadata] = hub_metadata(
         name="lra_text",
         title="Text (Long Range Arena): IMDb as bytes",
-        description="Whether a film review is positive, a token a byte.",
+        description="Whether a film review is positive, one token per byte.",
         labels=("negative", "positive"),
         repository=imdb.REPOSITORY,
         source=", or Stanford's aclImdb in $LRA_DATA",
@@ -94,7 +94,7 @@ class LraText(_ArchiveTask):
         return Rows(make, order)
 
     def _names(self, folder: Path, part: str) -> list[str]:
-        """The reviews of a split, `train/pos/0_9.txt`; what would lead out of them is refused."""
+        """The reviews of a split, such as `train/pos/0_9.txt`; links are refused."""
         names = []
         for place in (part, *(f"{part}/{sentiment}" for sentiment in FOLDERS)):
             if (folder / place).is_symlink():

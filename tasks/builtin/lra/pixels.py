@@ -1,12 +1,9 @@
-"""Pixels as tokens of a text backbone: a pixel is a letter, `a` black to `z` white.
+"""Pixels as tokens of a text backbone: each pixel is a letter, from `a` (black) to `z` (white).
 
-A backbone made for text has no embedding for a grey level. Of the two ways out, existing entries of
-the vocabulary or new embeddings that every arm trains and counts, this project takes the first: no
-arm gets parameters that another lacks, and checkpoints stay what they were. So a grey level must be
-a word that is one entry, and letters are: with a space before each, all 26 are one token in BERT's
-WordPiece and in byte-level BPE (measured with MiniLM's tokenizer and with SmolLM2's). The numbers 0
-to 255 are single entries for BERT, but SmolLM2 cuts them into digits and spaces: 3.6 tokens each.
-The price is 26 levels where the Long Range Arena has 256.
+Text backbones have no embeddings for grey levels. New embeddings would add trained parameters, so
+existing tokens are used. With a space before it, each of the 26 letters is one token in BERT's
+WordPiece and in byte-level BPE (checked with MiniLM and SmolLM2); numbers from 0 to 255 are not
+(3.6 tokens each in SmolLM2). The Long Range Arena has 256 levels; here there are 26.
 """
 
 from __future__ import annotations
@@ -40,10 +37,10 @@ def spaced(letters: NDArray[np.integer]) -> list[str]:
 
 
 def largest_side(name: str, length: int, sides: Sequence[int]) -> int:
-    """The largest of `sides` whose square image fits `length` tokens, special tokens counted.
+    """The largest of `sides` whose square image fits `length` tokens, special tokens included.
 
     Raises:
-        TaskError: none fits; the task's name stands in the message.
+        TaskError: none fits.
     """
     fitting = [side for side in sides if side * side + SPECIAL <= length]
     if not fitting:

@@ -1,7 +1,7 @@
-"""The official release of the Long Range Arena, a folder that the user names in $LRA_DATA.
+"""The official release of the Long Range Arena, in the folder $LRA_DATA.
 
-ListOps, Retrieval, Pathfinder and Path-X are in the release. Text and Image are not: for them the
-same folder may hold their publishers' archives, unpacked as `aclImdb` and `cifar-10-batches-bin`.
+The release contains ListOps, Retrieval, Pathfinder and Path-X. For Text and Image, the same folder
+can contain their publishers' archives, unpacked as `aclImdb` and `cifar-10-batches-bin`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tasks.lib.pins import once
 from tasks.lib.places import named_folder, nearby
 
 REVISION = "a checksum of its files"
-"""In the metadata, which are there before the data; `pinned` has the checksum."""
+"""The revision in the metadata; `data_version` has the checksum."""
 
 _TOPS = ("", "lra_release", "lra_release/lra_release")
-"""Where the release's folders begin, by how it was unpacked."""
+"""Possible top folders, depending on how the release was unpacked."""
 
 HELD = (
     "listops-1000",
@@ -34,33 +34,33 @@ HELD = (
     "cifar-10-batches-bin",
     "cifar-10-batches-py",
 )
-"""What $LRA_DATA may hold; a folder with none of it is not what the variable is for."""
+"""Possible content of $LRA_DATA; a folder with none of it is mistyped."""
 
 _HOW = (
-    "name in $LRA_DATA the folder into which lra_release.gz was unpacked (its address stands in "
-    "the README of github.com/google-research/long-range-arena)"
+    "set $LRA_DATA to the folder into which lra_release.gz was unpacked (its address is in the "
+    "README of github.com/google-research/long-range-arena)"
 )
 
 
 def named(task: str) -> Path | None:
-    """Return the folder that $LRA_DATA names, or None where it is not set.
+    """Return the folder $LRA_DATA, or None if it is not set.
 
     Raises:
-        TaskError: it names no folder. It is mistyped, and data from elsewhere is not taken for it.
+        TaskError: it is not a folder.
     """
     return named_folder(task, "LRA_DATA", "the unpacked release")
 
 
 def holds_any(given: Path) -> bool:
-    """Whether a folder holds something of the release, or an archive beside it."""
+    """Whether a folder has any data of the release, or an archive."""
     return any((given / top / name).exists() for top in _TOPS for name in HELD)
 
 
 def look(task: str, *places: str) -> Path | None:
-    """Return the one of `places` that is there, each relative to the release, or None.
+    """Return the existing one of `places`, relative to the release, or None.
 
     Raises:
-        TaskError: two are there, which may hold other data; or $LRA_DATA names no folder.
+        TaskError: two exist, which may differ; or $LRA_DATA is not a folder.
     """
     given = named(task)
     if not given:
@@ -80,10 +80,10 @@ def look(task: str, *places: str) -> Path | None:
 
 
 def find(task: str, *places: str) -> Path:
-    """Return the one of `places` that is there, each relative to the release.
+    """Return the existing one of `places`, relative to the release.
 
     Raises:
-        TaskError: there is none, or there are two, or no $LRA_DATA.
+        TaskError: none or two exist, or $LRA_DATA is not set.
     """
     if path := look(task, *places):
         return path
@@ -95,10 +95,10 @@ def find(task: str, *places: str) -> Path:
 
 
 def find_files(task: str, folders: Sequence[str], names: Sequence[str]) -> list[Path]:
-    """Return files of these names, all in the same one of `folders`.
+    """Return the files of these names, all in the same one of `folders`.
 
     Raises:
-        TaskError: one is missing, or is there twice, or they are apart.
+        TaskError: one is missing or exists twice, or they are in different folders.
     """
     files = [find(task, *(f"{folder}/{name}".lstrip("/") for folder in folders)) for name in names]
     for file in files:
@@ -108,7 +108,7 @@ def find_files(task: str, folders: Sequence[str], names: Sequence[str]) -> list[
 
 
 class Lines(Sequence[str]):
-    """The lines of a file, read one by one; only where each begins is in memory, and cached."""
+    """The lines of a file, read on demand; only their offsets are in memory, and cached."""
 
     def __init__(self, path: Path, skip: int = 0) -> None:
         self.path, self._skip = path, skip
@@ -116,30 +116,30 @@ class Lines(Sequence[str]):
         self._file = path.open("rb")
 
     def __len__(self) -> int:
-        """How many lines there are after those skipped."""
+        """The number of lines after those skipped."""
         return max(0, len(self._starts) - 1 - self._skip)
 
     def __getitem__(self, index: int) -> str:  # type: ignore[override]  # one line at a time
         """The line, without its end.
 
         Raises:
-            TaskError: it is no UTF-8.
+            TaskError: it is not UTF-8.
         """
         place = range(len(self))[index] + self._skip
         start, end = self._starts[place], self._starts[place + 1]
         try:
-            # Not seek and read: two readers share one file.
+            # pread, because two readers share one file.
             return os.pread(self._file.fileno(), end - start, start).decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise TaskError(f"{self.path}, line {place + 1}: not UTF-8 text") from None
 
     def where(self, index: int) -> str:
-        """The file and the number of a line, for messages."""
+        """The file and line number, for messages."""
         return f"{self.path}, line {index + self._skip + 1}"
 
 
 def _starts(path: Path) -> array[int]:
-    """Where each line begins, and where the last one ends."""
+    """The offsets of all lines, and the end of the last one."""
 
     def read() -> bytes:
         starts, place = array("q", [0]), 0
@@ -160,10 +160,10 @@ _SIGNS = [
 
 
 def byte_words(text: str, most: int) -> str:
-    """Write a text as its bytes, one word a byte, `most` of them, as the Long Range Arena reads it.
+    """Write the first `most` bytes of a text as words, one per byte, as the Long Range Arena does.
 
-    White space is "_" and what is not printable ASCII is "?": in BERT's WordPiece each word is one
-    token (which also lower-cases letters), so a backbone made for text sees one token a byte.
+    White space is "_" and a byte that is not printable ASCII is "?". Each word is one token in
+    BERT's WordPiece (which also lower-cases letters).
     """
     data = text[:most].encode("utf-8", "surrogatepass")[:most]
     return " ".join([_SIGNS[byte] for byte in data])

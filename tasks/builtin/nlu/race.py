@@ -1,4 +1,4 @@
-"""RACE: questions on a passage, from English exams in China; four answers. From the hub."""
+"""RACE: multiple-choice questions on passages, from English exams in China. From the hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LETTERS = ("A", "B", "C", "D")
 
 
 class Race(_HubTask):
-    """Middle and high school together; a passage's questions are all in one split."""
+    """Middle and high school together; all questions of a passage are in one split."""
 
     repository, revision, configuration = REPOSITORY, REVISION, "all"
     columns = ("article", "question", "options.*", "answer")
@@ -37,7 +37,7 @@ class Race(_HubTask):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """The passage is cut to the length; the question and the answers are not."""
+        """The passage can be cut to the length; the question and the answers are not cut."""
         if len(row["options"]) != 4:
             raise ValueError(f"{len(row['options'])} options")
         if row["answer"] not in LETTERS:

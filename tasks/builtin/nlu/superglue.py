@@ -32,7 +32,7 @@ def _metadata(name: str, title: str, **fields: Any) -> TaskMetadata:
 
 
 class _SuperGlue(_HubTask):
-    """The test labels are not published: the validation split is the test, and train is cut."""
+    """Test labels are not published: validation is used as test, and train is divided."""
 
     repository, revision = REPOSITORY, REVISION
     pinned_by = "version"
@@ -84,13 +84,13 @@ class Copa(_SuperGlue):
 
 
 class MultiRC(_SuperGlue):
-    """Is this answer to a question on a paragraph right? Each answer on its own."""
+    """Is an answer to a question on a paragraph correct? Each answer is one example."""
 
     configuration, columns = "multirc", ("paragraph", "question", "answer", "label")
     metadata: ClassVar[TaskMetadata] = _metadata(
         "multirc",
         "MultiRC",
-        description="Whether an answer to a question on a paragraph is right.",
+        description="Whether an answer to a question on a paragraph is correct.",
         natural_length=340,
         lengths=(128, 256, 512),
         balanced=True,
@@ -115,24 +115,24 @@ class Wic(_SuperGlue):
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """The word stands before the first sentence."""
+        """The word precedes the first sentence."""
         first = f"{row['word']}: {row['sentence1']}"
         return Example(name, first, self.label(row["label"]), second=row["sentence2"])
 
 
 class Wsc(_SuperGlue):
-    """Does a pronoun stand for a name?"""
+    """Does a pronoun refer to a name?"""
 
     configuration, columns = "wsc", ("text", "span1_text", "span2_text", "label")
     metadata: ClassVar[TaskMetadata] = _metadata(
         "wsc",
         "WSC",
-        description="Whether a pronoun in a text stands for a given name.",
+        description="Whether a pronoun in a text refers to a given name.",
         natural_length=32,
         balanced=True,
     )
 
     def example(self, name: str, row: Mapping[str, Any]) -> Example:
-        """The pronoun and the name stand in the second text."""
+        """The second text contains the name and the pronoun."""
         second = f"{row['span2_text']}: {row['span1_text']}"
         return Example(name, row["text"], self.label(row["label"]), second=second)
