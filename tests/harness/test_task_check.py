@@ -120,16 +120,16 @@ def test_what_published_splits_share_is_a_number_and_no_finding(
 
 
 def test_findings_reach_the_report(plugins: Path, tiny: Path, tmp_path: Path) -> None:
+    from harness.core.card import read_cards
     from harness.core.folder import RunFolder
     from harness.models.backbones import find_backbone
     from harness.planning.cards import write_cards
-    from reports.cards import load_cards
 
     with RunFolder(tmp_path / "out") as folder:
         assert write_cards(folder, ["mine"], [8], find_backbone("minilm", "x"), plugins) == []
         kept = json.loads((folder.path / "cards" / "mine.json").read_text())
         assert kept["shared"]["tested"] == 30
-        (card,), broken = load_cards(folder.path)
+        (card,), broken = read_cards(folder.path)
     assert broken == []
     assert card.findings[0].startswith("the class 2 has an empty name")
     assert card.shared["tested"] == 30
