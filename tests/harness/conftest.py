@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import signal
 import subprocess
@@ -36,11 +35,7 @@ def run_here(*words: object) -> int:
 
     It saves the imports of a new process. Use `bench_long` where processes matter.
     """
-    gc.freeze()  # each reset of the memory meter would walk over all that the tests have imported
-    try:
-        return main(["run", *map(str, words), "--executor", "in-process"])
-    finally:
-        gc.unfreeze()
+    return main(["run", *map(str, words), "--executor", "in-process"])
 
 
 def start_bench_long(*words: object) -> subprocess.Popen[str]:
