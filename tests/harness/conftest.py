@@ -97,7 +97,7 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from tests.harness.test_batches import TOKENIZER
+    from tests.harness.training.test_batches import TOKENIZER
 
     torch.manual_seed(0)
     config = LlamaConfig(

@@ -1,0 +1,121 @@
+"""Ray as the place where cells run. Needs ray: `pip install 'bench-long[ray]'`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.core.folder import read_run
+from harness.core.result import CellResult
+from harness.execution.executor import Job, Settings
+from harness.execution.executors.local import LocalExecutor
+from harness.execution.executors.ray import Host, RayExecutor
+from tests.harness.conftest import SWEEPS, bench_long, start_bench_long
+from tests.harness.execution.test_failures import LONG, wait_for
+from tests.harness.planning.test_plan import BASE, NO_BACKBONE
+
+ray = pytest.importorskip("ray", reason="the package ray is not installed")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def smoke_on_ray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "ray"
+    done = bench_long("run", SWEEPS / "smoke.yaml", "--out", folder, "--executor", "ray")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_smoke_sweep_has_the_same_outcomes_as_on_local_processes(
+    smoke: Path, smoke_on_ray: Path
+) -> None:
+    local, on_ray = (read_run(folder).results for folder in (smoke, smoke_on_ray))
+    assert local.keys() == on_ray.keys()
+    for name, result in local.items():
+        assert on_ray[name].ok
+        for part in ("arm", "scores", "curve", "predictions", "model"):
+            assert getattr(on_ray[name], part) == getattr(result, part), (result.arm, part)
+        assert on_ray[name].environment.cpu == result.environment.cpu
+
+
+def _cell(job: Job, memory_bytes: int | None, results: Connection) -> None:
+    """Seed 0 sleeps, seed 1 is killed, seed 2 kills its actor, others are done."""
+    if job.cell.seed == 0:
+        time.sleep(600)
+    if job.cell.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.cell.seed == 2:
+        server = psutil.Process(os.getppid())
+        server.parent().kill()
+        time.sleep(600)
+    result = CellResult.begun(job.cell)
+    result.status = "ok"
+    results.send_bytes(result.model_dump_json().encode())
+
+
+class TrialHost(Host):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.executor = LocalExecutor(settings, _cell, ["json"])
+
+
+def test_each_way_to_end_yields_one_result_and_no_process_stays(tmp_path: Path) -> None:
+    children = {*psutil.Process().children(recursive=True)}
+    executor = RayExecutor(Settings(2, 15.0), TrialHost)
+    outcomes: dict[int, tuple[str, str | None]] = {}
+    try:
+        for seed in range(4):
+            cell = BASE.model_copy(update={"seed": seed})
+            executor.submit(Job(cell, NO_BACKBONE, tmp_path / f"{seed}.log"))
+            while not (found := executor.finished(60)):
+                pass
+            (result,) = found
+            outcomes[seed] = result.status, result.error and result.error.type
+            assert result.id == cell.id
+            assert seed == 3 or result.environment.python
+    finally:
+        executor.stop()
+    assert outcomes == {
+        0: ("timeout", "CellTimeout"),
+        1: ("error", "ProcessDied"),
+        2: ("error", "ProcessDied"),
+        3: ("ok", None),
+    }
+    assert {*psutil.Process().children(recursive=True)} <= children
+
+
+def test_a_memory_limit_is_a_result(tmp_path: Path, tiny: Path) -> None:
+    words = ["--set", "limits={cell_gib: 0.5}", "--executor", "ray", "--workers", 1]
+    done = bench_long("run", tiny, "--out", tmp_path / "out", *words)
+    assert done.returncode == 1, done.stderr
+    arms = {r.arm: r.status for r in read_run(tmp_path / "out").results.values()}
+    assert arms["LoRA 1/2"] == "oom"
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_an_ended_run(end: int, tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "out"
+    words = ["--executor", "ray", "--workers", 1, "--set", LONG]
+    run = start_bench_long("run", tiny, "--out", out, *words)
+    logs = out / "logs"
+    wait_for(lambda: any("Loading" in path.read_text() for path in logs.glob("*.log")), 90)
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert any("raylet" in " ".join(process.cmdline()) for process in started)
+    cells = {p.pid for p in started if "harness.execution.preload" in " ".join(p.cmdline())}
+    assert len(cells) >= 2
+    # Ctrl-C reaches the whole foreground group, a plain kill the run alone.
+    (os.killpg if end == signal.SIGINT else os.kill)(run.pid, end)
+    stdout, stderr = run.communicate(timeout=30)
+    if end != signal.SIGKILL:
+        assert run.returncode == 130, stdout + stderr
+        assert "interrupted" in stdout
+        assert "Traceback" not in stdout + stderr
+    if end == signal.SIGKILL:  # Ray's own agents notice it after some minutes
+        started = [process for process in started if process.pid in cells]
+    wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in started), 10)
