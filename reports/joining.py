@@ -62,28 +62,28 @@ def score_conditions(run: Run) -> dict[str, Conditions]:
 
     A value that a cell lacks (a failed cell may) is taken from the other cells if they agree.
     """
-    return _filled(run, lambda r: [(name, _told(r, column)) for name, column in _SCORES])
+    return _filled(run, lambda r: [(name, _value(r, column)) for name, column in _SCORES])
 
 
 def evaluation_conditions(run: Run) -> dict[str, Conditions]:
     """By cell id: the conditions of values of lm-eval; versions of its tasks are among them."""
     more = (("tasks of lm-eval", "lm_eval"), ("examples of lm-eval", "evaluation_examples"))
-    return _filled(run, lambda r: [(name, _told(r, column)) for name, column in (*_SCORES, *more)])
+    return _filled(run, lambda r: [(name, _value(r, column)) for name, column in (*_SCORES, *more)])
 
 
 def cost_conditions(run: Run) -> dict[str, Conditions]:
     """By cell id: the conditions of its costs. A machine that is not recorded joins no other."""
 
-    def told(r: Result) -> list[tuple[str, str]]:
-        own = [(name, _told(r, column)) for name, column in _SCORES]
+    def pairs_of(r: Result) -> list[tuple[str, str]]:
+        own = [(name, _value(r, column)) for name, column in _SCORES]
         own = [pair for pair in own if r["kind"] == "train" or pair[0] != DATA]
         head = (
             "of the language model" if r["settings"].get("uses_lm_head") == "True" else "classifier"
         )
-        own += [("device", _told(r, "device")), ("head", head)]
+        own += [("device", _value(r, "device")), ("head", head)]
         return own + [(name, _machine(r, name)) for name in MACHINE]
 
-    found = _filled(run, told)
+    found = _filled(run, pairs_of)
     needed = {"cpu": "cpu", "cuda": "gpu"}
     for cell_id, conditions in found.items():
         known = dict(conditions)
@@ -175,9 +175,11 @@ def outcome_rank(result: Result) -> int:
     return _STATUS_RANK.get(str(result["status"]), 2)
 
 
-def _filled(run: Run, told: Callable[[Result], list[tuple[str, str]]]) -> dict[str, Conditions]:
+def _filled(
+    run: Run, conditions: Callable[[Result], list[tuple[str, str]]]
+) -> dict[str, Conditions]:
     """The conditions of each cell, unknown values filled in from the other cells of the run."""
-    own: dict[str, list[tuple[str, str]]] = {str(r["id"]): told(r) for r in run.results}
+    own: dict[str, list[tuple[str, str]]] = {str(r["id"]): conditions(r) for r in run.results}
     known: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for r in run.results:
         for name, value in own[r["id"]]:
@@ -200,7 +202,7 @@ def _scope(name: str, result: Result) -> str:
     return str(result["task"] or "") if name == DATA else ""
 
 
-def _told(result: Result, column: str) -> str:
+def _value(result: Result, column: str) -> str:
     value = result["settings"].get(column, result.get(column))
     return UNKNOWN if value is None else str(value).removesuffix(" autocast")
 

