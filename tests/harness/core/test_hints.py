@@ -44,17 +44,17 @@ def test_what_was_meant_by_a_task(
 
 HUB = "https://huggingface.co/"
 BACKBONES = {
-    "": "x: is empty: give minilm or smollm2, a folder, or owner/name",
+    "": "x: is empty: use minilm or smollm2, a folder, or owner/name",
     "  ": "x: is empty",
-    HUB + "bert-base-uncased": "write the hub name 'bert-base-uncased'",
-    HUB + "google-bert/bert-base-uncased/": "write the hub name 'google-bert/bert-base-uncased'",
-    HUB + "a/b/tree/main": "write the hub name 'a/b'",
-    HUB + "a/b/blob/v1.0/config.json?x=1": "write the hub name 'a/b@v1.0'",
-    HUB + "gpt2/tree/main": "write the hub name 'gpt2'",
-    "hf.co/a/b": "write the hub name 'a/b'",
-    "hf://a/b": "write the hub name 'a/b'",
-    "s3://bucket/model": "write a hub name",
-    HUB: "write a hub name",
+    HUB + "bert-base-uncased": "use the hub name 'bert-base-uncased'",
+    HUB + "google-bert/bert-base-uncased/": "use the hub name 'google-bert/bert-base-uncased'",
+    HUB + "a/b/tree/main": "use the hub name 'a/b'",
+    HUB + "a/b/blob/v1.0/config.json?x=1": "use the hub name 'a/b@v1.0'",
+    HUB + "gpt2/tree/main": "use the hub name 'gpt2'",
+    "hf.co/a/b": "use the hub name 'a/b'",
+    "hf://a/b": "use the hub name 'a/b'",
+    "s3://bucket/model": "use a hub name",
+    HUB: "use a hub name",
 }
 
 

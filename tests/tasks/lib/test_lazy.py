@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base import Splits
 from tasks.lib import lazy
-from tasks.lib.lazy import BLOCK, SIZES, Drawn, generated
+from tasks.lib.lazy import BLOCK, SIZES, Draw, Drawn
+from tasks.lib.lazy import generated as generated_for
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+
+def generated(name: str, length: int, seed: int, draw: Draw, **more: Any) -> Splits:
+    """Splits that are all drawn alike."""
+    return generated_for(name, length, seed, lambda _: draw, **more)
 
 
 def numbers(random: Generator, count: int) -> list[Drawn]:
@@ -54,7 +61,8 @@ def test_name_split_length_and_training_seed_decide() -> None:
 
 
 def test_training_texts_may_be_drawn_in_another_way() -> None:
-    plain, taught = (generated("t", 64, 0, numbers, train=train) for train in (None, short))
+    plain = generated("t", 64, 0, numbers)
+    taught = generated_for("t", 64, 0, lambda split: short if split == "train" else numbers)
     assert {len(example.text) for example in taught.train[:50]} == {1}
     assert min(len(example.text) for example in plain.train[:50]) > 1
     assert (taught.validation[:50], taught.test[:50]) == (plain.validation[:50], plain.test[:50])
