@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from harness.core.cell import LM_EVAL
+from harness.core.cell import LM_EVAL, NO_CURRICULUM
 from harness.core.methods import TFIDF
 from harness.core.metrics import Metric
-from reports.blocks import listed, slug
+from reports.blocks import joined, listed, slug
 from reports.frame import Result, Run, arm_order
 from reports.joining import (
     DATA,
@@ -78,6 +78,19 @@ class Group:
     def reach(self) -> dict[int, Reach]:
         """The lengths that fewer than half of the test texts reach."""
         return short_reach(self.results)
+
+    @cached_property
+    def curriculum_note(self) -> str:
+        """A caption that names the curricula of the training texts; empty without one."""
+        names = {str(r["curriculum"] or NO_CURRICULUM) for r in self.trained} - {NO_CURRICULUM}
+        if not names:
+            return ""
+        return f"Training texts are easier than test texts (curriculum {listed(sorted(names))})."
+
+    @cached_property
+    def notes(self) -> str:
+        """What every caption of scores says: curricula, and lengths that few texts reach."""
+        return joined(self.curriculum_note, reach_caption(self.reach), by=" ")
 
     def about(self, text: str) -> str:
         """A caption with the title of the group, if there are several groups."""

@@ -20,7 +20,7 @@ except KeyboardInterrupt:  # Ctrl-C while this is imported
     raise SystemExit(130) from None
 except ModuleNotFoundError as missing:  # ssmlora may be installed alone
     print(
-        f"bench-long: the package {missing.name} is not installed: pip install 'bench-long[bench]'",
+        f"bench-long: the package {missing.name} is not installed: pip install -e '.[bench]'",
         file=sys.stderr,
     )
     raise SystemExit(2) from None

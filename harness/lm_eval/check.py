@@ -45,7 +45,7 @@ def check(
     if lm_tasks.folder() is None:
         raise BadInput(
             f"{where}: '{PREFIX}{names[0]}' needs the package lm_eval, which is not installed: "
-            f"pip install 'bench-long[lm-eval]'"
+            f"pip install -e '.[lm-eval]'"
         )
     known = lm_tasks.index()
     for name in names:

@@ -169,7 +169,7 @@ def constant_caption(group: Group) -> str:
 def _length_picture(group: Group) -> Picture:
     what = group.metric.named("Test")
     several = max((len(rates) for rates in trials(group.results).values()), default=0) > 1
-    notes = joined(constant_caption(group), reach_caption(group.reach), by=" ")
+    notes = joined(constant_caption(group), group.notes, by=" ")
     caption = joined(
         f"{what} by sequence length.",
         interval_caption(group) if group.points else "",
@@ -289,6 +289,7 @@ def loss_by_position(report: Report) -> list[Block]:
             f"{what} by position in texts of {longest} tokens, mean over the tokens at these "
             f"positions and over common seeds. A falling line: more context helps.",
             "Crosses: failed cells." if failures(cells) else "",
+            group.curriculum_note,
             reach_caption({n: r for n, r in group.reach.items() if n == longest}),
             by=" ",
         )

@@ -33,7 +33,7 @@ from reports.blocks import (
     span,
 )
 from reports.frame import Result, Run, arm_order, load_results
-from reports.groups import Group, costs_of, reach_caption, with_reach
+from reports.groups import Group, costs_of, with_reach
 from reports.page import Report
 from reports.sections.comparisons import comparison_tables
 from reports.sections.evaluations import evaluation_table
@@ -343,10 +343,7 @@ def _data_notes(group: Group) -> list[Block]:
     most = max((len(p.seeds) for series in group.points.values() for p in series), default=0)
     if 0 < most < FEWEST_SEEDS:
         parts.append("Intervals cover the choice of test texts; they leave out seed variance.")
-    if note := reach_caption(group.reach):
-        parts.append(note)
-    if names := curricula(cells):
-        parts.append(f"Training texts differ from test texts (curriculum: {listed(names)}).")
+    parts += [group.notes] if group.notes else []
     blocks: list[Block] = [Text(group.about(" ".join(parts)), "note")]
     rows: list[list[Entry]] = incomplete_rows(cells) if len(seeds) > 1 else []
     if rows:
@@ -354,11 +351,6 @@ def _data_notes(group: Group) -> list[Block]:
         head = ["Length", "Means over seeds", "Arm", "Has"]
         blocks.append(Table(caption, head, rows, frozenset({"Length"})))
     return blocks
-
-
-def curricula(cells: Sequence[Result]) -> list[str]:
-    """Names of the curricula of these cells, without `none`."""
-    return sorted({str(r["curriculum"]) for r in cells if r["curriculum"] not in (None, "none")})
 
 
 def incomplete_rows(cells: Sequence[Result], finished: Finished = scored) -> list[list[Entry]]:

@@ -21,7 +21,7 @@ from harness.core.methods import BASELINES, SSMLORA
 from reports.axes import empty_note, legend, marked, panels
 from reports.blocks import Block, Entry, Table, joined, listed, parameters, section, span, wrapped
 from reports.frame import Result
-from reports.groups import Group, reach_caption, with_reach
+from reports.groups import Group, with_reach
 from reports.page import Report
 from reports.sections.accuracy import baseline_caption, far_off, interval_caption, values_alt
 from reports.stats import Point, Series, arms, baseline_of, failures
@@ -55,7 +55,7 @@ def score_by_density(report: Report) -> list[Block]:
             continue
         cells = [c for part in maps.values() for c in part]
         series = {arm: p for arm, p in group.points.items() if arm in arms(cells)}
-        what, note = group.metric.named("Test"), reach_caption(group.reach)
+        what, note = group.metric.named("Test"), group.notes
         caption = joined(
             f"{what} by length and density (share of candidate modules with an adapter). Hatched: "
             f"not run. Grey with a cross: failed.",
@@ -222,7 +222,7 @@ def score_by_parameters(report: Report) -> list[Block]:
 
 def _size_picture(group: Group) -> Block:
     totals = sorted({int(r["total_params"]) for r in group.results if r["total_params"]})
-    what, note = group.metric.named("Test"), reach_caption(group.reach)
+    what, note = group.metric.named("Test"), group.notes
     total = span([parameters(n) for n in totals])
     caption = joined(
         f"{what} by trainable parameters{'' if group.metric.by_text else ', head included'}.",

@@ -22,7 +22,7 @@ from reports.blocks import (
     wrapped,
 )
 from reports.frame import Result
-from reports.groups import Group, reach_caption, with_reach
+from reports.groups import Group, with_reach
 from reports.page import Report
 from reports.stats import (
     LearningRateTrial,
@@ -166,7 +166,7 @@ def curves(report: Report) -> list[Block]:
 
 
 def _curve_picture(group: Group) -> Block:
-    cells, note = group.trained, reach_caption(group.reach)
+    cells, note = group.trained, group.notes
     chosen = len(group.cells) < len(group.results)
     caption = joined(
         f"{group.metric.named('Validation')} during training. Validation texts come from the "

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from reports.frame import Result
-from reports.sections.accuracy import interval_caption, values_alt
+from reports.sections.accuracy import interval_caption, score_by_length, values_alt
 from reports.sections.cost import memory_by_length, throughput_by_length
 from reports.sections.overview import overview
-from reports.sections.size import links
-from reports.sections.tuning import learning_rates
+from reports.sections.size import links, score_by_parameters
+from reports.sections.tuning import curves, learning_rates
 from reports.stats import score_points
 from tests.reports.conftest import make_cell, set_validation, wilson, write_run
 from tests.reports.faces import group, loaded, overview_of, rows_of, texts
@@ -116,11 +116,14 @@ def test_seeds_and_test_texts_are_noted(load: Load) -> None:
     assert "No test text was read" in texts(overview_of(load([make_cell(accuracy=None)])))
 
 
-def test_a_curriculum_is_named(load: Load) -> None:
+def test_a_curriculum_is_named(load: Load, tmp_path: Path) -> None:
     made = cell("lora", 300)
     assert "curriculum" not in texts(overview_of(load([made])))
     made["cell"]["curriculum"] = "repeat_tokens"
-    assert "curriculum: repeat_tokens" in texts(overview_of(load([made])))
+    assert "curriculum repeat_tokens" in texts(overview_of(load([made])))
+    folder = write_run(tmp_path / "a", [made, cell("lora", 300, 64, density=0.5)])
+    for section in (score_by_length, score_by_parameters, curves):
+        assert "curriculum repeat_tokens" in captions(section(loaded(folder)))[0], section
 
 
 def test_unequal_and_extreme_rates_are_pointed_out(tmp_path: Path) -> None:

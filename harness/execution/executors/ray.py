@@ -1,4 +1,4 @@
-"""Runs cells on Ray, on this machine. Needs the package ray: `pip install 'bench-long[ray]'`.
+"""Runs cells on Ray, on this machine. Needs the package ray: `pip install -e '.[ray]'`.
 
 Ray starts one actor per slot. An actor runs its cells with the local executor, so each cell still
 has a process of its own, with the same limits and the same handling of failures. If the run is
@@ -87,7 +87,7 @@ class RayExecutor:
     def __init__(self, settings: Settings, host: type[Host] = Host) -> None:
         if importlib.util.find_spec("ray") is None:
             raise BadInput(
-                "--executor ray: the package ray is not installed: pip install 'bench-long[ray]'"
+                "--executor ray: the package ray is not installed: pip install -e '.[ray]'"
             )
         self.slots = settings.slots
         self._settings = settings

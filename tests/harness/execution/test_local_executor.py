@@ -182,7 +182,7 @@ def test_the_command_without_the_benchmarks_packages() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr == (
-        "bench-long: the package click is not installed: pip install 'bench-long[bench]'\n"
+        "bench-long: the package click is not installed: pip install -e '.[bench]'\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Ray as the place where cells run. Needs ray: `pip install 'bench-long[ray]'`."""
+"""Ray as the place where cells run. Needs ray: `pip install -e '.[ray]'`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_what_cannot_run_is_refused_in_one_line(name: str, length: int, said: st
 
 def test_without_lm_eval_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lm_tasks.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"pip install 'bench-long\[lm-eval\]'"):
+    with pytest.raises(BadInput, match=r"pip install -e '\.\[lm-eval\]'"):
         check(["niah_single_1"], [512], MINILM, "s.yaml")
 
 
