@@ -29,6 +29,10 @@ _NO_FIELDS: set[str] = set()
 """Shared by all cells; pydantic copies it before it adds to it."""
 
 
+_Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Result files may come from anyone, and tables hold 64 bits."""
+
+
 class Cell(BaseModel):
     """All settings that decide an outcome. Settings that do not apply are None.
 
@@ -44,29 +48,29 @@ class Cell(BaseModel):
     method: str
     density: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
     placement: str | None = None
-    rank: Annotated[int, Field(strict=True, ge=1)] | None = None
+    rank: Annotated[int, Field(strict=True, ge=1, lt=2**63)] | None = None
     alpha: float | None = None
     target: str | None = None
     options: dict[str, Any] = {}
     length: Annotated[int, Field(strict=True, ge=1, le=2**40)]
     """In tokens."""
-    seed: int
+    seed: _Int64
     lr: float | None = None
     lr_source: Literal["sweep", "tuned", "default"] | None = None
     """Where `lr` comes from: the sweep file, a study, or the default of the method."""
-    batch_size: int
-    examples: int | None = None
-    validation_examples: int | None = None
-    test_examples: int | None = None
-    epochs: int | None = None
-    validations: int | None = None
+    batch_size: _Int64
+    examples: _Int64 | None = None
+    validation_examples: _Int64 | None = None
+    test_examples: _Int64 | None = None
+    epochs: _Int64 | None = None
+    validations: _Int64 | None = None
     curriculum: str = NO_CURRICULUM
     """How training texts are made easier than test texts; `none` leaves them alike."""
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip: float = 1.0
     dropout: float = 0.0
-    steps: int | None = None
+    steps: _Int64 | None = None
     dtype: Literal["float32", "bfloat16"]
     device: Literal["cpu", "cuda"]
     revisions: dict[str, str] = {}
@@ -76,7 +80,7 @@ class Cell(BaseModel):
     """Whether the model predicts tokens (language modelling, generation) without a classifier."""
     evaluations: tuple[str, ...] = ()
     """Tasks of lm-eval that the cell's model is evaluated on."""
-    evaluation_examples: int | None = None
+    evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
 
     def model_post_init(self, _: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.core.cell import density_label
@@ -303,6 +303,8 @@ PLACES = [
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), JUNK), min_size=1, max_size=3))
+@example(changes=[(("cell", "steps"), 10**400)])
+@example(changes=[(("cell", "rank"), 10**400)])
 def test_no_content_of_a_cell_stops_the_reading(tmp_path: Path, changes: list[Any]) -> None:
     cell = copy.deepcopy(GOOD)
     for (part, key), value in changes:

@@ -97,7 +97,13 @@ def test_progress_counts_retried_cells_as_not_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, number: int) -> None:
+def test_an_interrupt_keeps_what_is_finished(
+    tmp_path: Path, number: int, request: pytest.FixtureRequest
+) -> None:
+    # A shell starts background jobs with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+
     def interrupted(job: Job) -> CellResult:
         if job.cell.seed == 2:
             os.kill(os.getpid(), number)
@@ -175,7 +181,7 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"^--executor ray: .* pip install 'bench-long\[ray\]'$"):
+    with pytest.raises(BadInput, match=r"^--executor ray: .* pip install -e '\.\[ray\]'$"):
         make_executor("ray", Settings(1, 60))
 
 
