@@ -141,7 +141,7 @@ class Preparation:
                 size = 0 if split == "test" else 1
             if len(part) < size:
                 raise BadInput(
-                    f"{self.source}: train.{key}: {size} are asked for, and the task "
+                    f"{self.source}: train.{key}: the sweep asks for {size}, but the task "
                     f"'{task.metadata.name}' has {len(part)} {split} examples at {length} tokens: "
                     f"use {len(part)} or fewer, or `all`"
                 )

@@ -159,7 +159,7 @@ class TaskType(ABC):
         return False
 
     def others(self, example: Example) -> list[str]:
-        """Return for each row of an example what follows the text; "" for nothing."""
+        """Return for each row of an example the text that follows it; "" if there is none."""
         return [example.second] if self.two_texts(example) else [""]
 
     def prompt_ends(self, example: Example) -> list[str]:

@@ -135,7 +135,7 @@ def test_a_time_limit_holds_in_this_process(tmp_path: Path) -> None:
 def test_the_runner_works_as_much_for_a_cell_whatever_the_number_of_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ids and costs are asked for a fixed number of times per cell."""
+    """The runner computes ids and costs a fixed number of times per cell."""
     asked = 0
     plain = {name: getattr(Cell, name).fget for name in ("id", "estimated_cost")}
 
