@@ -66,7 +66,8 @@ def check_method(method: Method, where: str) -> None:
     if method.type in _WITHOUT_ADAPTER:
         extra = method.model_dump(exclude_defaults=True, exclude={"type", "lr", "options"})
         for key in [*extra, *method.options]:
-            raise BadInput(f"{where}.{key}: {_WITHOUT_ADAPTER[method.type]} takes only lr")
+            what = _WITHOUT_ADAPTER[method.type]
+            raise BadInput(f"{where}.{key}: {what} takes no settings but lr")
         return
     if method.target not in (None, *TARGETS):
         raise BadInput(

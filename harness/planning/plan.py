@@ -141,7 +141,10 @@ class _Expansion:
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        settings = {**self._sweep.train.model_dump(exclude={"lr", "head_lr"}), "curriculum": curriculum}
+        settings = {
+            **self._sweep.train.model_dump(exclude={"lr", "head_lr"}),
+            "curriculum": curriculum,
+        }
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):

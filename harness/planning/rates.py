@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
@@ -123,7 +124,7 @@ class Rates:
         )
 
 
-_HEAD_ARM = {
+_HEAD_ARM: dict[str, Any] = {
     **dict.fromkeys(("density", "placement", "rank", "alpha", "target")),
     "method": HEAD,
     "options": {},

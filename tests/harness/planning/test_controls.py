@@ -44,8 +44,8 @@ def test_a_head_in_the_sweep_is_not_added_again() -> None:
     [
         ("controls=[haed]", r"controls: unknown control 'haed'. Did you mean 'head'\?"),
         ("controls=[head, head]", "duplicate value: head"),
-        ("methods=[{head: {density: 0.5}}]", "methods.head.density: .* takes only lr"),
-        ("methods=[{head: {bias: all}}]", "methods.head.bias: .* takes only lr"),
+        ("methods=[{head: {density: 0.5}}]", "methods.head.density: .* takes no settings but lr"),
+        ("methods=[{head: {bias: all}}]", "methods.head.bias: .* takes no settings but lr"),
     ],
 )
 def test_what_is_refused(change: str, message: str) -> None:
