@@ -23,7 +23,7 @@ from harness.core.result import CellResult, Cost
 from harness.core.timing import PHASES, Phase, Timing, middle, paired_ratio
 from harness.training.batches import random_batch
 from harness.training.evaluate import autocast, moved
-from harness.training.loop import adamw, train_step
+from harness.training.loop import optimizer_of, train_step
 from harness.training.meter import MemoryMeter, Rate, synchronize
 from harness.training.methods import after_step
 
@@ -84,7 +84,7 @@ class Probe:
         self._model, self._cell = model, cell
         self._inputs = moved(batch, cell.device)
         self._trainable = [p for p in model.parameters() if p.requires_grad]
-        self._optimizer = adamw(self._trainable, cell)
+        self._optimizer = optimizer_of(model, cell)
         self._after, self._count = after_step(model), itertools.count(1)
         self._run: dict[Phase, Callable[[], Any]] = {"train": self._train, "eval": self._forward}
 
