@@ -28,11 +28,11 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 
 DETAILS = (
     "curve", "correct", "example_scores", "by_position", "evaluations", "environment", "settings",
-    "planned_seeds",
+    "planned_seeds", "timing",
 )  # fmt: skip
 """Columns of objects: validations during training; by test example, whether the answer was correct
 and its score; loss by position; tasks of lm-eval; versions and machine; settings of the cell that
-decide whether it is comparable with another; seeds that the sweep asks for."""
+decide whether it is comparable with another; seeds that the sweep asks for; rounds of a probe."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -194,6 +194,7 @@ def _result(cell: CellResult, **added: Any) -> Result:
         "example_scores": answers.example_scores(),
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
         "evaluations": tuple(cell.evaluations),
+        "timing": cell.timing,
         "environment": {
             clean(key): clean(value)
             for key, value in cell.environment.model_dump().items()

@@ -21,7 +21,9 @@ def throughput_by_length(report: Report) -> list[Block]:
 
 
 def _blocks(group: Group) -> list[Block]:
-    return cost_blocks(group, _RATE, throughput_figure(group), "Bars: quartiles over steps.")
+    rounds = any(r["rounds"] for r in cost_cells(group.results))
+    how = f"Bars: quartiles over {'rounds' if rounds else 'steps'}."
+    return cost_blocks(group, _RATE, throughput_figure(group), how)
 
 
 @styled
