@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -62,28 +62,42 @@ class Ratio(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """Half the width of the interval as a factor minus 1; infinite without an interval."""
+        """Half the width of the interval as a factor minus 1; infinite with one round."""
         return math.sqrt(self.high / self.low) - 1 if self.rounds > 1 else math.inf
 
 
-def paired_ratio(times: Sequence[float], reference: Sequence[float]) -> Ratio | None:
-    """Return the ratio of `times` to `reference`, paired by round; None without a round.
+def paired_ratios(times: Mapping[str, Sequence[float]], reference: str) -> dict[str, Ratio]:
+    """Return the ratio of each arm's step time to that of the reference, paired by round.
 
-    The estimate is the 20 % trimmed mean of the log ratios. The interval is Tukey and
-    McLaughlin's: Student's t with the winsorised variance.
+    `times` has one number per round for each arm. The estimate is the 20 % trimmed mean of the log
+    ratios. The interval is Tukey and McLaughlin's, from Student's t and winsorised variances. The
+    variance is the mean over arms, which helps where rounds are few. All log ratios share the
+    noise of the reference, so the mean has at most four times the degrees of freedom of one arm.
     """
-    pairs = zip(times, reference, strict=False)
-    logs = [math.log(a / b) for a, b in pairs if a > 0 and b > 0]
-    if not logs:
-        return None
-    if len(logs) == 1:
-        value = math.exp(logs[0])
-        return Ratio(value, value, value, 1)
-    from scipy.stats import mstats, trim_mean
+    rounds = min(map(len, times.values()))
+    others = {arm: own for arm, own in times.items() if arm != reference}
+    if not rounds or not others:
+        return dict.fromkeys(times, Ratio(1, 1, 1, rounds)) if rounds else {}
+    base = times[reference]
+    logs = {
+        arm: [math.log(a / b) for a, b in zip(own, base, strict=False)]
+        for arm, own in others.items()
+    }
+    from scipy.stats import mstats, t, trim_mean
 
-    middle = float(trim_mean(logs, _TRIMMED))
-    low, high = mstats.trimmed_mean_ci(logs, limits=(_TRIMMED, _TRIMMED), alpha=1 - CONFIDENCE)
-    return Ratio(math.exp(middle), math.exp(float(low)), math.exp(float(high)), len(logs))
+    cut = int(_TRIMMED * rounds)
+    share = (cut + 1e-9) / rounds  # what is cut in fact, in place of a share that is rounded down
+    half = 0.0
+    if rounds > 1:
+        errors = [float(mstats.trimmed_stde(own, limits=(share, share))) for own in logs.values()]
+        freedom = (rounds - 2 * cut - 1) * min(len(others), 4)
+        half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(fmean(e * e for e in errors))
+    found = {reference: Ratio(1, 1, 1, rounds)}
+    for arm, own in logs.items():
+        middle = float(trim_mean(own, share))
+        ends = (math.exp(middle + side) for side in (0.0, -half, half))
+        found[arm] = Ratio(*ends, rounds)
+    return found
 
 
 def middle(values: Sequence[float]) -> float | None:

@@ -55,10 +55,12 @@ class ForkedArm:
         try:
             self._pipe.send(turn)
             if not self._pipe.poll(max(0.0, self._limit - self._used)):
-                return self._failed(timed_out(self._limit))
+                self._fail(timed_out(self._limit))
+                return None
             reply: CellResult | Reading | None = self._pipe.recv()
         except (EOFError, OSError):
-            return self._failed(None)
+            self._fail(None)
+            return None
         finally:
             self._used += time.monotonic() - start
         if not isinstance(reply, CellResult):
@@ -67,7 +69,7 @@ class ForkedArm:
         self._end()
         return None
 
-    def _failed(self, failure: Failure | None) -> None:
+    def _fail(self, failure: Failure | None) -> None:
         """Set a failed result; None stands for the death of the process."""
         code = self._end()
         failure = failure or died_with(code, self._oom_kills)

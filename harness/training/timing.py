@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_f
 
 from harness.core.cell import Cell
 from harness.core.result import CellResult, Cost
-from harness.core.timing import PHASES, Phase, Timing, middle, paired_ratio
+from harness.core.timing import PHASES, Phase, Timing, middle, paired_ratios
 from harness.training.batches import random_batch
 from harness.training.evaluate import autocast, moved
 from harness.training.loop import optimizer_of, train_step
@@ -30,7 +30,7 @@ from harness.training.methods import after_step
 Turn = Phase | Literal["end"]
 """What an arm is asked for."""
 
-_BUDGET = 15.0
+BUDGET = 15.0
 """Seconds of timed rounds after which a group does no more than `probe.steps` rounds."""
 _ENOUGH, _TIGHT = 12, 0.01
 """After so many rounds a group ends if the interval of every ratio has this half width."""
@@ -160,7 +160,9 @@ def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:
     return 2 * size**3 / best
 
 
-def in_rounds(arms: Sequence[Arm], cells: Sequence[Cell]) -> list[CellResult]:
+def in_rounds(
+    arms: Sequence[Arm], cells: Sequence[Cell], budget: float = BUDGET
+) -> list[CellResult]:
     """Prepare the arms of a group, let them take turns, and return a result for each.
 
     An arm that fails ends; the others go on.
@@ -172,7 +174,8 @@ def in_rounds(arms: Sequence[Arm], cells: Sequence[Cell]) -> list[CellResult]:
     order = random.Random(cells[0].seed)
     least, start, rounds = cells[0].steps or 1, time.monotonic(), 0
     while (alive := [i for i, arm in enumerate(arms) if arm.result is None]) and not (
-        rounds >= least and _enough([readings[i] for i in alive], time.monotonic() - start)
+        rounds >= least
+        and _enough([readings[i] for i in alive], time.monotonic() - start >= budget)
     ):
         order.shuffle(alive)
         for i, phase in itertools.product(alive, PHASES):
@@ -183,14 +186,15 @@ def in_rounds(arms: Sequence[Arm], cells: Sequence[Cell]) -> list[CellResult]:
     return [_ended(arm, own, group, peak) for arm, own in zip(arms, readings, strict=True)]
 
 
-def _enough(alive: Sequence[dict[Phase, list[Reading]]], seconds: float) -> bool:
+def _enough(alive: Sequence[dict[Phase, list[Reading]]], late: bool) -> bool:
     """Whether the time is used, or every ratio to the first arm is known well enough."""
-    walls = [[reading.wall for reading in own["train"]] for own in alive]
-    rounds = len(walls[0])
-    if seconds >= _BUDGET or rounds >= _MOST:
+    walls = {str(i): [reading.wall for reading in own["train"]] for i, own in enumerate(alive)}
+    rounds = len(walls["0"])
+    if late or rounds >= _MOST:
         return True
-    ratios = [paired_ratio(own, walls[0]) for own in walls[1:]]
-    return rounds >= _ENOUGH and all(r is not None and r.half_width <= _TIGHT for r in ratios)
+    if rounds < _ENOUGH:
+        return False
+    return all(ratio.half_width <= _TIGHT for ratio in paired_ratios(walls, "0").values())
 
 
 def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: float) -> CellResult:

@@ -8,7 +8,7 @@ from statistics import median
 from matplotlib.figure import Figure
 
 from harness.core.methods import FULL, HEAD, LORA
-from harness.core.timing import PHASES, Phase, Timing, paired_ratio
+from harness.core.timing import PHASES, Phase, Timing, paired_ratios
 from reports.axes import draw_series, legend, over_length
 from reports.blocks import Block, Entry, Table, Text, joined, percent, section
 from reports.frame import Result
@@ -84,18 +84,16 @@ def reference_arm(cells: Sequence[Result]) -> str:
 
 def ratios_of(cells: Sequence[Result], reference: str, phase: Phase) -> Series:
     """The ratio of each arm's step time to the reference's, by length, with its interval."""
-    base = {
-        (r["timing_group"], int(r["length"])): timing_of(r).seconds(phase)
-        for r in cells
-        if r["arm"] == reference
-    }
-    series: Series = {}
+    groups: dict[tuple[int, str], dict[str, list[float]]] = {}
     for r in sorted(cells, key=lambda r: r.order):
-        same = base.get((r["timing_group"], int(r["length"])), [])
-        if ratio := paired_ratio(timing_of(r).seconds(phase), same):
-            point = Point(int(r["length"]), ratio.value, ratio.low, ratio.high)
-            series.setdefault(str(r["arm"]), []).append(point)
-    return series
+        group = groups.setdefault((int(r["length"]), str(r["timing_group"])), {})
+        group[str(r["arm"])] = timing_of(r).seconds(phase)
+    series: Series = {arm: [] for arm in arms(cells)}
+    for (length, _), times in sorted(groups.items()):
+        if reference in times:
+            for arm, ratio in paired_ratios(times, reference).items():
+                series[arm].append(Point(length, ratio.value, ratio.low, ratio.high))
+    return {arm: points for arm, points in series.items() if points}
 
 
 @styled
