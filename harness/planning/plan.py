@@ -16,6 +16,7 @@ from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
+from harness.planning.further import forgetting_of, other_lengths
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
@@ -120,24 +121,27 @@ class _Expansion:
         sweep, kind = self._sweep, task.metadata.task_type
         place = {**self._common, "kind": "train", "task": name, "uses_lm_head": kind.uses_lm_head}
         place = _with(place, {"revisions": {"task": self._prepared.versions[name]}})
-        adapted = _with(place, evaluated if kind.uses_lm_head else {})
+        untrained = _with(place, forgetting_of(sweep, task, self._prepared.versions))
+        adapted = _with(untrained, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
         for length, seed, method in product(sweep.lengths, sweep.seeds, sweep.methods):
             rates: list[float | None] = [*method.lr] or [None]
             for arm, lr in product(arms(method), rates):
-                own = {**adapted, **settings[length], **arm}
+                own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
             own = {**place, **settings[length], "length": length, "seed": seed}
             if kind.has_baseline:
                 yield Cell(**own, method=TFIDF)
             if kind.uses_lm_head and seed == sweep.seeds[0] and own["test_examples"]:
-                yield Cell(**own, method=ZERO_SHOT)
+                yield Cell(**{**own, **untrained}, method=ZERO_SHOT)
 
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        settings = {**self._sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
+        further = {"test_lengths", "forgetting"}
+        settings = self._sweep.train.model_dump(exclude={"lr", *further})
+        settings["curriculum"] = curriculum
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
