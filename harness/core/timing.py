@@ -95,14 +95,22 @@ def paired_ratios(times: Mapping[str, Sequence[float]], reference: str) -> dict[
     found = {reference: Ratio(1, 1, 1, rounds)}
     for arm, own in logs.items():
         middle = float(trim_mean(own, share))
-        ends = (math.exp(middle + side) for side in (0.0, -half, half))
-        found[arm] = Ratio(*ends, rounds)
+        low, high = math.exp(middle - half), math.exp(middle + half)
+        found[arm] = Ratio(math.exp(middle), low, high, rounds)
     return found
 
 
 def middle(values: Sequence[float]) -> float | None:
     """Return the median; None without values."""
     return median(values) if values else None
+
+
+def compared(walls: list[float], cpus: list[float], device: str) -> list[float]:
+    """Return the times that arms are compared by: CPU time on a CPU, where an arm has one thread.
+
+    That is what a step takes on an idle core. Wall-clock time contains the turns of other programs.
+    """
+    return walls if device == "cuda" else cpus
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:

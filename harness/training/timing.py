@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_f
 
 from harness.core.cell import Cell
 from harness.core.result import CellResult, Cost
-from harness.core.timing import PHASES, Phase, Timing, middle, paired_ratios
+from harness.core.timing import PHASES, Phase, Timing, compared, middle, paired_ratios
 from harness.training.batches import random_batch
 from harness.training.evaluate import autocast, moved
 from harness.training.loop import optimizer_of, train_step
@@ -30,8 +30,8 @@ from harness.training.methods import after_step
 Turn = Phase | Literal["end"]
 """What an arm is asked for."""
 
-BUDGET = 15.0
-"""Seconds of timed rounds after which a group does no more than `probe.steps` rounds."""
+_BUDGET = 3.0
+"""Seconds of rounds for each of `probe.steps`; after them, a group does not add further rounds."""
 _ENOUGH, _TIGHT = 12, 0.01
 """After so many rounds a group ends if the interval of every ratio has this half width."""
 _MOST = 100
@@ -161,11 +161,12 @@ def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:
 
 
 def in_rounds(
-    arms: Sequence[Arm], cells: Sequence[Cell], budget: float = BUDGET
+    arms: Sequence[Arm], cells: Sequence[Cell], budget: float | None = None
 ) -> list[CellResult]:
     """Prepare the arms of a group, let them take turns, and return a result for each.
 
-    An arm that fails ends; the others go on.
+    An arm that fails ends; the others go on. After `budget` seconds, only the least number of
+    rounds is completed.
     """
     for arm in arms:
         arm.ask(None)
@@ -173,9 +174,12 @@ def in_rounds(
     readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in PHASES} for _ in arms]
     order = random.Random(cells[0].seed)
     least, start, rounds = cells[0].steps or 1, time.monotonic(), 0
+    budget = _BUDGET * least if budget is None else budget
     while (alive := [i for i, arm in enumerate(arms) if arm.result is None]) and not (
         rounds >= least
-        and _enough([readings[i] for i in alive], time.monotonic() - start >= budget)
+        and _enough(
+            [readings[i] for i in alive], cells[0].device, time.monotonic() - start >= budget
+        )
     ):
         order.shuffle(alive)
         for i, phase in itertools.product(alive, PHASES):
@@ -186,15 +190,18 @@ def in_rounds(
     return [_ended(arm, own, group, peak) for arm, own in zip(arms, readings, strict=True)]
 
 
-def _enough(alive: Sequence[dict[Phase, list[Reading]]], late: bool) -> bool:
+def _enough(alive: Sequence[dict[Phase, list[Reading]]], device: str, late: bool) -> bool:
     """Whether the time is used, or every ratio to the first arm is known well enough."""
-    walls = {str(i): [reading.wall for reading in own["train"]] for i, own in enumerate(alive)}
-    rounds = len(walls["0"])
+    times = {
+        str(i): compared([r.wall for r in own["train"]], [r.cpu for r in own["train"]], device)
+        for i, own in enumerate(alive)
+    }
+    rounds = len(times["0"])
     if late or rounds >= _MOST:
         return True
     if rounds < _ENOUGH:
         return False
-    return all(ratio.half_width <= _TIGHT for ratio in paired_ratios(walls, "0").values())
+    return all(ratio.half_width <= _TIGHT for ratio in paired_ratios(times, "0").values())
 
 
 def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: float) -> CellResult:

@@ -8,7 +8,7 @@ from statistics import median
 from matplotlib.figure import Figure
 
 from harness.core.methods import FULL, HEAD, LORA
-from harness.core.timing import PHASES, Phase, Timing, paired_ratios
+from harness.core.timing import PHASES, Phase, Timing, compared, paired_ratios
 from reports.axes import draw_series, legend, over_length
 from reports.blocks import Block, Entry, Table, Text, joined, percent, section
 from reports.frame import Result
@@ -37,8 +37,9 @@ def _blocks(group: Group) -> list[Block]:
     reference = reference_arm(cells)
     counts = sorted({len(timing_of(r).seconds("train")) for r in cells})
     how = (
-        f"Step time divided by that of {reference} in the same round, on full-length batches of "
-        f"random tokens: below 1 is faster. Bars: 95 % intervals over {counts[0]}"
+        f"Step time ({_clock(cells)}) divided by that of {reference} in the same round, on "
+        f"full-length batches of random tokens: below 1 is faster. Bars: 95 % intervals over "
+        f"{counts[0]}"
         + (f" to {counts[-1]}" if len(counts) > 1 else "")
         + " rounds; in a round every arm does one step, in random order, and nothing else of the "
         "run is active."
@@ -59,10 +60,15 @@ def _blocks(group: Group) -> list[Block]:
         text = (
             f"In {len(notes)} of {len(cells)} probes the CPU time of a training step is less than "
             f"{percent(_UNDISTURBED)} of its wall-clock time: other programs used the processors. "
-            "Such times are too long; ratios remain usable, because all arms of a round suffer."
+            "There, tokens/s are too low; the ratios above are of CPU times."
         )
         blocks.append(Text(text, "warning"))
     return [*blocks, _details(group, cells)]
+
+
+def _clock(cells: Sequence[Result]) -> str:
+    on_gpu = any(r["device"] == "cuda" for r in cells)
+    return "wall-clock time" if on_gpu else "CPU time: what it takes on an idle core"
 
 
 def timed_cells(group: Group) -> list[Result]:
@@ -87,7 +93,9 @@ def ratios_of(cells: Sequence[Result], reference: str, phase: Phase) -> Series:
     groups: dict[tuple[int, str], dict[str, list[float]]] = {}
     for r in sorted(cells, key=lambda r: r.order):
         group = groups.setdefault((int(r["length"]), str(r["timing_group"])), {})
-        group[str(r["arm"])] = timing_of(r).seconds(phase)
+        timing = timing_of(r)
+        times = compared(timing.seconds(phase), timing.cpu_seconds(phase), str(r["device"]))
+        group[str(r["arm"])] = times
     series: Series = {arm: [] for arm in arms(cells)}
     for (length, _), times in sorted(groups.items()):
         if reference in times:
