@@ -41,6 +41,8 @@ class ModelInfo(_Part):
     attention: Text = None
     """The kernel that a forward pass reaches."""
     dropout: Text = None
+    lm_loss: Text = None
+    """How the loss of a language model was computed: `chunked` or `full`."""
     weights: Text = None
     """How the backbone's weights are stored; training starts from their float32 values."""
     dtype: Text = None
@@ -90,6 +92,8 @@ class Scores(_Part):
     accuracy: Share = None
     accuracy_low: Share = None
     accuracy_high: Share = None
+    all_tokens_loss: Amount = None
+    """The mean loss over all tokens of the test texts, where the score is of their last tokens."""
     secondary: dict[str, Real] = {}
     """Further metrics of the same answers, by name."""
     perplexity: Amount = None

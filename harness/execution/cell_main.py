@@ -32,6 +32,7 @@ from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
+from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
 from harness.planning.data_pins import check_unchanged
@@ -43,7 +44,7 @@ from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
 from tasks import TaskMetadata, load_task
-from tasks.types.base import Answered, Target
+from tasks.types.base import Answered, Target, Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -177,9 +178,11 @@ def _data(
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
     splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
     check_unchanged(cell, task.metadata, splits)
-    parts = zip(splits, sizes, strict=True)
+    window = Window(cell.window, cell.target_tokens or 1) if cell.window else None
+    parts = zip(splits, sizes, (None, window, window), strict=True)  # training reads the front
     encoded = [
-        encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
+        encode(part, tokenizer, cell.length, task.metadata, n, keep_text, scored)
+        for part, n, scored in parts
     ]
     return tokenizer, task.metadata, encoded
 
@@ -194,9 +197,11 @@ def _load(
 ) -> Any:
     with watch.phase("load"):
         model: Any
+        chunked = False
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
+            chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
             model = load_classifier(
                 backbone,
@@ -217,6 +222,7 @@ def _load(
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
+            lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,
             weights=backbone.stored_as,
             dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
             device=cell.device,

@@ -15,6 +15,7 @@ from harness.planning.curricula import check_curriculum, curriculum_of
 from harness.planning.missing import missing_lines
 from harness.planning.reach import check_reach
 from harness.planning.sweep import Sweep
+from harness.planning.windows import check_context, check_windows, window_of
 from tasks import Task, TaskError, load_task
 from tasks.base import MissingData, TokenCounter
 from tasks.contract import check_examples
@@ -83,6 +84,8 @@ class Preparation:
             )
         except BadInput as error:
             wrong += error.args
+        if not wrong:
+            check_context(self.sweep, loaded, str(self.source))
         if wrong or not backbone:
             raise BadInput(*wrong)
         return Prepared(backbone, tasks, versions, warnings)
@@ -150,10 +153,13 @@ class Preparation:
         """Describe suspicious data, and lengths that few test texts reach.
 
         Raises:
-            BadInput: a length that no test text reaches.
+            BadInput: a length or a window that no test text reaches.
         """
         sweep, name = self.sweep, task.metadata.name
         seed, tested = sweep.seeds[0], sweep.train.test_examples
         found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
-        short = check_reach(task, backbone, sweep.lengths, tested, seed, str(self.source))
+        if window_of(sweep, task):
+            short = check_windows(sweep, task, backbone, str(self.source))
+        else:
+            short = check_reach(task, backbone, sweep.lengths, tested, seed, str(self.source))
         return [*(f"{self.source}: tasks: {name}: {line}" for line in found), *short]

@@ -59,6 +59,21 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+TARGETS = 128
+"""Tokens of each text that language modelling scores by default in sweeps with several lengths."""
+
+
+class Context(_Strict):
+    """Language modelling scores the last `targets` tokens before token `window` of each text.
+
+    They are the same tokens at every length, with more or fewer tokens before them.
+    """
+
+    targets: Count = TARGETS
+    window: Length | None = None
+    """None: the longest length of the sweep."""
+
+
 class Train(_Strict):
     """Settings of every training cell. All arms share them, except for the learning rate."""
 
@@ -76,6 +91,10 @@ class Train(_Strict):
     clip: Annotated[Number, Field(gt=0)] = 1.0
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+    context: Context | Literal["none"] | None = None
+    """None: `planning/windows.py` decides."""
+    loss: Literal["chunked", "full"] = "chunked"
+    """Of language models: the logits of some tokens at a time, or of all (the same loss)."""
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -174,6 +193,22 @@ class Sweep(_Strict):
             raise ValueError(f"{have} are given but no {lack}: training cells need both")
         if not self.tasks and self.probe is None:
             raise ValueError("nothing to run: give tasks and lengths, or a probe")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_context(self) -> Sweep:
+        context = self.train.context
+        if isinstance(context, Context) and self.lengths:
+            if context.targets >= min(self.lengths):
+                raise ValueError(
+                    f"train.context.targets: {context.targets} scored tokens need a length of at "
+                    f"least {context.targets + 1} (found {min(self.lengths)})"
+                )
+            if context.window is not None and context.window < max(self.lengths):
+                raise ValueError(
+                    f"train.context.window: {context.window} is shorter than the longest length, "
+                    f"{max(self.lengths)}"
+                )
         return self
 
 
