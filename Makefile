@@ -14,7 +14,7 @@ TORCH := torch==2.13.0
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.bench-long-setup
 
-.PHONY: help setup bench-long test test-all lint format task report tune clean
+.PHONY: help setup bench-long test test-all lint format task report tune published clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,11 +42,12 @@ test: setup ## Run the quick tests and the smoke sweep (6 minutes on 2 cores)
 test-all: setup ## Run all tests (20 minutes on 2 cores)
 	$(BIN)/python -m pytest $(TWO)
 
-lint: setup ## Check formatting, lint, types and docs/tasks.md
+lint: setup ## Check formatting, lint, types and generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tasks.table --check docs/tasks.md
+	$(BIN)/python -m reports.published --check README.md docs/*.md
 
 format: setup ## Format the code and write docs/tasks.md
 	$(BIN)/ruff format .
@@ -64,6 +65,9 @@ report: setup ## Rewrite the report of a result folder: OUT=…
 tune: setup ## Run the learning-rate study and write sweeps/tuned.yaml
 	@$(BIN)/bench-long run sweeps/tune.yaml
 	@$(BIN)/bench-long tuned runs/tune --to sweeps/tuned.yaml
+
+published: setup ## Write tables and figures of the documents from published/
+	$(BIN)/python -m reports.published README.md docs/*.md
 
 clean: ## Remove .venv and caches; results in runs/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -187,12 +187,14 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
     """
+    from harness.core.folder import CELLS
+    from harness.core.packed import PACKED
     from reports import load_results
     from reports.frame import unique_folders
 
     for folder in dirs:
-        if not (folder / "cells").is_dir():
-            raise BadInput(f"{folder}: not a result folder: it has no cells/ in it")
+        if not (folder / CELLS).is_dir() and not (folder / PACKED).is_file():
+            raise BadInput(f"{folder}: not a result folder: it has no {CELLS}/ in it")
     folders = unique_folders(dirs)
     own = [folder / "report" for folder in folders]
     if len(folders) > 1 and out is None:
@@ -203,6 +205,33 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
     if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
         raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
     click.echo(f"report: {printable(str(_report(folders, out or own[0], load_results(*folders))))}")
+
+
+@cli.command()
+@click.argument("directory", type=_Folder(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--to",
+    type=_Folder(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to write, for example published/mine.",
+)
+def publish(directory: Path, to: Path) -> None:
+    """Write the results of a finished run DIRECTORY in a compact form for a repository.
+
+    All cells must come from one commit without changes, one number format and one machine.
+    """
+    from harness.core.folder import read_run, write_packed
+    from harness.core.packed import check_one_origin
+
+    stored = read_run(directory)
+    ids = stored.manifest.ids or stored.results
+    check_one_origin([stored.results[i] for i in ids if i in stored.results], str(directory))
+    missing = sum(i not in stored.results for i in ids)
+    if missing:
+        raise BadInput(
+            f"{directory}: {missing} cells of its sweep have no result: run it to its end"
+        )
+    click.echo(f"written: {printable(str(write_packed(stored, to)))}")
 
 
 @cli.command()

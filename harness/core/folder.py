@@ -6,6 +6,7 @@ cells/<id>.json       the result of a cell; <id>.retry1.json, … where it ran a
 logs/<id>.log         what the cell's process printed, tracebacks included
 cards/<task>.json     statistics of each task's data
 results.csv, report/  made from the results
+cells.jsonl.gz        in place of cells/ in a published folder (`packed.py`)
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import filelock
 from pydantic import BaseModel, BeforeValidator, ValidationError, computed_field
 
 from harness.core.errors import BadInput
+from harness.core.packed import PACKED, packed, unpacked
 from harness.core.result import CellResult
 from harness.core.values import clean, number
 
@@ -129,6 +131,7 @@ def iter_results(
     """
     wanted = None if ids is None else set(ids)
     attempts = {} if attempts is None else attempts
+    unreadable = [] if unreadable is None else unreadable
     for file in sorted((path / CELLS).glob("*.json")):
         match = _CELL_FILE.fullmatch(file.name)
         if match and wanted is not None and match["id"] not in wanted:
@@ -143,11 +146,45 @@ def iter_results(
             if result.id != match["id"]:
                 raise ValueError(f"it has the id {clean(result.id)}, not the id in its name")
         except (ValueError, OSError, RecursionError) as error:
-            if unreadable is not None:
-                unreadable.append((clean(file.name), reason_of(error)))
+            unreadable.append((clean(file.name), reason_of(error)))
             continue
         attempts[result.id] = attempt
         yield result
+    if (path / PACKED).is_file():
+        yield from _packed_results(path / PACKED, wanted, attempts, unreadable)
+
+
+def _packed_results(
+    file: Path, wanted: set[str] | None, attempts: dict[str, int], unreadable: list[tuple[str, str]]
+) -> Iterator[CellResult]:
+    """The results of a packed file that `cells/` has no result for."""
+    try:
+        for name, value in unpacked(file):
+            try:
+                result = CellResult.model_validate(value)
+            except (ValueError, RecursionError) as error:
+                unreadable.append((clean(name), reason_of(error)))
+                continue
+            if result.id not in attempts and (wanted is None or result.id in wanted):
+                attempts[result.id] = 0
+                yield result
+    except (ValueError, OSError, RecursionError) as error:
+        unreadable.append((file.name, reason_of(error)))
+
+
+def write_packed(run: StoredRun, to: Path) -> Path:
+    """Write the last attempts of a run, its sweep and its manifest into a folder for a repository.
+
+    Raises:
+        OSError: a file cannot be written; it is named.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    ids = run.manifest.ids
+    results = [r for r in run.results.values() if ids is None or r.id in ids]
+    write_atomically(to / SWEEP, run.sweep)
+    write_atomically(to / MANIFEST, run.manifest.model_dump_json(indent=1))
+    write_atomically(to / PACKED, packed(results))
+    return to / PACKED
 
 
 def read_manifest(path: Path) -> Manifest:

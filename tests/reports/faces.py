@@ -12,7 +12,7 @@ from reports.blocks import Block, Table, Text
 from reports.frame import Result, Run, load_results, runs_of
 from reports.groups import Group, Key
 from reports.page import Report
-from reports.sections import accuracy, cost, evaluations, overview, size, tuning
+from reports.sections import accuracy, evaluations, memory, overview, size, throughput, tuning
 
 
 def group(results: Iterable[Result]) -> Group:
@@ -43,8 +43,8 @@ accuracy_by_density = _of_group(size.accuracy_by_density)
 loss_by_position = _of_group(accuracy.position_figure)
 rates_tried = _of_group(tuning.rates_figure)
 validation_curves = _of_group(tuning.curves_figure)
-memory_by_length = _of_group(lambda g: cost.cost_figure(g, cost.MEMORY))
-throughput_by_length = _of_group(lambda g: cost.cost_figure(g, cost.THROUGHPUT))
+memory_by_length = _of_group(memory.memory_figure)
+throughput_by_length = _of_group(throughput.throughput_figure)
 
 
 def evaluation_by_length(task: str) -> Callable[[Sequence[Result]], Figure]:

@@ -10,9 +10,10 @@ import pytest
 
 from reports.frame import Result
 from reports.sections.accuracy import interval_caption, score_by_length, values_alt
-from reports.sections.cost import memory_by_length, throughput_by_length
+from reports.sections.memory import memory_by_length
 from reports.sections.overview import overview
 from reports.sections.size import links, score_by_parameters
+from reports.sections.throughput import throughput_by_length
 from reports.sections.tuning import curves, learning_rates
 from reports.stats import score_points
 from tests.reports.conftest import make_cell, set_validation, wilson, write_run

@@ -1,0 +1,91 @@
+"""Packed runs: read like the run folder, equal bytes for equal results, one origin."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from harness.core.cell import Cell
+from harness.core.errors import BadInput
+from harness.core.folder import Manifest, RunFolder, read_run, write_packed
+from harness.core.packed import PACKED, check_one_origin
+from harness.core.result import CellResult, Environment, Predictions, Scores
+
+
+def made(seed: int, **environment: str) -> CellResult:
+    cell = Cell(
+        kind="train", task="t", backbone="minilm", method="lora", density=0.5, length=8, seed=seed,
+        lr=1e-3, batch_size=1, dtype="float32", device="cpu",
+    )  # fmt: skip
+    result = CellResult.begun(cell, {"commit": "abc", "cpu": "X", **environment})
+    result.status = "ok"
+    result.scores = Scores(metric="loss", score=1 / 3, test_examples=2)
+    result.predictions = Predictions(ids=["a", "b"], scores=[1 / 3, 0.25])
+    return result
+
+
+def run_folder(path: Path, results: list[CellResult]) -> Path:
+    with RunFolder(path) as folder:
+        for result in results:
+            folder.write_result(result)
+        folder.write_sweep("name: mine\n")
+        folder.write_manifest(Manifest(name="mine", ids=[r.id for r in results], finished=True))
+    return path
+
+
+def test_a_packed_run_is_read_like_its_folder(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", [made(0), made(1)])
+    write_packed(read_run(folder), tmp_path / "packed")
+    before, after = read_run(folder), read_run(tmp_path / "packed")
+    assert (after.manifest, after.sweep, after.unreadable) == (before.manifest, "name: mine\n", [])
+    assert after.results.keys() == before.results.keys()
+    for name, result in after.results.items():
+        same = before.results[name]
+        assert (result.cell, result.scores, result.environment) == (
+            same.cell, same.scores, same.environment,
+        )  # fmt: skip
+        assert result.predictions
+        assert result.predictions.scores == [0.333333, 0.25]
+
+
+def test_equal_results_give_equal_bytes_in_any_order(tmp_path: Path) -> None:
+    one, two = made(0), made(1)
+    two.environment.started = one.environment.started
+    for name, results in (("a", [one, two]), ("b", [two, one])):
+        write_packed(read_run(run_folder(tmp_path / name, results)), tmp_path / f"{name}p")
+    first, second = ((tmp_path / n / PACKED).read_bytes() for n in ("ap", "bp"))
+    assert first == second
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}\n[\n")[:-4]])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / PACKED).write_bytes(content)
+    stored = read_run(tmp_path)
+    assert stored.results == {}
+    assert content == b"" or stored.unreadable
+
+
+def test_a_foreign_line_is_left_out(tmp_path: Path) -> None:
+    line = made(0).model_dump_json()
+    (tmp_path / PACKED).write_bytes(gzip.compress(f"{line}\n[1]\n".encode()))
+    stored = read_run(tmp_path)
+    assert [*stored.results] == [made(0).id]
+    assert [name for name, _ in stored.unreadable] == [f"{PACKED}:2"]
+
+
+@pytest.mark.parametrize(
+    ("other", "part"),
+    [
+        ({"commit": "def"}, "abc, def"),
+        ({"cpu": "Y"}, "cpu is X, Y"),
+    ],
+)
+def test_runs_of_several_origins_are_refused(other: dict[str, str], part: str) -> None:
+    check_one_origin([made(0), made(1)], "run")
+    with pytest.raises(BadInput, match=part):
+        check_one_origin([made(0), made(1, **other)], "run")
+    with pytest.raises(BadInput, match=r"abc\+changes"):
+        check_one_origin([made(0, commit="abc+changes")], "run")
+    assert Environment().commit is None

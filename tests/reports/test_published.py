@@ -1,0 +1,48 @@
+"""Documents whose tables and figures come from published runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.folder import read_run, write_packed
+from reports import published
+from reports.sections.overview import readme_table
+from tests.reports.conftest import laptop_cells, write_run
+
+DOCUMENT = """# Mine
+<!-- table: published/mine -->
+old
+<!-- end -->
+![Accuracy](published/mine/accuracy-length.png)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    run = write_run(tmp_path / "run", laptop_cells())
+    write_packed(read_run(run), tmp_path / "published" / "mine")
+    (tmp_path / "README.md").write_text(DOCUMENT)
+    monkeypatch.setattr(published, "__file__", str(tmp_path / "reports" / "published.py"))
+    return tmp_path
+
+
+def test_one_command_writes_tables_figures_and_page(root: Path) -> None:
+    document, folder = root / "README.md", root / "published" / "mine"
+    assert published.main(["--check", str(document)]) == 1
+    assert document.read_text() == DOCUMENT
+    assert published.main([str(document)]) == 0
+    text = document.read_text()
+    assert readme_table(folder).strip() in text
+    assert "old" not in text
+    assert (folder / "accuracy-length.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<html" in (folder / "index.html").read_text()
+    assert published.main(["--check", str(document)]) == 0
+
+
+def test_a_document_without_tables_stays(root: Path) -> None:
+    document = root / "other.md"
+    document.write_text("# Other\n")
+    assert published.main([str(document)]) == 0
+    assert document.read_text() == "# Other\n"
