@@ -92,11 +92,11 @@ class Scores(_Part):
     accuracy: Share = None
     accuracy_low: Share = None
     accuracy_high: Share = None
-    all_tokens_loss: Amount = None
-    """The mean loss over all tokens of the test texts, where the score is of their last tokens."""
     secondary: dict[str, Real] = {}
     """Further metrics of the same answers, by name."""
     perplexity: Amount = None
+    all_tokens_loss: Amount = None
+    """The mean loss over all tokens that were read, where the score is of their last tokens."""
     majority: Share = None
     """The accuracy of the best constant answer on the test texts."""
     validation_score: Real = None
