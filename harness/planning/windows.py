@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BadInput
+from harness.planning.further import tested_lengths
 from harness.planning.reach import SEARCHED, token_size
 from harness.planning.sweep import TARGETS, Context, Sweep
 from tasks import Task
@@ -21,7 +22,7 @@ def window_of(sweep: Sweep, task: Task) -> Window | None:
     By default a sweep with several lengths scores the same tokens at all of them: otherwise the
     loss over length mixes the effect of context with that of content.
     """
-    asked, lengths = sweep.train.context, sweep.lengths
+    asked, lengths = sweep.train.context, {*sweep.lengths, *tested_lengths(sweep)}
     if not task.metadata.task_type.has_windows or asked == "none":
         return None
     if asked is None:
