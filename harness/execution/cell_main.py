@@ -39,6 +39,7 @@ from harness.planning.reach import describe_reach
 from harness.system.machine import describe_machine
 from harness.training.batches import Encoded, encode
 from harness.training.evaluate import Diverged, evaluate, validation_scores
+from harness.training.frozen import share_states
 from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
@@ -102,16 +103,23 @@ def _train(
         result.data = _describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
+    with watch.phase("data"):
+        splits = (training, validation, test)
+        shared = share_states(model, cell, backbone.pin, splits, pad_id)
+    assert result.model is not None
+    result.model.shared_blocks = shared
     if cell.method != ZERO_SHOT:
         outcome = train(model, cell, training, validation, pad_id, watch, meter)
         result.curve, result.scores = outcome.curve, outcome.scores
-        _add_cost(result, outcome.cost)
+        if not shared:
+            _add_cost(result, outcome.cost)
     if len(test):
         meter.reset()
         with watch.phase("eval"):
             seen = evaluate(model, cell, test, pad_id)
         rates = seen.rate.row("eval_tokens_per_s", steady=False)
-        _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
+        if not shared:
+            _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
         _score(result, test, seen.answers)
     _evaluations(cell, model, tokenizer, result, watch)
 
