@@ -14,6 +14,7 @@ from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
+from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.preflight import check_models
@@ -110,7 +111,9 @@ class _Expansion:
             cells += [pins.added_to(cell) for cell in self._task_cells(name, task, evaluated)]
         self._rates.check()
         all_write = bool(cells) and all(cell.uses_lm_head for cell in cells)
-        cells += self._probe_cells(all_write or bool(evaluated and not cells))
+        uses_lm_head = all_write or bool(evaluated and not cells)
+        check_head(self._sweep, not uses_lm_head, str(self._source))
+        cells += self._probe_cells(uses_lm_head)
         if evaluated:
             cells += self._zero_shot_evaluations(evaluated)
         return cells
@@ -122,7 +125,8 @@ class _Expansion:
         place = _with(place, {"revisions": {"task": self._prepared.versions[name]}})
         adapted = _with(place, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
-        for length, seed, method in product(sweep.lengths, sweep.seeds, sweep.methods):
+        methods = methods_of(sweep, not kind.uses_lm_head)
+        for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
             for arm, lr in product(arms(method), rates):
                 own = {**adapted, **settings[length], **arm}
@@ -137,7 +141,10 @@ class _Expansion:
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        settings = {**self._sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
+        settings = {
+            **self._sweep.train.model_dump(exclude={"lr", "head_lr"}),
+            "curriculum": curriculum,
+        }
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
@@ -148,7 +155,8 @@ class _Expansion:
         probe = self._sweep.probe
         if probe is None:
             return
-        for length, method in product(probe.lengths, self._sweep.methods):
+        methods = methods_of(self._sweep, not uses_lm_head)
+        for length, method in product(probe.lengths, methods):
             for arm in arms(method):
                 yield Cell(
                     **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,

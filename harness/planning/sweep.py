@@ -22,10 +22,14 @@ from pydantic import (
 )
 
 from harness.core.cell import NO_CURRICULUM
-from harness.core.errors import BadInput
+from harness.core.errors import BadInput, nearest
+from harness.core.methods import HEAD
 from harness.planning.forms import comma_in
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
+
+CONTROLS = (HEAD,)
+"""Values of the key `controls`."""
 
 MIN_LENGTH = 8
 MAX_LENGTH = 1_048_576
@@ -55,6 +59,13 @@ def _distinct(value: list[Any]) -> list[Any]:
     return value
 
 
+def _controls(value: list[str]) -> list[str]:
+    for name in value:
+        if name not in CONTROLS:
+            raise ValueError(f"unknown control '{name}'.{nearest(name, CONTROLS)}")
+    return value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,6 +82,8 @@ class Train(_Strict):
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
     lr: LearningRate | Literal["tuned"] | None = None
     """None: the rate of a matching study, else the method's default (`planning/rates.py`)."""
+    head_lr: LearningRate | None = None
+    """Of the classifier, in all arms. None: the rate of a study's `head` arm, else a default."""
     warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.1
     weight_decay: Annotated[Number, Field(ge=0)] = 0.01
     clip: Annotated[Number, Field(gt=0)] = 1.0
@@ -154,6 +167,8 @@ class Sweep(_Strict):
     tasks: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
     lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
+    controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
+    """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None
