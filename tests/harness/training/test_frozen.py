@@ -76,12 +76,17 @@ def logits(model: Any, data: Encoded, pad_id: int) -> torch.Tensor:
         return torch.cat([model.eval()(**inputs).logits for _, inputs, _ in batches])
 
 
-@pytest.mark.parametrize("method", ["lora", "ssmlora"])
+ON_SITES = ("density", "placement", "rank", "alpha", "target")
+
+
+@pytest.mark.parametrize(("method", "blocks"), [("lora", 3), ("ssmlora", 3), ("head", 6)])
 def test_outcomes_are_the_same(
-    method: str, minilm: Backbone, run: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, blocks: int, minilm: Backbone, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without = dict.fromkeys(ON_SITES) if method == "head" else {}
+
     def outcome() -> CellResult:
-        result = run_cell(cell(method=method), minilm)
+        result = run_cell(cell(method=method, **without), minilm)
         assert result.ok, result.error
         return result
 
@@ -94,7 +99,7 @@ def test_outcomes_are_the_same(
     assert plain.model.shared_blocks == 0
     for shared in (first, second):
         assert shared.model is not None
-        assert shared.model.shared_blocks == 3
+        assert shared.model.shared_blocks == blocks
         for point, expected in zip(shared.curve, plain.curve, strict=True):
             assert point.validation_loss == pytest.approx(expected.validation_loss, abs=1e-5)
             assert point.train_loss == pytest.approx(expected.train_loss, abs=1e-5)
