@@ -22,7 +22,10 @@ NO_CURRICULUM = "none"
 _ID_NAMES = {"uses_lm_head": "writes"}
 """Fields that are hashed under their first name, so that ids of earlier results stay valid."""
 
-_OPTIONAL = ("writes", "evaluations", "evaluation_examples", "curriculum", "head_lr")
+_OPTIONAL = (
+    "writes", "evaluations", "evaluation_examples", "curriculum", "head_lr", "test_lengths",
+    "forgetting", "forgetting_examples",
+)  # fmt: skip
 """Fields that were added later. At their defaults they are not part of the id."""
 
 _NO_FIELDS: set[str] = set()
@@ -85,6 +88,11 @@ class Cell(BaseModel):
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
+    test_lengths: tuple[_Int64, ...] = ()
+    """Other lengths at which the trained model is tested."""
+    forgetting: str | None = None
+    """A language-modelling task whose texts are unrelated to those of training."""
+    forgetting_examples: _Int64 | None = None
 
     def model_post_init(self, _: Any) -> None:
         """Forget which fields were given: that set takes twice the memory of their values."""
@@ -149,14 +157,17 @@ class Cell(BaseModel):
         """
         if self.method == TFIDF:
             return 2000.0
+        unrelated = self.forgetting_examples or 0
         if self.method == ZERO_SHOT:
-            return self.length * ((self.test_examples or 0) + (self.evaluation_examples or 0)) + 1.0
+            read = (self.test_examples or 0) + (self.evaluation_examples or 0) + unrelated
+            return self.length * read + 1.0
         step = {FULL: 3.6, HEAD: 1.0}.get(self.method, 3.0)
         if self.kind == "probe":
             return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)
         trained = (self.examples or 0) * (self.epochs or 0) * step
         read = (self.validation_examples or 0) * (self.validations or 0) + (self.test_examples or 0)
-        return self.length * (trained + read) + 20_000
+        other_lengths = sum(self.test_lengths) * (self.test_examples or 0)
+        return self.length * (trained + read + unrelated) + other_lengths + 20_000
 
 
 def density_label(density: float) -> str:

@@ -70,6 +70,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Forgetting(_Strict):
+    """Unrelated text on which language models are evaluated before and after training."""
+
+    task: str
+    examples: Count = 16
+
+
 class Train(_Strict):
     """Settings of every training cell. All arms share them, except for the learning rate."""
 
@@ -89,6 +96,16 @@ class Train(_Strict):
     clip: Annotated[Number, Field(gt=0)] = 1.0
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+    test_lengths: Annotated[list[Length], AfterValidator(_distinct)] | Literal["all"] = Field(
+        default_factory=list
+    )
+    """Lengths at which each trained model is tested beside its own; `all`: those of the sweep."""
+    forgetting: Forgetting | None = None
+
+    @field_validator("forgetting", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"task": value} if isinstance(value, str) else value
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -189,6 +206,9 @@ class Sweep(_Strict):
             raise ValueError(f"{have} are given but no {lack}: training cells need both")
         if not self.tasks and self.probe is None:
             raise ValueError("nothing to run: give tasks and lengths, or a probe")
+        for key in ("test_lengths", "forgetting"):
+            if getattr(self.train, key) and not (self.tasks and self.train.test_examples):
+                raise ValueError(f"train.{key} needs tasks and train.test_examples above 0")
         return self
 
 
