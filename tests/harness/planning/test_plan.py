@@ -101,7 +101,7 @@ def test_a_backbone_that_cuts_a_tasks_words_is_refused(monkeypatch: pytest.Monke
 def test_tuned_rates_come_from_the_study() -> None:
     study = yaml.safe_load((SWEEPS / "tuned.yaml").read_text())
     rates = {(e["arm"]["method"], e["arm"]["density"]): e["lr"] for e in study["entries"]}
-    for cell in plan("laptop.yaml").cells:
+    for cell in plan("newsgroups.yaml").cells:
         if cell.kind == "train" and cell.method not in (HEAD, TFIDF):
             assert cell.lr == rates[cell.method, cell.density]
     assert len({len(e["tries"]) for e in study["entries"]}) == 1
