@@ -94,8 +94,9 @@ def ratios_of(cells: Sequence[Result], reference: str, phase: Phase) -> Series:
     for r in sorted(cells, key=lambda r: r.order):
         group = groups.setdefault((int(r["length"]), str(r["timing_group"])), {})
         timing = timing_of(r)
-        times = compared(timing.seconds(phase), timing.cpu_seconds(phase), str(r["device"]))
-        group[str(r["arm"])] = times
+        group[str(r["arm"])] = compared(
+            timing.seconds(phase), timing.cpu_seconds(phase), str(r["device"])
+        )
     series: Series = {arm: [] for arm in arms(cells)}
     for (length, _), times in sorted(groups.items()):
         if reference in times:
@@ -140,7 +141,7 @@ def _ratio_text(value: float) -> str:
 
 
 def _interval_text(point: Point) -> str:
-    if point.without_interval:
+    if f"{point.low:.3f}" == f"{point.high:.3f}":
         return _ratio_text(point.value)
     return f"{point.value:.3f} ({point.low:.3f} to {point.high:.3f})"
 
