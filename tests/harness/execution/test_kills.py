@@ -157,6 +157,34 @@ def sweep(folder: Path) -> Path:
     return path
 
 
+PROBES = """\
+name: probes
+backbone: minilm
+methods: [full, lora: {}, ssmlora: {}]
+probe: {lengths: [64], steps: 20}
+"""
+
+
+@pytest.mark.slow
+def test_a_timing_group_stops_and_dies_with_its_run(tmp_path: Path) -> None:
+    path, out = tmp_path / "probes.yaml", tmp_path / "out"
+    path.write_text(PROBES)
+    trial = Trial(tmp_path, "-m", "harness", "run", path, "--out", out)
+    end = time.monotonic() + 120
+    while len(list((out / "logs").glob("*.log"))) < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    os.kill(trial.run.pid, signal.SIGTSTP)
+    time.sleep(1)
+    states = [p.status() for p in trial.processes() if "preload" in " ".join(p.cmdline())]
+    assert states.count(psutil.STATUS_STOPPED) == 4  # the leader and three arms
+    os.kill(trial.run.pid, signal.SIGCONT)
+    time.sleep(0.5)
+    assert psutil.STATUS_STOPPED not in [p.status() for p in trial.processes()]
+    assert len(trial.processes()) >= 5
+    assert trial.kill() < BOUND
+    assert not list((out / "cells").glob("*.json"))
+
+
 @pytest.mark.slow
 def test_kills_spread_over_the_life_of_a_run(tmp_path: Path) -> None:
     """Trials enough to meet every stage; then one whole run cleans up after all of them."""
