@@ -176,7 +176,7 @@ class LiveBytes(TorchDispatchMode):
                 stack.callback(module.register_forward_hook(leave, always_call=True).remove)
             for parameter in model.parameters():
                 if parameter.requires_grad:
-                    hook = parameter.register_post_accumulate_grad_hook(self._accumulated)
+                    hook = parameter.register_post_accumulate_grad_hook(self._accumulated)  # type: ignore[no-untyped-call]
                     stack.callback(hook.remove)
             stack.enter_context(
                 torch.autograd.graph.saved_tensors_hooks(self._pack, lambda saved: saved.tensor)
