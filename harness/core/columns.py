@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from harness.core.methods import TFIDF
 from harness.core.metrics import METRICS
-from harness.core.result import CellResult
+from harness.core.result import LIVE_PARTS, CellResult
 from harness.core.values import clean
 
 
@@ -55,7 +55,10 @@ EXTRA_COLUMNS = (
     *_same("timing", float, "train_cpu_s", "eval_cpu_s"),
     *_same("timing", int, "train_flops", "eval_flops"),
     *_same("timing", float, "peak_flops_per_s", "train_peak_share"),
-    *_same("cost", int, "base_bytes"),
+    *_same("cost", int, "base_bytes", "train_live_peak_bytes", "eval_live_peak_bytes"),
+    *_same("cost", int, *(f"live_{part}_bytes" for part in LIVE_PARTS)),
+    *_same("cost", int, "train_resident_bytes", "eval_resident_bytes"),
+    *_same("cost", str, "memory_note"),
     *(Column(f"{n}_s", f"seconds.{n}", float) for n in ("load", "data", "train", "eval", "probe")),
     *_same("model", str, "dropout", "lm_loss"),
     *_same("model", int, "shared_blocks"),

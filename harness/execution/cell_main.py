@@ -79,6 +79,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
             _only_evaluated(cell, backbone, result, watch)
         else:
             _train(cell, backbone, result, watch, meter, tasks_dir)
+    _add_cost(result, {"memory_note": meter.note or None})
     result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
     return result
 
@@ -95,13 +96,15 @@ def probe_turns(cell: Cell, backbone: Backbone) -> Turns:
         model = _load(cell, backbone, None, result, watch, pad_token_id=0)
         with watch.phase("probe"):
             probe = Probe(model, cell)
-            peaks, result.timing = probe.prepare(meter)
-            _add_cost(result, peaks)
+            memory, result.timing = probe.prepare(meter)
+            _add_cost(result, memory)
         turn = yield None
         while turn != "end":
             with watch.phase("probe"):
                 reading = probe.timed(turn)
             turn = yield reading
+        _add_cost(result, {"train_peak_bytes": meter.peak()})
+    _add_cost(result, {"memory_note": meter.note or None})
     result.seconds = Seconds(**watch.seconds, wall=sum(watch.seconds.values()))
     return result
 
@@ -109,7 +112,7 @@ def probe_turns(cell: Cell, backbone: Backbone) -> Turns:
 def _begun(cell: Cell, meter: MemoryMeter) -> CellResult:
     machine = {**describe_machine(), "threads": torch.get_num_threads()}
     result = CellResult.begun(cell, machine)
-    result.cost = Cost(base_bytes=meter.current())
+    result.cost = Cost(base_bytes=meter.base)
     return result
 
 

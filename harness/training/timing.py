@@ -24,6 +24,7 @@ from harness.core.timing import PHASES, Phase, Timing, compared, middle, paired_
 from harness.training.batches import random_batch
 from harness.training.evaluate import autocast, moved
 from harness.training.loop import optimizer_of, train_step
+from harness.training.memory import create_state, measure_memory
 from harness.training.meter import MemoryMeter, Rate, synchronize
 from harness.training.methods import after_step
 
@@ -89,18 +90,25 @@ class Probe:
         self._run: dict[Phase, Callable[[], Any]] = {"train": self._train, "eval": self._forward}
 
     def prepare(self, meter: MemoryMeter) -> tuple[dict[str, Any], Timing]:
-        """Run each kind of step once, untimed; return its memory (fields of `Cost`) and FLOPs.
+        """Do the untimed steps; return memory (fields of `Cost`) and FLOPs.
 
-        The forward pass is first: the optimizer has no state yet, which is no part of its peak.
+        Afterwards `meter` measures the peak of the timed steps, which is that of training.
         """
-        peaks: dict[str, Any] = {}
-        flops: dict[str, int] = {}
-        for phase in reversed(PHASES):
-            meter.reset()
-            flops[f"{phase}_flops"] = count_flops(partial(self.run, phase))
-            peaks[f"{phase}_peak_bytes"] = meter.peak()
+        flops: dict[Phase, int] = {}
+
+        def train() -> None:
+            flops["train"] = count_flops(self._train)
+
+        memory = measure_memory(self._model, self._optimizer, train, self._forward, meter)
+        meter.reset()
+        flops["eval"] = count_flops(self._forward)
+        memory["eval_peak_bytes"] = meter.peak()
+        create_state(self._optimizer)
+        meter.reset()
         tokens = self._cell.batch_size * self._cell.length
-        return peaks, Timing.model_validate({"step_tokens": tokens, **flops})
+        return memory, Timing(
+            step_tokens=tokens, train_flops=flops["train"], eval_flops=flops["eval"]
+        )
 
     def run(self, phase: Phase) -> None:
         """Do a step of this kind and wait for it."""

@@ -189,7 +189,7 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_allocation_that_fails_inside_a_library_is_out_of_memory() -> None:
-    from harness.execution.cell_main import _status_of
+    from harness.training.failures import status_of
 
     def failure(inner: Exception) -> Exception:
         try:
@@ -200,6 +200,6 @@ def test_an_allocation_that_fails_inside_a_library_is_out_of_memory() -> None:
         except ValueError as error:
             return error
 
-    assert _status_of(failure(MemoryError())) == "oom"
-    assert _status_of(failure(RuntimeError("mmap: Cannot allocate memory (12)"))) == "oom"
-    assert _status_of(failure(KeyError("a"))) == "error"
+    assert status_of(failure(MemoryError())) == "oom"
+    assert status_of(failure(RuntimeError("mmap: Cannot allocate memory (12)"))) == "oom"
+    assert status_of(failure(KeyError("a"))) == "error"
