@@ -53,6 +53,7 @@ EXTRA_COLUMNS = (
     *_same("cost", int, "base_bytes"),
     *(Column(f"{n}_s", f"seconds.{n}", float) for n in ("load", "data", "train", "eval", "probe")),
     *_same("model", str, "dropout"),
+    *_same("model", int, "shared_blocks"),
     *_same("data", float, "truncated", "tokens_median", "reach"),
     *_same("data", int, "longest"),
     *_same("data", bool, "whole_texts"),

@@ -45,6 +45,8 @@ class ModelInfo(_Part):
     """How the backbone's weights are stored; training starts from their float32 values."""
     dtype: Text = None
     device: Text = None
+    shared_blocks: Count = None
+    """Blocks whose output the cell read from the store of its run. Then it has no cost."""
 
 
 class DataInfo(_Part):

@@ -40,6 +40,7 @@ from harness.system.machine import describe_machine
 from harness.training.batches import Encoded, encode
 from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
+from harness.training.frozen import share_states
 from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
 from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
@@ -104,20 +105,32 @@ def _train(
         result.data = _describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
+    with watch.phase("data"):
+        splits = (training, validation, test)
+        shared = share_states(model, cell, backbone.pin, splits, pad_id)
+    assert result.model is not None
+    result.model.shared_blocks = shared
     if cell.method != ZERO_SHOT:
         outcome = train(model, cell, training, validation, pad_id, watch, meter)
         result.curve, result.scores = outcome.curve, outcome.scores
-        _add_cost(result, outcome.cost)
+        if not shared:
+            _add_cost(result, outcome.cost)
     if len(test):
         meter.reset()
         with watch.phase("eval"):
             seen = evaluate(model, cell, test, pad_id)
         rates = seen.rate.row("eval_tokens_per_s", steady=False)
-        _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
+        if not shared:
+            _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
         _score(result, cell, test, seen.answers)
     _evaluations(cell, model, tokenizer, result, watch)
     with watch.phase("eval"):
-        test_at = partial(_test, backbone=backbone, tasks_dir=tasks_dir)
+
+        def test_at(there: Cell) -> Encoded:
+            data = _test(there, backbone, tasks_dir)
+            share_states(model, there, backbone.pin, [data], pad_id)
+            return data
+
         unrelated = partial(_unrelated, cell, backbone, tasks_dir)
         result.evaluations += [
             *on_unrelated_text(model, cell, unrelated, pad_id),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.training.stored_rows import StateRows, shared_rows
 from harness.training.token_rows import TokenRows
 from tasks import Example, TaskMetadata
 from tasks.contract import fault, shape_fault
@@ -39,6 +40,7 @@ class Encoded:
         kept: by row, the text that was kept, so that a baseline sees no more; empty unless it was
             asked for.
         truncated: number of examples of which something was cut.
+        states: by row, stored states that batches bring to the model (`harness.training.frozen`).
     """
 
     metadata: TaskMetadata
@@ -52,6 +54,7 @@ class Encoded:
     positions: list[float | None] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     truncated: int = 0
+    states: StateRows | None = None
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -124,7 +127,7 @@ def encoded_chunks(
         if wrong := shape_fault(metadata, [examples[0], *part]):
             raise ValueError(f"the task '{metadata.name}': {wrong}")
         cleaned = [_well_formed(example) for example in part]
-        yield cleaned, kind.encode(cleaned, tokenizer, length, metadata)
+        yield cleaned, shared_rows(cleaned, tokenizer, length, metadata)
 
 
 def _well_formed(example: Example) -> Example:
@@ -151,6 +154,8 @@ def padded(
         if encoded.types is not None:
             types = [encoded.types[place] for place in places]
             inputs["token_type_ids"] = _stacked(types, 0)["input_ids"]
+        if encoded.states is not None:
+            inputs["states"] = encoded.states.padded(places, inputs["input_ids"].shape[1])
         starts = [encoded.starts[place] for place in places]
         targets = [encoded.targets[i] for i in chosen]
         batch = Padded(inputs["input_ids"], inputs["attention_mask"], starts, targets)
