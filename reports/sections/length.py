@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -30,32 +29,11 @@ from reports.blocks import (
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.stats import (
-    Point,
-    Series,
-    arms,
-    baseline_of,
-    comparable_cells,
-    score_points,
-    student,
-)
-from reports.style import (
-    COLUMN,
-    GREY,
-    PAGE,
-    arm_styles,
-    baseline_handle,
-    baseline_lines,
-    ink_on,
-    new_figure,
-    picture,
-    styled,
-)
+from reports.stats import Point, Series, arms, baseline_of, comparable_cells, failures, score_points
+from reports.style import GREY, arm_styles, baseline_handle, baseline_lines, ink_on, picture, styled
 
 _MOST = 8
 """The most heat maps of a figure; the table has all arms."""
-
-_ROW = 0.26  # inches for each row of a heat map
 
 Matrix = dict[str, dict[int, dict[int, Point]]]
 """By arm, length of training and length of test."""
@@ -107,8 +85,15 @@ def length_matrix(group: Group) -> Matrix:
 def _failed(group: Group, arm: str, trained: int, tested: int) -> str:
     """The statuses of an arm's failed tests, `oom`; empty without a failure."""
     own = [r for r in tests_of(group, trained) if (r["arm"], r["length"]) == (arm, tested)]
-    lost = [r for r in group.trained if (r["arm"], r["length"]) == (arm, trained)]
-    return "/".join(dict.fromkeys(str(r["status"]) for r in own or lost if not r.ok))
+    return _statuses([*_cells(group, arm, trained), *own])
+
+
+def _cells(group: Group, arm: str, length: int) -> list[Result]:
+    return [r for r in group.trained if (r["arm"], r["length"]) == (arm, length)]
+
+
+def _statuses(results: Iterable[Result]) -> str:
+    return "/".join(dict.fromkeys(str(r["status"]) for r in failures(results)))
 
 
 def _lengths(matrix: Matrix) -> tuple[list[int], list[int]]:
@@ -167,43 +152,33 @@ def matrix_figure(group: Group) -> Figure:
     values = [p.value for own in matrix.values() for at in own.values() for p in at.values()]
     scale = Normalize(min(values), max(max(values), min(values) + 0.01))
     colours = ScalarMappable(scale, "cividis" if group.metric.higher_is_better else "cividis_r")
-    columns = min(2, len(matrix))
-    rows = -(-len(matrix) // columns)
-    figure = new_figure(
-        PAGE if columns > 1 else COLUMN * 1.2, (0.72 + _ROW * len(trained)) * rows + 0.15
-    )
-    flat = [axes for row in figure.subplots(rows, columns, squeeze=False) for axes in row]
-    size = min(6.5, 52 / len(tested))
-    for place, (axes, (arm, own)) in enumerate(zip(flat, matrix.items(), strict=False)):
-        grid = np.full((len(trained), len(tested)), np.nan)
-        for row, n in enumerate(trained):
-            for column, m in enumerate(tested):
-                point = own.get(n, {}).get(m)
-                failed = _failed(group, arm, n, m)
-                ink = ink_on(colours.cmap(scale(point.value))) if point else "#a00000"
-                grid[row, column] = point.value if point else np.nan
-                axes.text(
-                    column, row, f"{point.value:.3f}" if point else f"×{failed}" * bool(failed),
-                    ha="center", va="center", color=ink, fontsize=size, gid=f"value:{arm}:{n}:{m}",
-                )  # fmt: skip
-        axes.imshow(grid, cmap=colours.cmap, norm=scale, aspect="auto")
-        axes.set_facecolor("#ececec")
-        axes.set_title(wrapped(arm, 44))
+    grid = panels(len(matrix), 0.6 + 0.26 * len(trained))
+    for axes, (arm, own) in zip(grid.panels, matrix.items(), strict=True):
+        shown = np.full((len(trained), len(tested)), np.nan)
+        for place in np.ndindex(shown.shape):
+            n, m = trained[place[0]], tested[place[1]]
+            point, text, ink = own.get(n, {}).get(m), _failed(group, arm, n, m), "#a00000"
+            if point:
+                shown[place], text = point.value, score_text(point.value)
+                ink = ink_on(colours.cmap(scale(point.value)))
+            elif text:
+                text = f"×\n{text}"
+            axes.text(
+                place[1], place[0], text, ha="center", va="center", color=ink, fontsize=5.5,
+                gid=f"value:{arm}:{n}:{m}",
+            )  # fmt: skip
+        axes.imshow(shown, cmap=colours.cmap, norm=scale, aspect="auto")
+        axes.set(title=wrapped(arm, 24), facecolor="#ececec")
         axes.set_xticks(range(len(tested)), map(str, tested))
         axes.set_yticks(range(len(trained)), map(str, trained))
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        if place % columns == 0:
-            axes.set_ylabel("Trained at (tokens)")
-        if place + columns >= len(matrix):
-            axes.set_xlabel("Tested at (tokens)")
-    for axes in flat[len(matrix) :]:
-        axes.set_visible(False)
-    bar = figure.colorbar(colours, ax=flat, aspect=12 * rows, pad=0.02)
+    grid.name("Tested at (tokens)", "Trained at (tokens)")
+    bar = grid.figure.colorbar(colours, ax=grid.panels, pad=0.02)
     bar.set_label(group.metric.named("Test", "\n"))
     bar.outline.set_visible(False)
-    return figure
+    return grid.figure
 
 
 # The position of the evidence.
@@ -298,8 +273,7 @@ def evidence_figure(group: Group) -> Figure:
 # Forgetting.
 
 
-@dataclass(frozen=True)
-class Forgotten:
+class Forgotten(NamedTuple):
     """The change of the loss on unrelated text during training, with its 95 % interval.
 
     The interval is over texts; seeds are averaged for each text. None: fewer than two texts.
@@ -312,24 +286,22 @@ class Forgotten:
 
 def forgotten(group: Group) -> dict[str, dict[int, Forgotten | None]]:
     """By arm and length; None where training or the evaluation failed. Empty without any."""
-    cells = [r for r in group.trained if _of(r, "forgetting")]
-    before = {
-        int(r["length"]): one.scores
-        for r in cells
+    losses = {  # by arm, length and seed
+        (str(r["arm"]), int(r["length"]), r.seed): one.scores
+        for r in group.trained
         for one in _of(r, "forgetting")
-        if r["method"] == ZERO_SHOT and one.value is not None
+        if one.value is not None
     }
-    kept = comparable_cells(
-        [r for r in group.trained if r["method"] not in BASELINES],
-        lambda r: any(one.value is not None for one in _of(r, "forgetting")),
-    )
+    trained = [r for r in group.trained if r["method"] not in BASELINES]
+    kept = comparable_cells(trained, lambda r: (r["arm"], r["length"], r.seed) in losses)
     found: dict[str, dict[int, Forgotten | None]] = {}
-    for arm in arms(r for r in cells if r["method"] != ZERO_SHOT):
-        found[arm] = {}
-        for length, first in before.items():
+    for base in [r for r in group.trained if r["method"] == ZERO_SHOT and _of(r, "forgetting")]:
+        length = int(base["length"])
+        first = losses.get((str(base["arm"]), length, base.seed), [])
+        for arm in arms(trained):
             own = [r for r in kept if (r["arm"], r["length"]) == (arm, length)]
-            after = [one.scores for r in own for one in _of(r, "forgetting")]
-            found[arm][length] = _forgotten(first, after)
+            after = [losses[arm, length, r.seed] for r in own]
+            found.setdefault(arm, {})[length] = _forgotten(first, after)
     return found
 
 
@@ -337,12 +309,14 @@ def _forgotten(
     before: Sequence[float | None], after: Sequence[Sequence[float | None]]
 ) -> Forgotten | None:
     every = [before, *after]
-    if not after or any(len(own) != len(before) or None in own for own in every):
+    if not after or not before or any(len(own) != len(before) or None in own for own in every):
         return None
+    from scipy.stats import sem, t
+
     first, *rest = [[float(value or 0.0) for value in own] for own in every]
     changes = [fmean(seeds) - own for own, *seeds in zip(first, *rest, strict=True)]
-    count = len(changes)
-    half = student(count - 1) * stdev(changes) / math.sqrt(count) if count > 1 else None
+    freedom = len(changes) - 1
+    half = float(t.ppf(0.975, freedom) * sem(changes)) if freedom else None
     return Forgotten(fmean(first), fmean(changes), half)
 
 
@@ -351,17 +325,19 @@ def _forgetting_table(group: Group) -> list[Block]:
     lengths = sorted({length for own in found.values() for length in own})
     if not lengths:
         return []
-    names = {one.task for r in group.trained for one in _of(r, "forgetting")}
     rows: list[list[Entry]] = []
     for arm, own in found.items():
         row: list[Entry] = [arm]
         for length in lengths:
-            one = own[length]
+            one, here = own[length], _cells(group, arm, length)
+            tried = [r.changed(status=e.status) for r in here for e in _of(r, "forgetting")]
+            failed = _statuses([*here, *tried])
             half = "" if one is None or one.half is None else f" ± {score_text(one.half)}"
-            row.append(f"{signed(one.change)}{half}" if one else "")
+            row.append(f"{signed(one.change)}{half}" if one else Failed(failed) if failed else "")
         rows.append(row)
-    first = next(iter(found.values()))
-    before = ", ".join(f"{score_text(one.before)} at {n}" for n, one in first.items() if one)
+    known = {n: one for own in found.values() for n, one in own.items() if one}
+    names = {one.task for r in group.trained for one in _of(r, "forgetting")}
+    before = ", ".join(f"{score_text(one.before)} at {n}" for n, one in known.items())
     caption = (
         f"Forgetting: change of the loss on unrelated text ({', '.join(sorted(names))}) during "
         f"training, in nats per token; positive: forgotten. Mean over texts, paired with the "
