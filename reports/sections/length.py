@@ -149,11 +149,11 @@ def matrix_figure(group: Group) -> Figure:
     """A heat map for each arm; all share one colour scale. Better is lighter."""
     matrix = dict(list(length_matrix(group).items())[:_MOST])
     trained, tested = _lengths(matrix)
-    values = [p.value for own in matrix.values() for at in own.values() for p in at.values()]
+    values = [p.value for own in matrix.values() for at in own.values() for p in at.values()] or [0]
     scale = Normalize(min(values), max(max(values), min(values) + 0.01))
     colours = ScalarMappable(scale, "cividis" if group.metric.higher_is_better else "cividis_r")
     grid = panels(len(matrix), 0.6 + 0.26 * len(trained))
-    for axes, (arm, own) in zip(grid.panels, matrix.items(), strict=True):
+    for axes, (arm, own) in zip(grid.panels, matrix.items(), strict=False):
         shown = np.full((len(trained), len(tested)), np.nan)
         for place in np.ndindex(shown.shape):
             n, m = trained[place[0]], tested[place[1]]
@@ -243,7 +243,7 @@ def evidence_figure(group: Group) -> Figure:
     grid = panels(len(found), 1.9)
     bases: dict[str, str] = {}
     notes: dict[str, list[str]] = {}
-    for axes, (length, series) in zip(grid.panels, found.items(), strict=True):
+    for axes, (length, series) in zip(grid.panels, found.items(), strict=False):
         for place, arm in enumerate(arm for arm in styles if arm in series):
             points, base = series[arm], baseline_of(arm, group.trained)
             shift = 1.2 * (place - len(series) / 2)  # so that bars do not overlap
