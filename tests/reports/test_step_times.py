@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.frame import Result
-from reports.sections.step_times import disturbance, step_time_by_length
+from reports.sections.throughput import disturbance, step_time_by_length
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import loaded, rows_of, texts
 
