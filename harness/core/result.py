@@ -41,6 +41,8 @@ class ModelInfo(_Part):
     attention: Text = None
     """The kernel that a forward pass reaches."""
     dropout: Text = None
+    lm_loss: Text = None
+    """How the loss of a language model was computed: `chunked` or `full`."""
     weights: Text = None
     """How the backbone's weights are stored; training starts from their float32 values."""
     dtype: Text = None
@@ -95,6 +97,8 @@ class Scores(_Part):
     secondary: dict[str, Real] = {}
     """Further metrics of the same answers, by name."""
     perplexity: Amount = None
+    all_tokens_loss: Amount = None
+    """The mean loss over all tokens that were read, where the score is of their last tokens."""
     majority: Share = None
     """The accuracy of the best constant answer on the test texts."""
     validation_score: Real = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from harness.core.cell import LM_EVAL, Cell
 from harness.core.errors import BadInput
-from harness.core.methods import TFIDF, ZERO_SHOT
+from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
@@ -22,6 +23,7 @@ from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
+from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
 from tasks import Task
 
@@ -69,10 +71,21 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     cells = _Expansion(sweep, source, prepared).cells()
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
-    # Probes run last and together, under the same load. The most expensive cells of each kind run
-    # first, so that none of them runs alone at the end.
-    ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.estimated_cost))
+    # Probes run last and together, under the same load. The controls and the reference arm of the
+    # first seed run first, so that a run that goes on already compares them. Otherwise the most
+    # expensive cells run first, so that none of them runs alone at the end.
+    first = partial(_compared_first, seed=sweep.seeds[0])
+    ordered = sorted(
+        unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
+    )
     return Plan(sweep, ordered, tasks_dir, prepared.backbone, tuple(prepared.warnings))
+
+
+def _compared_first(cell: Cell, seed: int) -> bool:
+    """Whether a cell is of a control or of LoRA, with the first seed."""
+    return (
+        cell.seed == seed and cell.method in (ZERO_SHOT, HEAD, LORA) and cell.density in (None, 1)
+    )
 
 
 def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
@@ -143,9 +156,13 @@ class _Expansion:
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        further = {"test_lengths", "forgetting"}
-        settings = self._sweep.train.model_dump(exclude={"lr", "head_lr", *further})
+        others = {"test_lengths", "forgetting", "context", "loss"}
+        settings = self._sweep.train.model_dump(exclude={"lr", "head_lr", *others})
         settings["curriculum"] = curriculum
+        if window := window_of(self._sweep, task):
+            settings |= {"window": window.end, "target_tokens": window.targets}
+        if task.metadata.task_type.uses_lm_head:
+            settings["lm_loss"] = self._sweep.train.loss
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
@@ -163,6 +180,7 @@ class _Expansion:
                     **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
                     length=length, seed=self._sweep.seeds[0], lr=1e-4,
                     batch_size=probe.batch_size, steps=probe.steps,
+                    lm_loss=self._sweep.train.loss if uses_lm_head else None,
                 )  # fmt: skip
 
     def _zero_shot_evaluations(self, evaluated: _Fields) -> Iterator[Cell]:

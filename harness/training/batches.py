@@ -14,7 +14,7 @@ from tasks import Example, TaskMetadata
 from tasks.contract import fault, shape_fault
 from tasks.lib.encoding import Row
 from tasks.lib.texts import well_formed
-from tasks.types.base import Padded, Target
+from tasks.types.base import Padded, Target, Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -88,17 +88,19 @@ def encode(
     metadata: TaskMetadata,
     most: int | None = None,
     keep_text: bool = False,
+    window: Window | None = None,
 ) -> Encoded:
     """Tokenise the first `most` examples to at most `length` tokens, special tokens counted.
 
-    Examples are read a few hundred at a time, and token ids are kept on disk.
+    Examples are read a few hundred at a time, and token ids are kept on disk. With a window, the
+    first `most` texts that reach its end are used, and the `length` tokens before it.
 
     Raises:
         ValueError: a question with an answer leaves no room for the text, or an example breaks the
             contract (`tasks/contract.py`).
     """
     found = Encoded(metadata, tokenizer)
-    for part, rows in encoded_chunks(examples, tokenizer, length, metadata, most):
+    for part, rows in encoded_chunks(examples, tokenizer, length, metadata, most, window):
         found.rows = len(rows) // len(part)
         found.add(part, rows, keep_text)
     return found
@@ -110,6 +112,7 @@ def encoded_chunks(
     length: int,
     metadata: TaskMetadata,
     most: int | None = None,
+    window: Window | None = None,
 ) -> Iterator[tuple[list[Example], list[Row]]]:
     """Yield examples, a few hundred at a time, with their rows. Arguments as for `encode`.
 
@@ -118,6 +121,9 @@ def encoded_chunks(
     """
     kind = metadata.task_type
     count = len(examples) if most is None else min(most, len(examples))
+    if window:
+        yield from _windows(examples, tokenizer, length, metadata, count, window)
+        return
     chunk = max(1, min(256, _CHUNK // (length * len(kind.others(examples[0]))))) if count else 1
     for start in range(0, count, chunk):
         part = examples[start : min(start + chunk, count)]
@@ -128,6 +134,29 @@ def encoded_chunks(
             raise ValueError(f"the task '{metadata.name}': {wrong}")
         cleaned = [_well_formed(example) for example in part]
         yield cleaned, shared_rows(cleaned, tokenizer, length, metadata)
+
+
+def _windows(
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+    metadata: TaskMetadata,
+    most: int,
+    window: Window,
+) -> Iterator[tuple[list[Example], list[Row]]]:
+    """The examples that reach the end of the window, with the `length` tokens before it."""
+    kind = metadata.task_type
+    for part, rows in encoded_chunks(examples, tokenizer, window.end, metadata):
+        if not most:
+            return
+        pairs = zip(part, rows, strict=True)
+        kept = [(example, row) for example, row in pairs if len(row.ids) == window.end][:most]
+        most -= len(kept)
+        if kept:
+            yield (
+                [example for example, _ in kept],
+                [kind.windowed(row, tokenizer, length, window) for _, row in kept],
+            )
 
 
 def _well_formed(example: Example) -> Example:
