@@ -88,9 +88,20 @@ class Group:
         return f"Training texts are easier than test texts (curriculum {listed(sorted(names))})."
 
     @cached_property
+    def transfer_note(self) -> str:
+        """A caption that names the arms whose learning rate is from a study of other settings."""
+        arms = {str(r["arm"]): None for r in self.trained if r["lr_source"] == "transferred"}
+        if not arms:
+            return ""
+        return (
+            f"The learning rate of {listed([*arms])} was chosen by a study with other settings "
+            f"(transferred)."
+        )
+
+    @cached_property
     def notes(self) -> str:
-        """What every caption of scores says: curricula, and lengths that few texts reach."""
-        return joined(self.curriculum_note, reach_caption(self.reach), by=" ")
+        """What every caption of scores says: curricula, learning rates, reach of the texts."""
+        return joined(self.curriculum_note, self.transfer_note, reach_caption(self.reach), by=" ")
 
     def about(self, text: str) -> str:
         """A caption with the title of the group, if there are several groups."""
