@@ -27,12 +27,13 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 """`in_sweep`: the manifest of the run still lists the cell. `run`: the name of the run."""
 
 DETAILS = (
-    "curve", "correct", "example_scores", "by_position", "evaluations", "environment", "settings",
-    "planned_seeds",
+    "curve", "correct", "example_scores", "by_position", "evaluations", "further", "environment",
+    "settings", "planned_seeds",
 )  # fmt: skip
 """Columns of objects: validations during training; by test example, whether the answer was correct
-and its score; loss by position; tasks of lm-eval; versions and machine; settings of the cell that
-decide whether it is comparable with another; seeds that the sweep asks for."""
+and its score; loss by position; tasks of lm-eval; other evaluations (other lengths, positions of
+the evidence, unrelated text); versions and machine; settings of the cell that decide whether it is
+comparable with another; seeds that the sweep asks for."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -193,7 +194,8 @@ def _result(cell: CellResult, **added: Any) -> Result:
         "correct": answers.correct() if metric == ACCURACY else {},
         "example_scores": answers.example_scores(),
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
-        "evaluations": tuple(cell.evaluations),
+        "evaluations": tuple(one for one in cell.evaluations if one.kind == "lm_eval"),
+        "further": tuple(one for one in cell.evaluations if one.kind != "lm_eval"),
         "environment": {
             clean(key): clean(value)
             for key, value in cell.environment.model_dump().items()

@@ -22,7 +22,11 @@ NO_CURRICULUM = "none"
 _ID_NAMES = {"uses_lm_head": "writes"}
 """Fields that are hashed under their first name, so that ids of earlier results stay valid."""
 
-_OPTIONAL = ("writes", "evaluations", "evaluation_examples", "curriculum", "head_lr")
+_OPTIONAL = (
+    "writes", "evaluations", "evaluation_examples", "curriculum", "head_lr", "test_lengths",
+    "forgetting", "forgetting_examples",
+    "window", "target_tokens", "lm_loss",
+)  # fmt: skip
 """Fields that were added later. At their defaults they are not part of the id."""
 
 _NO_FIELDS: set[str] = set()
@@ -82,10 +86,22 @@ class Cell(BaseModel):
         default=False, validation_alias=AliasChoices("uses_lm_head", "writes")
     )
     """Whether the model predicts tokens (language modelling, generation) without a classifier."""
+    window: _Int64 | None = None
+    """Language modelling: the token of each validation and test text at which the scored tokens
+    end. None: all tokens of the front of each text are scored."""
+    target_tokens: _Int64 | None = None
+    """Scored tokens of each text."""
+    lm_loss: Literal["chunked", "full"] | None = None
+    """How the loss of a language model is computed; None (earlier versions): full."""
     evaluations: tuple[str, ...] = ()
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
+    test_lengths: tuple[_Int64, ...] = ()
+    """Other lengths at which the trained model is tested."""
+    forgetting: str | None = None
+    """A language-modelling task whose texts are unrelated to those of training."""
+    forgetting_examples: _Int64 | None = None
 
     def model_post_init(self, _: Any) -> None:
         """Forget which fields were given: that set takes twice the memory of their values."""
@@ -118,7 +134,7 @@ class Cell(BaseModel):
             label += f" alpha={self.alpha:g}"
         for key, value in sorted(self.options.items()):
             label += f" {key}={value}"
-        return label
+        return f"{label} full logits" if self.lm_loss == "full" else label
 
     @property
     def arm_key(self) -> dict[str, Any]:
@@ -150,14 +166,17 @@ class Cell(BaseModel):
         """
         if self.method == TFIDF:
             return 2000.0
+        unrelated = self.forgetting_examples or 0
         if self.method == ZERO_SHOT:
-            return self.length * ((self.test_examples or 0) + (self.evaluation_examples or 0)) + 1.0
+            read = (self.test_examples or 0) + (self.evaluation_examples or 0) + unrelated
+            return self.length * read + 1.0
         step = {FULL: 3.6, HEAD: 1.0}.get(self.method, 3.0)
         if self.kind == "probe":
             return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)
         trained = (self.examples or 0) * (self.epochs or 0) * step
         read = (self.validation_examples or 0) * (self.validations or 0) + (self.test_examples or 0)
-        return self.length * (trained + read) + 20_000
+        other_lengths = sum(self.test_lengths) * (self.test_examples or 0)
+        return self.length * (trained + read + unrelated) + other_lengths + 20_000
 
 
 def density_label(density: float) -> str:

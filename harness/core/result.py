@@ -41,10 +41,14 @@ class ModelInfo(_Part):
     attention: Text = None
     """The kernel that a forward pass reaches."""
     dropout: Text = None
+    lm_loss: Text = None
+    """How the loss of a language model was computed: `chunked` or `full`."""
     weights: Text = None
     """How the backbone's weights are stored; training starts from their float32 values."""
     dtype: Text = None
     device: Text = None
+    shared_blocks: Count = None
+    """Blocks whose output the cell read from the store of its run. Then it has no cost."""
 
 
 class DataInfo(_Part):
@@ -93,6 +97,8 @@ class Scores(_Part):
     secondary: dict[str, Real] = {}
     """Further metrics of the same answers, by name."""
     perplexity: Amount = None
+    all_tokens_loss: Amount = None
+    """The mean loss over all tokens that were read, where the score is of their last tokens."""
     majority: Share = None
     """The accuracy of the best constant answer on the test texts."""
     validation_score: Real = None
@@ -215,13 +221,18 @@ class ErrorInfo(_Part):
     log: Text = None
 
 
+EvaluationKind = Literal["lm_eval", "length", "position", "forgetting"]
+
+
 class Evaluation(_Part):
     """One metric of one further evaluation of the cell's model.
 
-    `length` and `position` (tokens) are set where they differ from those of training. `value` is
-    None unless `status` is `ok`.
+    `kind`: a task of lm-eval, the cell's own test at another length, the part of its own test whose
+    evidence is at a position, or unrelated text. `length` and `position` (tokens) are set where
+    they differ from those of training. `value` is None unless `status` is `ok`.
     """
 
+    kind: EvaluationKind = "lm_eval"
     task: Annotated[str, BeforeValidator(lambda v: _name(v))]
     metric: Words = ""
     value: Real = None
@@ -232,16 +243,18 @@ class Evaluation(_Part):
     higher_is_better: Annotated[bool, BeforeValidator(lambda v: v is not False)] = True
     length: Count = None
     position: Count = None
-    status: Literal["ok", "timeout", "error"]
+    scores: list[Real] = []
+    """The score of each text, in the order of the task; for `forgetting` only."""
+    status: Status
     message: Words = ""
     version: Words = ""
     seconds: Amount = None
 
     @model_validator(mode="after")
     def _without_value(self) -> Evaluation:
-        if self.status == OK and self.value in (None, -1):
-            # lm-eval returns -1 where it measured nothing.
-            self.status, self.message = "error", self.message or "lm-eval measured nothing"
+        nothing = (None, -1) if self.kind == "lm_eval" else (None,)
+        if self.status == OK and self.value in nothing:  # lm-eval returns -1 for nothing
+            self.status, self.message = "error", self.message or "nothing was measured"
         if self.status != OK:
             self.value = self.stderr = None
         return self

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,24 +27,27 @@ from harness.core.result import (
     Predictions,
     Scores,
     Seconds,
-    Status,
 )
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
+from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
 from harness.planning.data_pins import check_unchanged
 from harness.planning.reach import describe_reach
 from harness.system.machine import describe_machine
 from harness.training.batches import Encoded, encode
-from harness.training.evaluate import Diverged, evaluate, validation_scores
+from harness.training.evaluate import evaluate, validation_scores
+from harness.training.failures import status_of
+from harness.training.frozen import share_states
+from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
 from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
 from tasks import TaskMetadata, load_task
-from tasks.types.base import Answered, Target
+from tasks.types.base import Answered, Target, Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -81,7 +85,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
         result.status = OK
     except Exception as error:
         log_traceback()
-        result.status = _status_of(error)
+        result.status = status_of(error)
         result.error = ErrorInfo(
             type=type(error).__name__, message=one_line(error), log=f"logs/{cell.id}.log"
         )
@@ -102,18 +106,37 @@ def _train(
         result.data = _describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
+    with watch.phase("data"):
+        splits = (training, validation, test)
+        shared = share_states(model, cell, backbone.pin, splits, pad_id)
+    assert result.model is not None
+    result.model.shared_blocks = shared
     if cell.method != ZERO_SHOT:
         outcome = train(model, cell, training, validation, pad_id, watch, meter)
         result.curve, result.scores = outcome.curve, outcome.scores
-        _add_cost(result, outcome.cost)
+        if not shared:
+            _add_cost(result, outcome.cost)
     if len(test):
         meter.reset()
         with watch.phase("eval"):
             seen = evaluate(model, cell, test, pad_id)
         rates = seen.rate.row("eval_tokens_per_s", steady=False)
-        _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
-        _score(result, test, seen.answers)
+        if not shared:
+            _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
+        _score(result, cell, test, seen.answers)
     _evaluations(cell, model, tokenizer, result, watch)
+    with watch.phase("eval"):
+
+        def test_at(there: Cell) -> Encoded:
+            data = _test(there, backbone, tasks_dir)
+            share_states(model, there, backbone.pin, [data], pad_id)
+            return data
+
+        unrelated = partial(_unrelated, cell, backbone, tasks_dir)
+        result.evaluations += [
+            *on_unrelated_text(model, cell, unrelated, pad_id),
+            *at_other_lengths(model, cell, test_at, pad_id),
+        ]
 
 
 def _only_evaluated(cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch) -> None:
@@ -130,7 +153,7 @@ def _evaluations(
         return
     model.eval()
     with watch.phase("eval"):
-        result.evaluations = run_evaluations(
+        result.evaluations += run_evaluations(
             model,
             tokenizer,
             cell.evaluations,
@@ -164,7 +187,7 @@ def _baseline(
     known = validation_scores(answers[:held], validation)
     result.scores = Scores.model_validate({"metric": metadata.metric, **known})
     if len(test):
-        _score(result, test, answers[held:])
+        _score(result, cell, test, answers[held:])
 
 
 def _data(
@@ -177,11 +200,38 @@ def _data(
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
     splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
     check_unchanged(cell, task.metadata, splits)
-    parts = zip(splits, sizes, strict=True)
+    window = _window(cell)
+    parts = zip(splits, sizes, (None, window, window), strict=True)  # training reads the front
     encoded = [
-        encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
+        encode(part, tokenizer, cell.length, task.metadata, n, keep_text, scored)
+        for part, n, scored in parts
     ]
     return tokenizer, task.metadata, encoded
+
+
+def _test(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
+    """The test texts of a cell at its length, as a cell of that length reads them."""
+    assert cell.task is not None
+    task = load_task(cell.task, tasks_dir, word_counter(backbone))
+    test = task.splits(cell.length, cell.seed).test
+    return encode(
+        test, load_tokenizer(backbone), cell.length, task.metadata, cell.test_examples,
+        window=_window(cell),
+    )  # fmt: skip
+
+
+def _window(cell: Cell) -> Window | None:
+    """The scored tokens of validation and test texts, where not all are scored."""
+    return Window(cell.window, cell.target_tokens or 1) if cell.window else None
+
+
+def _unrelated(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
+    """The texts on which forgetting is measured."""
+    assert cell.forgetting is not None
+    examples = cell.forgetting_examples
+    update = {"task": cell.forgetting, "test_examples": examples, "window": None}
+    other = cell.model_copy(update=update)
+    return _test(other, backbone, tasks_dir)
 
 
 def _load(
@@ -194,9 +244,11 @@ def _load(
 ) -> Any:
     with watch.phase("load"):
         model: Any
+        chunked = False
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
+            chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
             model = load_classifier(
                 backbone,
@@ -217,6 +269,7 @@ def _load(
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
+            lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,
             weights=backbone.stored_as,
             dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
             device=cell.device,
@@ -224,13 +277,14 @@ def _load(
     return model
 
 
-def _score(result: CellResult, test: Encoded, answers: list[Target]) -> None:
+def _score(result: CellResult, cell: Cell, test: Encoded, answers: list[Target]) -> None:
     metadata, kind = test.metadata, test.metadata.task_type
     scores = kind.score(answers, test.targets, metadata)
     known = result.scores.model_dump(exclude_unset=True) if result.scores else {}
     result.scores = Scores.model_validate(known | scores)
     kept = kind.predictions(answers, test.targets, metadata)
     result.predictions = Predictions(ids=test.names, **kept)
+    result.evaluations += by_evidence(cell, test, answers)
 
 
 def _add_cost(result: CellResult, cost: dict[str, Any]) -> None:
@@ -251,24 +305,3 @@ def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-_ALLOCATORS = (
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "std::bad_alloc",
-    "error return without exception set",  # Python, without memory for the exception itself
-)
-"""What C libraries say when an allocation fails; they have no exception class for it."""
-
-
-def _status_of(error: BaseException) -> Status:
-    if isinstance(error, Diverged):
-        return "diverged"
-    inner: BaseException | None = error
-    while inner is not None:  # a library may have turned it into an error of its own
-        out_of_memory = isinstance(inner, MemoryError | torch.OutOfMemoryError)
-        if out_of_memory or any(words in str(inner) for words in _ALLOCATORS):
-            return "oom"
-        inner = inner.__cause__ or inner.__context__
-    return "error"

@@ -17,10 +17,12 @@ from harness.planning.arms import arms, check_method
 from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
+from harness.planning.further import forgetting_of, other_lengths
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
+from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
 from tasks import Task
 
@@ -123,28 +125,32 @@ class _Expansion:
         sweep, kind = self._sweep, task.metadata.task_type
         place = {**self._common, "kind": "train", "task": name, "uses_lm_head": kind.uses_lm_head}
         place = _with(place, {"revisions": {"task": self._prepared.versions[name]}})
-        adapted = _with(place, evaluated if kind.uses_lm_head else {})
+        untrained = _with(place, forgetting_of(sweep, task, self._prepared.versions))
+        adapted = _with(untrained, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
         methods = methods_of(sweep, not kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
             for arm, lr in product(arms(method), rates):
-                own = {**adapted, **settings[length], **arm}
+                own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
             own = {**place, **settings[length], "length": length, "seed": seed}
             if kind.has_baseline:
                 yield Cell(**own, method=TFIDF)
             if kind.uses_lm_head and seed == sweep.seeds[0] and own["test_examples"]:
-                yield Cell(**own, method=ZERO_SHOT)
+                yield Cell(**{**own, **untrained}, method=ZERO_SHOT)
 
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        settings = {
-            **self._sweep.train.model_dump(exclude={"lr", "head_lr"}),
-            "curriculum": curriculum,
-        }
+        others = {"test_lengths", "forgetting", "context", "loss"}
+        settings = self._sweep.train.model_dump(exclude={"lr", "head_lr", *others})
+        settings["curriculum"] = curriculum
+        if window := window_of(self._sweep, task):
+            settings |= {"window": window.end, "target_tokens": window.targets}
+        if task.metadata.task_type.uses_lm_head:
+            settings["lm_loss"] = self._sweep.train.loss
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
@@ -162,6 +168,7 @@ class _Expansion:
                     **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
                     length=length, seed=self._sweep.seeds[0], lr=1e-4,
                     batch_size=probe.batch_size, steps=probe.steps,
+                    lm_loss=self._sweep.train.loss if uses_lm_head else None,
                 )  # fmt: skip
 
     def _zero_shot_evaluations(self, evaluated: _Fields) -> Iterator[Cell]:

@@ -235,7 +235,7 @@ def test_a_plan_beside_another_sweeps_results(
     before = sorted(p.name for p in out.rglob("*"))
     assert main(["plan", str(tiny), "--out", str(out)]) == 0
     told = capsys.readouterr().out
-    assert "done, lm-eval: timeout" in told
+    assert "done, evaluations: timeout" in told
     # No run writes such a status: the file is damaged, and the cell is run again beside it.
     assert "[/red]" not in told
     assert f"{out}: 1 done, 0 failed, 1 to run" in told
