@@ -69,7 +69,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
     watch = Stopwatch()
     machine = {**describe_machine(), "threads": torch.get_num_threads()}
     result = CellResult.begun(cell, machine)
-    result.cost = Cost(base_bytes=meter.current())
+    result.cost = Cost(base_bytes=meter.base)
     try:
         if cell.device == "cuda":
             result.environment.gpu = torch.cuda.get_device_name()
@@ -89,6 +89,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
         result.error = ErrorInfo(
             type=type(error).__name__, message=one_line(error), log=f"logs/{cell.id}.log"
         )
+    result.cost.memory_note = meter.note or None
     result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
     return result
 
