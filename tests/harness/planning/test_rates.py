@@ -108,7 +108,7 @@ def test_each_length_has_its_own_entry(tmp_path: Path) -> None:
 
 def test_the_classifiers_rate_is_that_of_the_head_in_the_study(tmp_path: Path) -> None:
     both = ("controls: []", "controls: [head]")
-    lora, head = trained(tmp_path, both)
+    head, lora = sorted(trained(tmp_path, both), key=lambda cell: cell.method)
     study(tmp_path, (head, 0.05, {}), (lora, 0.0123, {"head_lr": 0.05}))
     for cell in trained(tmp_path, both, ("1.0e-3", "tuned")):
         assert (cell.head_lr, cell.lr_source) == (0.05, "tuned")
