@@ -243,6 +243,9 @@ class ErrorInfo(_Part):
     log: Text = None
 
 
+POSITION_PARTS = 4
+"""Equal parts of a text by which the position of the evidence is reported."""
+
 EvaluationKind = Literal["lm_eval", "length", "position", "forgetting"]
 
 

@@ -12,7 +12,16 @@ from reports.blocks import Block, Table, Text
 from reports.frame import Result, Run, load_results, runs_of
 from reports.groups import Group, Key
 from reports.page import Report
-from reports.sections import accuracy, evaluations, memory, overview, size, throughput, tuning
+from reports.sections import (
+    accuracy,
+    evaluations,
+    length,
+    memory,
+    overview,
+    size,
+    throughput,
+    tuning,
+)
 
 
 def group(results: Iterable[Result]) -> Group:
@@ -45,6 +54,10 @@ rates_tried = _of_group(tuning.rates_figure)
 validation_curves = _of_group(tuning.curves_figure)
 memory_by_length = _of_group(memory.memory_figure)
 throughput_by_length = _of_group(throughput.throughput_figure)
+
+
+length_matrix = _of_group(length.matrix_figure)
+score_by_evidence = _of_group(length.evidence_figure)
 
 
 def evaluation_by_length(task: str) -> Callable[[Sequence[Result]], Figure]:
