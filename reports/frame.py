@@ -28,12 +28,12 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 
 DETAILS = (
     "curve", "correct", "example_scores", "by_position", "evaluations", "further", "environment",
-    "settings", "planned_seeds",
+    "settings", "planned_seeds", "timing",
 )  # fmt: skip
 """Columns of objects: validations during training; by test example, whether the answer was correct
 and its score; loss by position; tasks of lm-eval; other evaluations (other lengths, positions of
 the evidence, unrelated text); versions and machine; settings of the cell that decide whether it is
-comparable with another; seeds that the sweep asks for."""
+comparable with another; seeds that the sweep asks for; rounds of a probe."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -196,6 +196,7 @@ def _result(cell: CellResult, **added: Any) -> Result:
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
         "evaluations": tuple(one for one in cell.evaluations if one.kind == "lm_eval"),
         "further": tuple(one for one in cell.evaluations if one.kind != "lm_eval"),
+        "timing": cell.timing,
         "environment": {
             clean(key): clean(value)
             for key, value in cell.environment.model_dump().items()
