@@ -11,8 +11,10 @@ at once with these functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +62,11 @@ class Estimate:
         """The fewest seeds of a trained arm; 0 if the variance has no part for seeds."""
         return min((arm.seeds for arm in self.arms), default=0)
 
+    @property
+    def negative(self) -> Estimate:
+        """The contrast with the other sign."""
+        return replace(self, value=-self.value)
+
     def spread(self, seeds: int = 0, texts: int = 0) -> tuple[Array, Array]:
         """Return the standard error and its degrees of freedom, for other numbers if given."""
         fewer = self.texts / (texts or self.texts)
@@ -85,10 +92,10 @@ class Estimate:
         half: Array = error * student.isf(level / 2, freedom)
         return half
 
-    def below(self, bound: float) -> Array:
-        """The p-value of the hypothesis that the true value is not below `bound`."""
+    def at_most(self, bound: float) -> Array:
+        """The p-value of the hypothesis that the true value is `bound` or lower."""
         error, freedom = self.spread()
-        return _tail((bound - self.value), error, freedom)
+        return _tail(self.value - bound, error, freedom)
 
     def differs(self) -> Array:
         """The p-value of the hypothesis that the true value is 0."""
@@ -190,3 +197,38 @@ def slope(lengths: Sequence[int]) -> list[float]:
     x -= x.mean()
     weights: list[float] = (x * (x.max() - x.min()) / (x**2).sum()).tolist()
     return weights
+
+
+@dataclass(frozen=True)
+class Power:
+    """What resolves a margin, with the variances of some contrasts: half the median interval.
+
+    Attributes:
+        half: half the width of the median interval.
+        seeds: the fewest seeds for which it is at most the margin; None if no number is enough.
+        texts: the fewest test texts, with the seeds at hand; None if no number is enough.
+    """
+
+    half: float
+    seeds: int | None
+    texts: int | None
+
+
+MOST_SEEDS, MOST_TEXTS = 1000, 1_000_000
+"""The largest numbers that are tried."""
+
+
+def power(found: Sequence[Estimate], level: float, margin: float) -> Power:
+    """Return how many seeds or texts make the median interval of error rate `level` narrow."""
+
+    def half(seeds: int = 0, texts: int = 0) -> float:
+        return median(float(one.half_width(level, seeds, texts)) for one in found)
+
+    def fewest(least: int, most: int, width: Callable[[int], float]) -> int | None:
+        if width(most) > margin:
+            return None
+        return least + bisect_left(range(least, most), True, key=lambda n: width(n) <= margin)
+
+    seeds = fewest(FEWEST_SEEDS, MOST_SEEDS, half)
+    texts = fewest(2, MOST_TEXTS, lambda n: half(texts=n))
+    return Power(half(), seeds, texts)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 FULL = "full"
 LORA = "lora"
 SSMLORA = "ssmlora"
+HEAD = "head"
+"""A trained head on the frozen backbone: the control of adapters in tasks with a classifier."""
 TFIDF = "tfidf"
 """A linear model on TF-IDF features of the same texts."""
 ZERO_SHOT = "base"
@@ -34,6 +36,7 @@ _KNOWN = {
     FULL: MethodInfo("Full", 0),
     LORA: MethodInfo("LoRA", 1),
     SSMLORA: MethodInfo("SSMLoRA", 2),
+    HEAD: MethodInfo("Head only", 7),
     ZERO_SHOT: MethodInfo("Base", 8),
     TFIDF: MethodInfo("TF-IDF", 9),
 }
