@@ -29,12 +29,13 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 """`in_sweep`: the manifest of the run still lists the cell. `run`: the name of the run."""
 
 DETAILS = (
-    "curve", "texts", "by_position", "evaluations", "environment", "settings", "planned_seeds",
-    "comparisons",
+    "curve", "texts", "by_position", "evaluations", "further", "environment", "settings",
+    "planned_seeds", "comparisons",
 )  # fmt: skip
 """Columns of objects: validations during training; values by test text (`TextValues`); loss by
-position; tasks of lm-eval; versions and machine; settings of the cell that decide whether it is
-comparable with another; seeds and comparisons that the sweep asks for."""
+position; tasks of lm-eval; other evaluations (other lengths, positions of the evidence, unrelated
+text); versions and machine; settings of the cell that decide whether it is comparable with another;
+seeds and comparisons that the sweep asks for."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -208,7 +209,8 @@ def _result(cell: CellResult, **added: Any) -> Result:
         "curve": [point.model_dump(exclude_unset=True) for point in cell.curve],
         "texts": TextValues(answers, metric),
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
-        "evaluations": tuple(cell.evaluations),
+        "evaluations": tuple(one for one in cell.evaluations if one.kind == "lm_eval"),
+        "further": tuple(one for one in cell.evaluations if one.kind != "lm_eval"),
         "environment": {
             clean(key): clean(value)
             for key, value in cell.environment.model_dump().items()

@@ -21,7 +21,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.core.methods import FULL, LORA, SSMLORA, TFIDF, ZERO_SHOT
+from harness.core.methods import FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
 from reports.blocks import Picture, shortened
 from reports.frame import Result, arm_order
 from reports.groups import Group
@@ -64,11 +64,20 @@ _PARAMETERS: dict[Any, Any] = {
     "text.usetex": False,
 }
 
-_HUES = {FULL: "#222222", LORA: "#0072B2", SSMLORA: "#D55E00", TFIDF: GREY, ZERO_SHOT: GREY}
+_HUES = {
+    FULL: "#222222", LORA: "#0072B2", SSMLORA: "#D55E00", HEAD: "#666666",
+    TFIDF: GREY, ZERO_SHOT: GREY,
+}  # fmt: skip
 _OTHER_HUES = ("#009E73", "#AA4499", "#7A5C00", "#117799")
-_MARKERS = {FULL: "o", LORA: "sDP*", SSMLORA: "^v<>"}
+_MARKERS = {FULL: "o", LORA: "sDP*", SSMLORA: "^v<>", HEAD: "X"}
 _OTHER_MARKERS = "ph8dH"
-_SIZES = {"D": 3.7, "d": 4.8, "P": 5.0, "*": 6.4}  # of markers, so that they look equally large
+_SIZES = {
+    "D": 3.7,
+    "d": 4.8,
+    "P": 5.0,
+    "*": 6.4,
+    "X": 4.8,
+}  # of markers, so that they look equally large
 _LINES: tuple[Any, ...] = ("-", (0, (4.5, 1.5)), (0, (4.5, 1.3, 1, 1.3)), (0, (1, 1.2)))
 _BASELINE_LINES: dict[str, Any] = {TFIDF: "--", ZERO_SHOT: (0, (6, 1.6, 1.2, 1.6))}
 _FURTHER_LINES: tuple[Any, ...] = ((0, (2, 1)), (0, (9, 2)), (0, (9, 1.5, 2, 1.5)))

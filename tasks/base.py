@@ -70,6 +70,8 @@ class Example(NamedTuple):
         choices: choice: the answers to choose from, never cut.
         answers: generation: the right answers; the first is trained on.
         value: regression: the number to predict.
+        position: the share of the text, without a question at its end, before the first piece of
+            evidence that the answer needs, 0 to 1; None if it is not known. It is not trained on.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Example(NamedTuple):
     choices: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     value: float | None = None
+    position: float | None = None
 
 
 class Splits(NamedTuple):

@@ -163,7 +163,7 @@ def _shape(metadata: TaskMetadata, splits: Splits) -> Iterator[str]:
         for finding in dict.fromkeys(line for example in part for line in kind.findings(example)):
             yield f"{name} has {finding}"
         for field, empty in Example._field_defaults.items():
-            own = field == "label" or field in kind.fields
+            own = field in ("label", "position", *kind.fields)
             if not own and any(getattr(example, field) != empty for example in part):
                 yield f"{name} fills '{field}', which the family {metadata.family} does not have"
 

@@ -21,6 +21,9 @@ def fault(metadata: TaskMetadata, example: Example) -> str:
     texts = (example.text, example.second, *example.choices, *example.answers)
     if strange := [type(text).__name__ for text in texts if not isinstance(text, str)]:
         return f"has a text of type {strange[0]}"
+    place = example.position
+    if place is not None and not (isinstance(place, int | float) and 0 <= place <= 1):
+        return f"has a position that is not a number from 0 to 1: {place!r}"
     return metadata.task_type.fault(metadata, example)
 
 

@@ -165,7 +165,7 @@ def test_the_sweep_in_the_readme_has_the_cells_it_describes(tmp_path: Path) -> N
     (text,) = blocks(ROOT / "README.md", "yaml")
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    assert len(make_plan(load_sweep(path), path).cells) == 2 * 3 * (6 + 1)
+    assert len(make_plan(load_sweep(path), path).cells) == 2 * 3 * (6 + 1 + 1)
 
 
 RUN_EXAMPLES = """

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from harness.core.methods import FULL, PLACEMENTS, RANK, TFIDF, ZERO_SHOT, method_info
+from harness.core.methods import FULL, HEAD, PLACEMENTS, RANK, TFIDF, ZERO_SHOT, method_info
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 """Part of every id. Raise it whenever the code changes the outcome of a cell."""
 
 LM_EVAL = "lm_eval"
@@ -22,7 +22,10 @@ NO_CURRICULUM = "none"
 _ID_NAMES = {"uses_lm_head": "writes"}
 """Fields that are hashed under their first name, so that ids of earlier results stay valid."""
 
-_OPTIONAL = ("writes", "evaluations", "evaluation_examples", "curriculum")
+_OPTIONAL = (
+    "writes", "evaluations", "evaluation_examples", "curriculum", "head_lr", "test_lengths",
+    "forgetting", "forgetting_examples",
+)  # fmt: skip
 """Fields that were added later. At their defaults they are not part of the id."""
 
 _NO_FIELDS: set[str] = set()
@@ -58,6 +61,9 @@ class Cell(BaseModel):
     lr: float | None = None
     lr_source: Literal["sweep", "tuned", "default"] | None = None
     """Where `lr` comes from: the sweep file, a study, or the default of the method."""
+    head_lr: float | None = None
+    """Learning rate of the classifier, the same in all arms. None without a classifier, and in
+    results of protocol version 5 and lower, which used `lr`. With method `head` it equals `lr`."""
     batch_size: _Int64
     examples: _Int64 | None = None
     validation_examples: _Int64 | None = None
@@ -82,6 +88,11 @@ class Cell(BaseModel):
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
+    test_lengths: tuple[_Int64, ...] = ()
+    """Other lengths at which the trained model is tested."""
+    forgetting: str | None = None
+    """A language-modelling task whose texts are unrelated to those of training."""
+    forgetting_examples: _Int64 | None = None
 
     def model_post_init(self, _: Any) -> None:
         """Forget which fields were given: that set takes twice the memory of their values."""
@@ -146,14 +157,17 @@ class Cell(BaseModel):
         """
         if self.method == TFIDF:
             return 2000.0
+        unrelated = self.forgetting_examples or 0
         if self.method == ZERO_SHOT:
-            return self.length * ((self.test_examples or 0) + (self.evaluation_examples or 0)) + 1.0
-        step = 3.6 if self.method == FULL else 3.0
+            read = (self.test_examples or 0) + (self.evaluation_examples or 0) + unrelated
+            return self.length * read + 1.0
+        step = {FULL: 3.6, HEAD: 1.0}.get(self.method, 3.0)
         if self.kind == "probe":
             return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)
         trained = (self.examples or 0) * (self.epochs or 0) * step
         read = (self.validation_examples or 0) * (self.validations or 0) + (self.test_examples or 0)
-        return self.length * (trained + read) + 20_000
+        other_lengths = sum(self.test_lengths) * (self.test_examples or 0)
+        return self.length * (trained + read + unrelated) + other_lengths + 20_000
 
 
 def density_label(density: float) -> str:

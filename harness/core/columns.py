@@ -59,6 +59,7 @@ EXTRA_COLUMNS = (
     *_same("data", str, "task_revision"),
     Column("backbone_revision", "cell.revisions.backbone", str),
     *_same("cell", str, "lr_source", "curriculum", "target"),
+    *_same("cell", float, "head_lr"),
     *_same("cell", int, "examples", "epochs", "batch_size", "steps"),
     *_same("environment", str, "started", "python", "torch", "transformers", "peft"),
     *_same("environment", str, "platform", "cpu", "gpu", "commit"),

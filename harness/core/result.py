@@ -245,13 +245,18 @@ class ErrorInfo(_Part):
     log: Text = None
 
 
+EvaluationKind = Literal["lm_eval", "length", "position", "forgetting"]
+
+
 class Evaluation(_Part):
     """One metric of one further evaluation of the cell's model.
 
-    `length` and `position` (tokens) are set where they differ from those of training. `value` is
-    None unless `status` is `ok`.
+    `kind`: a task of lm-eval, the cell's own test at another length, the part of its own test whose
+    evidence is at a position, or unrelated text. `length` and `position` (tokens) are set where
+    they differ from those of training. `value` is None unless `status` is `ok`.
     """
 
+    kind: EvaluationKind = "lm_eval"
     task: Annotated[str, BeforeValidator(lambda v: _name(v))]
     metric: Words = ""
     value: Real = None
@@ -262,16 +267,18 @@ class Evaluation(_Part):
     higher_is_better: Annotated[bool, BeforeValidator(lambda v: v is not False)] = True
     length: Count = None
     position: Count = None
-    status: Literal["ok", "timeout", "error"]
+    scores: list[Real] = []
+    """The score of each text, in the order of the task; for `forgetting` only."""
+    status: Status
     message: Words = ""
     version: Words = ""
     seconds: Amount = None
 
     @model_validator(mode="after")
     def _without_value(self) -> Evaluation:
-        if self.status == OK and self.value in (None, -1):
-            # lm-eval returns -1 where it measured nothing.
-            self.status, self.message = "error", self.message or "lm-eval measured nothing"
+        nothing = (None, -1) if self.kind == "lm_eval" else (None,)
+        if self.status == OK and self.value in nothing:  # lm-eval returns -1 for nothing
+            self.status, self.message = "error", self.message or "nothing was measured"
         if self.status != OK:
             self.value = self.stderr = None
         return self

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,6 @@ from harness.core.result import (
     Predictions,
     Scores,
     Seconds,
-    Status,
 )
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
@@ -38,7 +38,9 @@ from harness.planning.data_pins import check_unchanged
 from harness.planning.reach import describe_reach
 from harness.system.machine import describe_machine
 from harness.training.batches import Encoded, encode
-from harness.training.evaluate import Diverged, evaluate, validation_scores
+from harness.training.evaluate import evaluate, validation_scores
+from harness.training.failures import status_of
+from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
 from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
@@ -81,7 +83,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
         result.status = OK
     except Exception as error:
         log_traceback()
-        result.status = _status_of(error)
+        result.status = status_of(error)
         result.error = ErrorInfo(
             type=type(error).__name__, message=one_line(error), log=f"logs/{cell.id}.log"
         )
@@ -112,8 +114,15 @@ def _train(
             seen = evaluate(model, cell, test, pad_id)
         rates = seen.rate.row("eval_tokens_per_s", steady=False)
         _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
-        _score(result, test, seen.answers)
+        _score(result, cell, test, seen.answers)
     _evaluations(cell, model, tokenizer, result, watch)
+    with watch.phase("eval"):
+        test_at = partial(_test, backbone=backbone, tasks_dir=tasks_dir)
+        unrelated = partial(_unrelated, cell, backbone, tasks_dir)
+        result.evaluations += [
+            *on_unrelated_text(model, cell, unrelated, pad_id),
+            *at_other_lengths(model, cell, test_at, pad_id),
+        ]
 
 
 def _only_evaluated(cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch) -> None:
@@ -130,7 +139,7 @@ def _evaluations(
         return
     model.eval()
     with watch.phase("eval"):
-        result.evaluations = run_evaluations(
+        result.evaluations += run_evaluations(
             model,
             tokenizer,
             cell.evaluations,
@@ -164,7 +173,7 @@ def _baseline(
     known = validation_scores(answers[:held], validation)
     result.scores = Scores.model_validate({"metric": metadata.metric, **known})
     if len(test):
-        _score(result, test, answers[held:])
+        _score(result, cell, test, answers[held:])
 
 
 def _data(
@@ -182,6 +191,22 @@ def _data(
         encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
     ]
     return tokenizer, task.metadata, encoded
+
+
+def _test(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
+    """The test texts of a cell at its length, as a cell of that length reads them."""
+    assert cell.task is not None
+    task = load_task(cell.task, tasks_dir, word_counter(backbone))
+    test = task.splits(cell.length, cell.seed).test
+    return encode(test, load_tokenizer(backbone), cell.length, task.metadata, cell.test_examples)
+
+
+def _unrelated(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
+    """The texts on which forgetting is measured."""
+    assert cell.forgetting is not None
+    examples = cell.forgetting_examples
+    other = cell.model_copy(update={"task": cell.forgetting, "test_examples": examples})
+    return _test(other, backbone, tasks_dir)
 
 
 def _load(
@@ -224,13 +249,14 @@ def _load(
     return model
 
 
-def _score(result: CellResult, test: Encoded, answers: list[Target]) -> None:
+def _score(result: CellResult, cell: Cell, test: Encoded, answers: list[Target]) -> None:
     metadata, kind = test.metadata, test.metadata.task_type
     scores = kind.score(answers, test.targets, metadata)
     known = result.scores.model_dump(exclude_unset=True) if result.scores else {}
     result.scores = Scores.model_validate(known | scores)
     kept = kind.predictions(answers, test.targets, metadata)
     result.predictions = Predictions(ids=test.names, **kept)
+    result.evaluations += by_evidence(cell, test, answers)
 
 
 def _add_cost(result: CellResult, cost: dict[str, Any]) -> None:
@@ -251,24 +277,3 @@ def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-_ALLOCATORS = (
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "std::bad_alloc",
-    "error return without exception set",  # Python, without memory for the exception itself
-)
-"""What C libraries say when an allocation fails; they have no exception class for it."""
-
-
-def _status_of(error: BaseException) -> Status:
-    if isinstance(error, Diverged):
-        return "diverged"
-    inner: BaseException | None = error
-    while inner is not None:  # a library may have turned it into an error of its own
-        out_of_memory = isinstance(inner, MemoryError | torch.OutOfMemoryError)
-        if out_of_memory or any(words in str(inner) for words in _ALLOCATORS):
-            return "oom"
-        inner = inner.__cause__ or inner.__context__
-    return "error"

@@ -27,7 +27,8 @@ class State(NamedTuple):
         """The state as a table shows it."""
         if self.status != OK:
             return f"failed: {self.status}"
-        return "done" + (f", lm-eval: {', '.join(sorted(self.failures))}" if self.failures else "")
+        failed = f", evaluations: {', '.join(sorted(self.failures))}" if self.failures else ""
+        return f"done{failed}"
 
 
 def state_of(result: CellResult) -> State:

@@ -41,10 +41,11 @@ def extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> N
     longer.weight = torch.nn.Parameter(table.weight.detach()[rows].clone())
     assert embeddings is not None
     embeddings.position_embeddings = longer
-    numbers = torch.arange(shift, len(rows))[None]
+    device = table.weight.device
+    numbers = torch.arange(shift, len(rows), device=device)[None]
     embeddings.register_buffer("position_ids", numbers, persistent=False)
     if hasattr(embeddings, "token_type_ids"):
-        zeros = torch.zeros(1, len(rows), dtype=torch.long)
+        zeros = torch.zeros(1, len(rows), dtype=torch.long, device=device)
         embeddings.register_buffer("token_type_ids", zeros, persistent=False)
     encoder.config.max_position_embeddings = len(rows)
 

@@ -13,13 +13,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, nearest
-from harness.core.methods import BASELINES, FULL, LORA, PLACEMENTS, RANK, SSMLORA
+from harness.core.methods import BASELINES, FULL, HEAD, LORA, PLACEMENTS, RANK, SSMLORA
 from harness.planning.sweep import Method, Sweep
 from harness.planning.validation import meant_key
 from harness.training.peft_methods import KNOWN, NO_RANK, PeftMethod, peft_method
 
 TARGETS = ("attention",)
 """Which target modules an arm may adapt: query and value projections of every layer."""
+
+_WITHOUT_ADAPTER = {FULL: "full fine-tuning", HEAD: "training only the head"}
+"""Methods that add no parameters to the backbone, so they have no settings of an adapter."""
 
 _BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows from train"}}
 """Options that the harness sets."""
@@ -60,10 +63,11 @@ def check_method(method: Method, where: str) -> None:
     Raises:
         BadInput: naming the key and the nearest valid one.
     """
-    if method.type == FULL:
+    if method.type in _WITHOUT_ADAPTER:
         extra = method.model_dump(exclude_defaults=True, exclude={"type", "lr", "options"})
         for key in [*extra, *method.options]:
-            raise BadInput(f"{where}.{key}: full fine-tuning takes no settings but lr")
+            what = _WITHOUT_ADAPTER[method.type]
+            raise BadInput(f"{where}.{key}: {what} takes no settings but lr")
         return
     if method.target not in (None, *TARGETS):
         raise BadInput(
@@ -96,8 +100,8 @@ def arms(method: Method) -> Iterator[dict[str, Any]]:
     Settings that the sweep leaves out have the default of the method; fields that the method does
     not have are None.
     """
-    if method.type == FULL:
-        yield {"method": FULL}
+    if method.type in _WITHOUT_ADAPTER:
+        yield {"method": method.type}
         return
     kind = None if method.type in KNOWN else peft_method(method.type)
     on_sites = kind is None or kind.on_sites
@@ -190,7 +194,7 @@ def _sweep_key(kind: PeftMethod, field: str) -> str | None:
 def foreign_arms(cells: list[Cell]) -> list[Cell]:
     """One cell of each method and set of options that PEFT alone defines."""
     fields = ("method", "options", "uses_lm_head")
-    known = (FULL, SSMLORA, *BASELINES)
+    known = (FULL, HEAD, SSMLORA, *BASELINES)
     foreign = [c for c in cells if c.method not in known and (c.method != LORA or c.options)]
     found = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in foreign}
     return list(found.values())

@@ -15,8 +15,10 @@ from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
+from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
+from harness.planning.further import forgetting_of, other_lengths
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
@@ -123,7 +125,9 @@ class _Expansion:
             cells += [pins.added_to(cell) for cell in self._task_cells(name, task, evaluated)]
         self._rates.check()
         all_write = bool(cells) and all(cell.uses_lm_head for cell in cells)
-        cells += self._probe_cells(all_write or bool(evaluated and not cells))
+        uses_lm_head = all_write or bool(evaluated and not cells)
+        check_head(self._sweep, not uses_lm_head, str(self._source))
+        cells += self._probe_cells(uses_lm_head)
         if evaluated:
             cells += self._zero_shot_evaluations(evaluated)
         return cells
@@ -133,24 +137,28 @@ class _Expansion:
         sweep, kind = self._sweep, task.metadata.task_type
         place = {**self._common, "kind": "train", "task": name, "uses_lm_head": kind.uses_lm_head}
         place = _with(place, {"revisions": {"task": self._prepared.versions[name]}})
-        adapted = _with(place, evaluated if kind.uses_lm_head else {})
+        untrained = _with(place, forgetting_of(sweep, task, self._prepared.versions))
+        adapted = _with(untrained, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
-        for length, seed, method in product(sweep.lengths, sweep.seeds, sweep.methods):
+        methods = methods_of(sweep, not kind.uses_lm_head)
+        for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
             for arm, lr in product(arms(method), rates):
-                own = {**adapted, **settings[length], **arm}
+                own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
             own = {**place, **settings[length], "length": length, "seed": seed}
             if kind.has_baseline:
                 yield Cell(**own, method=TFIDF)
             if kind.uses_lm_head and seed == sweep.seeds[0] and own["test_examples"]:
-                yield Cell(**own, method=ZERO_SHOT)
+                yield Cell(**{**own, **untrained}, method=ZERO_SHOT)
 
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        settings = {**self._sweep.train.model_dump(exclude={"lr"}), "curriculum": curriculum}
+        further = {"test_lengths", "forgetting"}
+        settings = self._sweep.train.model_dump(exclude={"lr", "head_lr", *further})
+        settings["curriculum"] = curriculum
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
@@ -161,7 +169,8 @@ class _Expansion:
         probe = self._sweep.probe
         if probe is None:
             return
-        for length, method in product(probe.lengths, self._sweep.methods):
+        methods = methods_of(self._sweep, not uses_lm_head)
+        for length, method in product(probe.lengths, methods):
             for arm in arms(method):
                 yield Cell(
                     **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, one_line
-from harness.core.methods import TFIDF, ZERO_SHOT
+from harness.core.methods import FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
 from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
 from harness.models.backbones import EMBEDDED, Backbone, require_causal_lm
@@ -45,7 +45,7 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     arms = [
         cell
         for cell in _arms(cells)
-        if foreign or cell.options or cell.method not in ("full", "lora", "ssmlora")
+        if foreign or cell.options or cell.method not in (FULL, HEAD, LORA, SSMLORA)
     ]
     if not foreign and not arms:
         return
@@ -168,7 +168,7 @@ def _build(cell: Cell, backbone: Backbone) -> None:
 
     try:
         skeleton = load_skeleton(backbone, cell.length, cell.uses_lm_head)
-        if cell.method != "full":
+        if cell.method not in (FULL, HEAD):
             _check_sites(skeleton)
         adapt(skeleton, cell)
     except RuntimeError:  # some adapters are initialised from the weights

@@ -12,6 +12,7 @@ from harness.lm_eval import suggested_name
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
 from harness.planning.curricula import check_curriculum, curriculum_of
+from harness.planning.further import check_forgetting, only_tested
 from harness.planning.missing import missing_lines
 from harness.planning.reach import check_reach
 from harness.planning.sweep import Sweep
@@ -75,6 +76,18 @@ class Preparation:
                 missing.append(error)
             except BadInput as error:
                 wrong += [line for line in error.args if line not in wrong]
+        if asked := self.sweep.train.forgetting:
+            key = "train.forgetting"
+            try:
+                with self._task_errors(asked.task, key):
+                    task = load_task(asked.task, self.tasks_dir, count)
+                    task.prepare()
+                    check_forgetting(self.sweep, task, tasks.values(), f"{self.source}: {key}")
+                    versions[asked.task] = task.data_version()
+            except MissingData as error:
+                missing.append(error)
+            except BadInput as error:
+                wrong += error.args
         wrong += missing_lines(missing, self.source)
         try:
             loaded = [*tasks.values()]
@@ -88,9 +101,9 @@ class Preparation:
         return Prepared(backbone, tasks, versions, warnings)
 
     @contextmanager
-    def _task_errors(self, name: str) -> Iterator[None]:
+    def _task_errors(self, name: str, key: str = "tasks") -> Iterator[None]:
         """Turn any error of a task, which may be a plug-in, into one line."""
-        where = f"{self.source}: tasks:"
+        where = f"{self.source}: {key}:"
         try:
             yield
         except (BadInput, MissingData):
@@ -119,24 +132,30 @@ class Preparation:
     def _load(self, name: str, count: TokenCounter | None) -> tuple[Task, str]:
         """Return the task and the version of its data, after checking them."""
         task = load_task(name, self.tasks_dir, count)
-        for length in self.sweep.lengths:
-            if length < task.metadata.min_length:
-                raise BadInput(
-                    f"{self.source}: lengths: {length} tokens is too short for the task "
-                    f"'{name}', which starts at {task.metadata.min_length}"
-                )
+        tested = only_tested(self.sweep)
+        for key, lengths in (("lengths", self.sweep.lengths), ("train.test_lengths", tested)):
+            for length in lengths:
+                if length < task.metadata.min_length:
+                    raise BadInput(
+                        f"{self.source}: {key}: {length} tokens is too short for the task "
+                        f"'{name}', which starts at {task.metadata.min_length}"
+                    )
         task.prepare()
         for length in self.sweep.lengths:
             self._check_sizes(task, length)
+        for length in tested:
+            self._check_sizes(task, length, only_test=True)
         curriculum = curriculum_of(self.sweep, task)
         check_examples(task, min(self.sweep.lengths), self.sweep.seeds[0], curriculum)
         return task, task.data_version()
 
-    def _check_sizes(self, task: Task, length: int) -> None:
+    def _check_sizes(self, task: Task, length: int, only_test: bool = False) -> None:
         curriculum = curriculum_of(self.sweep, task)
         splits = task.splits_under(length, self.sweep.seeds[0], curriculum)
         for split, part, key in zip(splits._fields, splits, SIZES, strict=True):
             size = getattr(self.sweep.train, key)
+            if only_test and split != "test":
+                continue
             if size == "all":
                 size = 0 if split == "test" else 1
             if len(part) < size:
@@ -155,5 +174,7 @@ class Preparation:
         sweep, name = self.sweep, task.metadata.name
         seed, tested = sweep.seeds[0], sweep.train.test_examples
         found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
-        short = check_reach(task, backbone, sweep.lengths, tested, seed, str(self.source))
+        short = check_reach(task, backbone, sweep.lengths, tested, seed, f"{self.source}: lengths")
+        where = f"{self.source}: train.test_lengths"
+        short += check_reach(task, backbone, only_tested(sweep), tested, seed, where)
         return [*(f"{self.source}: tasks: {name}: {line}" for line in found), *short]

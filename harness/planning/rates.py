@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
-from harness.core.methods import TFIDF, ZERO_SHOT
+from harness.core.methods import HEAD, TFIDF, ZERO_SHOT
 from harness.planning import tuned
 from harness.planning.sweep import Sweep
 
@@ -21,6 +22,10 @@ IA3; Kopiczko et al., ICLR 2024, for VeRA."""
 ADAPTER_DEFAULT = 1e-3
 """The rate of all other adapters, as in PEFT's LoRA examples. LoRA and SSMLoRA share it, so that
 neither has an advantage without a study."""
+
+HEAD_DEFAULT = 1e-2
+"""The rate of the classifier in all arms, chosen by validation loss on two tasks
+(docs/log/2026-11-28-controls.md)."""
 
 
 _SHOWN = 8
@@ -37,6 +42,7 @@ class Rates:
 
     def __init__(self, sweep: Sweep, source: Path) -> None:
         self._asked = sweep.train.lr
+        self._head_lr = sweep.train.head_lr
         self._backbone = sweep.backbone
         self._source = source
         self._missing: dict[str, None] = {}
@@ -51,6 +57,11 @@ class Rates:
         """
         if cell.method in (TFIDF, ZERO_SHOT):
             return cell
+        if not cell.uses_lm_head:
+            head = self._of_head(cell)
+            if cell.method == HEAD:
+                return head
+            cell = cell.model_copy(update={"head_lr": head.lr})
         if cell.lr is not None:  # set in the entry of the method
             return _with(cell, cell.lr, "sweep")
         if isinstance(self._asked, float):
@@ -62,6 +73,21 @@ class Rates:
             self._missing[f"{cell.arm} on {cell.task}"] = None
             return cell
         return _with(cell, DEFAULTS.get(cell.method, ADAPTER_DEFAULT), "default")
+
+    def _of_head(self, cell: Cell) -> Cell:
+        """Return the `head` arm beside a cell: its rate is that of the classifier in all arms.
+
+        `train.lr` is for the backbone, so it is not used here.
+        """
+        if cell.method == HEAD and cell.lr is not None:  # set in the entry of the method
+            return _with(cell, cell.lr, "sweep")
+        head = cell.model_copy(update={**_HEAD_ARM, "lr": None})
+        if self._head_lr is not None:
+            return _with(head, self._head_lr, "sweep")
+        for entry in self._entries:
+            if entry.arm == head.arm_key:
+                return _with(head, entry.lr, "tuned")
+        return _with(head, HEAD_DEFAULT, "default")
 
     def check(self) -> None:
         """Check that studies have a rate for every arm where the sweep says `lr: tuned`.
@@ -98,5 +124,14 @@ class Rates:
         )
 
 
+_HEAD_ARM: dict[str, Any] = {
+    **dict.fromkeys(("density", "placement", "rank", "alpha", "target")),
+    "method": HEAD,
+    "options": {},
+}
+
+
 def _with(cell: Cell, lr: float, source: str) -> Cell:
-    return cell.model_copy(update={"lr": lr, "lr_source": source})
+    """Return the cell with its rate; the `head` arm has it as rate of the classifier too."""
+    head = {"head_lr": lr} if cell.method == HEAD else {}
+    return cell.model_copy(update={"lr": lr, "lr_source": source, **head})

@@ -153,7 +153,7 @@ def check_reach(
         lengths: in tokens, special tokens included.
         tested: how many test texts a cell evaluates, or "all".
         seed: of the sweep; the test split is the same for all.
-        where: the sweep file, for messages.
+        where: the sweep file and its key of the lengths, for messages.
 
     Raises:
         BadInput: no text reaches a length, and the task does not declare that it reads whole texts.
@@ -174,26 +174,26 @@ def check_reach(
         name = metadata.name
         if not seen.share and not any(map(_has_text, chosen)):
             raise BadInput(
-                f"{where}: tasks: the {len(chosen):,} evaluated {part} texts of the task '{name}' "
-                f"are empty: check the data or the plug-in that reads them"
+                f"{where}: {length}: the {len(chosen):,} evaluated {part} texts of the task "
+                f"'{name}' are empty: check the data or the plug-in that reads them"
             )
         if not seen.share and seen.longest < max(MIN_LENGTH, metadata.min_length):
             raise BadInput(
-                f"{where}: lengths: {length}: the longest of the {len(chosen):,} evaluated {part} "
+                f"{where}: {length}: the longest of the {len(chosen):,} evaluated {part} "
                 f"texts of the task '{name}' has {seen.longest} tokens, fewer than the shortest "
                 f"length of that task, {max(MIN_LENGTH, metadata.min_length)}: check the data, or "
                 f"set whole_texts=True in the metadata of a plug-in whose texts are read whole"
             )
         if not seen.share:
             raise BadInput(
-                f"{where}: lengths: {length}: none of the {len(chosen):,} evaluated {part} texts "
+                f"{where}: {length}: none of the {len(chosen):,} evaluated {part} texts "
                 f"of the task '{name}' has {length} tokens; the longest has {seen.longest}. Use "
                 f"lengths up to {seen.longest}, or set whole_texts=True in the metadata of a "
                 f"plug-in whose texts are read whole"
             )
         if seen.share < 0.5:
             warnings.append(
-                f"{where}: lengths: {length}: only {seen.share:.1%} of the {part} texts of the "
+                f"{where}: {length}: only {seen.share:.1%} of the {part} texts of the "
                 f"task '{name}' have {length} tokens ({seen.texts:,} counted); the others are "
                 f"shorter and are read whole"
             )

@@ -23,10 +23,14 @@ from pydantic import (
 
 from harness.core.cell import NO_CURRICULUM
 from harness.core.comparisons import Comparisons
-from harness.core.errors import BadInput
+from harness.core.errors import BadInput, nearest
+from harness.core.methods import HEAD
 from harness.planning.forms import comma_in
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
+
+CONTROLS = (HEAD,)
+"""Values of the key `controls`."""
 
 MIN_LENGTH = 8
 MAX_LENGTH = 1_048_576
@@ -56,8 +60,22 @@ def _distinct(value: list[Any]) -> list[Any]:
     return value
 
 
+def _controls(value: list[str]) -> list[str]:
+    for name in value:
+        if name not in CONTROLS:
+            raise ValueError(f"unknown control '{name}'.{nearest(name, CONTROLS)}")
+    return value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Forgetting(_Strict):
+    """Unrelated text on which language models are evaluated before and after training."""
+
+    task: str
+    examples: Count = 16
 
 
 class Train(_Strict):
@@ -72,11 +90,23 @@ class Train(_Strict):
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
     lr: LearningRate | Literal["tuned"] | None = None
     """None: the rate of a matching study, else the method's default (`planning/rates.py`)."""
+    head_lr: LearningRate | None = None
+    """Of the classifier, in all arms. None: the rate of a study's `head` arm, else a default."""
     warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.1
     weight_decay: Annotated[Number, Field(ge=0)] = 0.01
     clip: Annotated[Number, Field(gt=0)] = 1.0
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+    test_lengths: Annotated[list[Length], AfterValidator(_distinct)] | Literal["all"] = Field(
+        default_factory=list
+    )
+    """Lengths at which each trained model is tested beside its own; `all`: those of the sweep."""
+    forgetting: Forgetting | None = None
+
+    @field_validator("forgetting", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"task": value} if isinstance(value, str) else value
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -161,6 +191,8 @@ class Sweep(_Strict):
     tasks: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
     lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
+    controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
+    """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None
@@ -182,6 +214,9 @@ class Sweep(_Strict):
             raise ValueError(f"{have} are given but no {lack}: training cells need both")
         if not self.tasks and self.probe is None:
             raise ValueError("nothing to run: give tasks and lengths, or a probe")
+        for key in ("test_lengths", "forgetting"):
+            if getattr(self.train, key) and not (self.tasks and self.train.test_examples):
+                raise ValueError(f"train.{key} needs tasks and train.test_examples above 0")
         return self
 
 

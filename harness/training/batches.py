@@ -35,6 +35,7 @@ class Encoded:
         starts: by row, the first token with a loss, where tokens are predicted.
         targets: by example.
         names: by example.
+        positions: by example, the share of the text before the evidence, where it is known.
         kept: by row, the text that was kept, so that a baseline sees no more; empty unless it was
             asked for.
         truncated: number of examples of which something was cut.
@@ -48,6 +49,7 @@ class Encoded:
     starts: list[int] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    positions: list[float | None] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     truncated: int = 0
 
@@ -68,6 +70,7 @@ class Encoded:
             self.types.extend(row.types or [] for row in rows)
         self.starts += [row.start for row in rows]
         self.names += [example.id for example in examples]
+        self.positions += [example.position for example in examples]
         self.targets += map(self.metadata.task_type.target, examples)
         if keep_text:
             self.kept += [row.kept for row in rows]

@@ -1,4 +1,4 @@
-"""full | lora | ssmlora | any PEFT configuration: how a backbone is made trainable."""
+"""full | head | lora | ssmlora | any PEFT configuration: how a backbone is made trainable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.cell import Cell
-from harness.core.methods import FULL, SSMLORA, ZERO_SHOT
+from harness.core.methods import FULL, HEAD, SSMLORA, ZERO_SHOT
 from harness.training.peft_methods import norm_layers, peft_method
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     """
     if cell.method in (FULL, ZERO_SHOT):
         model.requires_grad_(cell.method == FULL)
+        return Adapted(model, None, None)
+    if cell.method == HEAD:
+        model.requires_grad_(False).classifier.requires_grad_(True)
         return Adapted(model, None, None)
     from harness.training.peft_wrap import wrap
     from ssmlora import candidate_sites, count_links, select_sites
@@ -89,6 +92,11 @@ def _check_adapted(model: Any, targets: list[str], cell: Cell) -> None:
     head = [p for n, p in model.base_model.model.named_parameters() if n.startswith("classifier.")]
     if not cell.uses_lm_head and not any(p.requires_grad for p in head):
         raise ValueError(f"{cell.method} does not train the classifier")
+
+
+def is_head(name: str) -> bool:
+    """Whether a parameter belongs to the classifier, also where PEFT has wrapped it."""
+    return "classifier" in name.split(".")
 
 
 def after_step(model: Any) -> Callable[[int], None] | None:

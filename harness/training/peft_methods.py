@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import BadInput, nearest
+from harness.core.methods import FULL, HEAD
 
 if TYPE_CHECKING:
     from torch import nn
@@ -200,7 +201,7 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
         running = {
             n for n, c in known.items() if n not in REFUSED and "target_modules" in _fields(c)
         }
-        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*running, 'full'})}")
+        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*running, FULL, HEAD})}")
     fields = _fields(known[name])
     if name in REFUSED:
         raise BadInput(f"{where}: '{name}' is not supported: {REFUSED[name]}")

@@ -105,8 +105,9 @@ def _described(metadata: TaskMetadata) -> list[Any]:
 
 def _add(digest: hashlib._Hash, value: Any) -> int:
     """Add a value to a digest; return how many bytes it has."""
-    if isinstance(value, Example) and value.value is None:
-        value = value[:-1]  # the digest of data without values is that of earlier versions
+    if isinstance(value, Example):  # earlier versions had no `value` and no `position`
+        while value[-1] is None:
+            value = value[:-1]
     data = json.dumps(value, default=_plain).encode() + b"\n"
     digest.update(data)
     return len(data)

@@ -21,12 +21,16 @@ SIZES = {"train": 100_000, "validation": 2_000, "test": 2_000}
 
 
 class Drawn(NamedTuple):
-    """A text, its label or labels, and a note that is appended to the example's id."""
+    """A text, its label or labels, a note that is appended to the example's id, and the position.
+
+    The position is that of `Example`. Under a curriculum it may be approximate.
+    """
 
     text: str
     label: int = -1
     note: str = ""
     labels: tuple[int, ...] = ()
+    position: float | None = None
 
 
 Draw = Callable[["Generator", int], Sequence[Drawn]]
@@ -137,7 +141,11 @@ class _Lazy(Sequence[Example]):
         start = f"{self._part}-{self._state[-1]}"
         return [
             Example(
-                f"{start}-{block * BLOCK + place}{one.note}", one.text, one.label, labels=one.labels
+                f"{start}-{block * BLOCK + place}{one.note}",
+                one.text,
+                one.label,
+                labels=one.labels,
+                position=one.position,
             )
             for place, one in enumerate(self._draw(random, BLOCK))
         ]

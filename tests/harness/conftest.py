@@ -78,6 +78,7 @@ tasks: [newsgroups]
 lengths: [32]
 methods:
   - lora: {density: 0.5}
+controls: []
 train: {examples: 16, validation_examples: 8, test_examples: 8, validations: 1, lr: 1.0e-3}
 """
 

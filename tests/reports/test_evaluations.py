@@ -122,7 +122,7 @@ def test_what_lm_eval_did_not_measure_is_never_a_value(load: Load, value: Any) -
     (result,) = load([evaluated_cell(found=[evaluation() | {"value": value}])])
     (found,) = result["evaluations"]
     assert (found.value, found.stderr, found.status) == (None, None, "error")
-    assert found.message == "lm-eval measured nothing"
+    assert found.message == "nothing was measured"
 
 
 @pytest.mark.parametrize(

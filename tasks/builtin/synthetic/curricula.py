@@ -63,8 +63,8 @@ def repeat_tokens(
     """Draw `count` texts of `room` words: shorter texts, each word repeated k times in place.
 
     k is log-uniform from 1 to `room // least`, so that a short text has at least `least` words.
-    The first word fills the remaining room. Notes are those of the short text. Why repetition helps
-    a model to learn: docs/log/2026-11-27-training-texts.md.
+    The first word fills the remaining room. Notes and positions are those of the short text. Why
+    repetition helps a model to learn: docs/log/2026-11-27-training-texts.md.
     """
     import numpy as np
 

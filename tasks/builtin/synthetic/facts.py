@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
@@ -76,22 +77,26 @@ class _Facts(GeneratedTask):
         drawn = []
         for story in self._stories(draw, curriculum, count):
             times = _log_uniform(draw, most)
-            text = self._write(draw, split, story, room // times, token_counter)
+            text, position = self._write(draw, split, story, room // times, token_counter)
             if times > 1:
                 words = text.split()
                 rest = room - times * sum(token_counter(words))
                 filler = stretch(draw, split, rest, token_counter)
                 text = " ".join([*filler, *repeat_each(words, times)])
-            drawn.append(Drawn(text, labels[story.answer]))
+            drawn.append(Drawn(text, labels[story.answer], position=position))
         return drawn
 
     def _write(
         self, draw: Random, split: str, story: stories.Story, room: int, token_counter: TokenCounter
-    ) -> str:
-        """Hide a story's facts in `room` tokens of postings, question included."""
+    ) -> tuple[str, float]:
+        """Hide a story's facts in `room` tokens of postings, question included.
+
+        Returns the text, and the share of its words before the first fact that the answer needs.
+        """
         own = sum(token_counter(" ".join([*story.facts, story.question]).split()))
         hay = stretch(draw, split, room - own, token_counter)
-        return f"{_hide(draw, hay, story.facts)} {story.question}"
+        text, places = _hide(draw, hay, story.facts)
+        return f"{text} {story.question}", places[story.first_needed] / len(text.split())
 
     def _stories(self, draw: Random, curriculum: str, count: int) -> list[stories.Story]:
         story, simpler = type(self).story, type(self).simpler
@@ -109,12 +114,14 @@ def _log_uniform(draw: Random, most: int) -> int:
     return int((most + 1) ** draw.random()) if most > 1 else 1
 
 
-def _hide(draw: Random, hay: list[str], facts: list[str]) -> str:
-    """Scatter facts over words, in their order."""
+def _hide(draw: Random, hay: list[str], facts: list[str]) -> tuple[str, list[int]]:
+    """Scatter facts over words, in their order. Returns the text and the words before each fact."""
     places = sorted(draw.randint(0, len(hay)) for _ in facts)
     lines = [" ".join(hay[a:b]) for a, b in zip([0, *places], [*places, len(hay)], strict=True)]
     mixed = [lines[0], *(x for pair in zip(facts, lines[1:], strict=True) for x in pair)]
-    return " ".join(filter(None, mixed))
+    sizes = accumulate((len(fact.split()) for fact in facts), initial=0)
+    starts = [place + size for place, size in zip(places, sizes, strict=False)]
+    return " ".join(filter(None, mixed)), starts
 
 
 def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) -> TaskMetadata:

@@ -74,4 +74,6 @@ def texts(
     question = keys.reshape(count, -1)[:, :-1]
     written = write_pairs(random, pairs, asked, question, words, fewest=QUERIES if easier else None)
     labels = np.sort(answers, axis=1).tolist()
-    return [Drawn(text, labels=tuple(own)) for text, own in zip(written, labels, strict=True)]
+    first_asked = (asked.min(1) / pairs.shape[1]).tolist()
+    drawn = zip(written, labels, first_asked, strict=True)
+    return [Drawn(text, labels=tuple(own), position=position) for text, own, position in drawn]

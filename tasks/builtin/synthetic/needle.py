@@ -103,6 +103,9 @@ def texts(
     at = row[:, None, None], begin[..., None] + np.arange(width)
     text[at] = np.where(some[..., None], said, text[at])
     text[:, body:] = question
-    place = 100 * begin[row, asked] // body
-    written = zip(join(of, text), label.tolist(), place.tolist(), strict=True)
-    return [Drawn(said, own, f"@{percent}") for said, own, percent in written]
+    place = begin[row, asked].tolist()
+    written = zip(join(of, text), label.tolist(), place, strict=True)
+    return [
+        Drawn(said, own, f"@{100 * words // body}", position=words / body)
+        for said, own, words in written
+    ]

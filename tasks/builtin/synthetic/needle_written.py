@@ -79,6 +79,7 @@ def _asked(examples: Sequence[Example]) -> Rows:
             " ".join(words[:-_END]),
             second=f"which colour is the {words[-2]} ?",
             answers=(COLOURS[example.label],),
+            position=example.position,
         )
 
     return Rows(make, range(len(examples)))

@@ -83,6 +83,9 @@ def texts(
     asked = place_of(random, values, label)
     question = pairs[np.arange(count), asked, :2]
     written = write_pairs(random, pairs, asked, question, words, fewest=1 if easier else None)
-    place = 100 * asked // pairs.shape[1]
-    drawn = zip(written, label.tolist(), place.tolist(), strict=True)
-    return [Drawn(text, own, f"@{percent}") for text, own, percent in drawn]
+    most = pairs.shape[1]
+    drawn = zip(written, label.tolist(), asked.tolist(), strict=True)
+    return [
+        Drawn(text, own, f"@{100 * pair // most}", position=pair / most)
+        for text, own, pair in drawn
+    ]

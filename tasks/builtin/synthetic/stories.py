@@ -51,6 +51,11 @@ class Story(NamedTuple):
     answer: str
     needed: frozenset[str]
 
+    @property
+    def first_needed(self) -> int:
+        """The index of the first fact that the answer needs."""
+        return next(k for k, fact in enumerate(self.facts) if _about(fact) in self.needed)
+
 
 def fewer_facts(draw: Random, story: Story) -> Story:
     """Leave out a random number of the facts, from none to all that are not needed."""

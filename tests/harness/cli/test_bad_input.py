@@ -118,7 +118,7 @@ REPLACED = {
     "more than there is": (
         "test_examples: 8",
         "test_examples: 5000",
-        "train.test_examples: the sweep asks for 5000, but the task 'newsgroups' has 912",
+        "train.test_examples: the sweep asks for 5000, but the task 'newsgroups' has 500",
     ),
     "rate": ("lr: 1.0e-3", "lr: -1", "train.lr"),
     "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr: expected a number, or tuned"),

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.core.errors import BadInput
-from harness.core.methods import LORA, TFIDF
+from harness.core.methods import HEAD, LORA, TFIDF
 from harness.execution.cell_main import run_cell
 from harness.models.backbones import find_backbone
 from harness.planning.plan import Plan, make_plan
@@ -52,7 +52,7 @@ def test_every_cell_of_a_task_has_it_and_the_others_none() -> None:
     assert found == {
         (task, method, "none" if task == "newsgroups" else "repeat_tokens")
         for task in ("needle", "newsgroups", "parity")
-        for method in (LORA, TFIDF)
+        for method in (HEAD, LORA, TFIDF)
     }
     (line,) = [line for line in planned.warnings if "curriculum" in line]
     assert "train.curriculum: newsgroups:" in line

@@ -10,6 +10,7 @@ import torch
 from harness.core.cell import Cell
 from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier
+from harness.training.loop import optimizer_of
 from harness.training.methods import Adapted, adapt
 from tests.harness.planning.test_plan import BASE
 
@@ -67,3 +68,21 @@ def test_another_peft_method_runs_on_the_same_sites() -> None:
     answer.loss.backward()
     trained = [n for n, p in adapted.model.named_parameters() if p.grad is not None]
     assert sum("ia3" in n for n in trained) == 6
+
+
+def test_head_trains_the_classifier_only() -> None:
+    found = made(method="head", density=None, placement=None, rank=None, alpha=None)
+    trained = [n for n, p in found.model.named_parameters() if p.requires_grad]
+    assert trained == ["classifier.weight", "classifier.bias"]
+    assert (found.sites, found.links) == (None, None)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "ssmlora"])
+def test_the_classifier_has_its_own_learning_rate(method: str) -> None:
+    cell = Cell.model_validate(BASE.model_dump() | {"method": method, "lr": 1e-3, "head_lr": 1e-2})
+    model = made(method=method).model
+    rest, head = optimizer_of(model, cell).param_groups
+    assert (rest["lr"], head["lr"]) == (1e-3, 1e-2)
+    assert sum(p.numel() for p in head["params"]) == 384 * 4 + 4
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert sum(p.numel() for p in rest["params"]) == trainable - (384 * 4 + 4)

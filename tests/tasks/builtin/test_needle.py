@@ -33,10 +33,11 @@ def answer(text: str) -> tuple[str, int]:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(62, 700), st.integers(0, 10**9), st.integers(1, 8))
 def test_every_answer_is_in_the_text(room: int, seed: int, fewest: int) -> None:
-    for text, label, note, _ in texts(default_rng(seed), 8, room, fewest=fewest):
+    for text, label, note, _, position in texts(default_rng(seed), 8, room, fewest=fewest):
         colour, place = answer(text)
         assert colour == COLOURS[label]
         assert note == f"@{100 * place // (room - 3)}"
+        assert position == place / (room - 3)
         assert len(text.split()) == room
         said = re.findall(rf"\bthe (\w+) is ({ANY}) \.", text)
         assert fewest <= len(said) == len(dict(said)) == len(set(dict(said).values()))

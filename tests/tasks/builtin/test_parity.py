@@ -33,7 +33,7 @@ def digits(text: str) -> tuple[int, int]:
 @given(st.integers(62, 2000), st.data(), st.integers(0, 10**9))
 def test_every_label_is_that_of_a_toggle(room: int, data: st.DataObject, seed: int) -> None:
     most = data.draw(st.integers(1, room // DIGITS))
-    for text, label, note, _ in texts(default_rng(seed), 20, room, most):
+    for text, label, note, *_ in texts(default_rng(seed), 20, room, most):
         words = text.split()
         assert len(words) == room
         assert set(words) <= {*FIXED, *FILLER}

@@ -31,10 +31,11 @@ def look_up(text: str) -> tuple[int, int, int]:
 @given(st.integers(34, 1600), st.booleans(), st.integers(0, 10**9))
 def test_every_answer_is_that_of_a_dictionary(room: int, easier: bool, seed: int) -> None:
     pairs = (room - 2) // 4
-    for text, label, note, _ in texts(default_rng(seed), 8, room, easier=easier):
+    for text, label, note, _, position in texts(default_rng(seed), 8, room, easier=easier):
         found, place, count = look_up(text)
         assert found == label
         assert note == f"@{100 * place // pairs}"
+        assert position == place / pairs
         assert (1 if easier else pairs) <= count <= pairs
         assert len(text.split()) == 4 * pairs + 2
 

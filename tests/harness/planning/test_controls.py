@@ -1,0 +1,70 @@
+"""The control arms of a sweep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.core.cell import Cell
+from harness.core.errors import BadInput
+from harness.core.methods import HEAD, TFIDF
+from harness.planning.plan import make_plan
+from harness.planning.sweep import load_sweep
+from tests.harness.conftest import SWEEPS
+
+
+def smoke(*changes: str) -> list[Cell]:
+    path = SWEEPS / "smoke.yaml"
+    return [c for c in make_plan(load_sweep(path, changes), path).cells if c.method != TFIDF]
+
+
+def test_head_runs_at_every_length_and_seed_beside_adapters() -> None:
+    found = [c for c in smoke("seeds=[0, 1]") if c.method == HEAD]
+    assert Counter((c.kind, c.length, c.seed) for c in found) == Counter(
+        [*(("train", n, s) for n in (32, 64) for s in (0, 1)), ("probe", 128, 0)]
+    )
+    assert {c.arm for c in found} == {"Head only"}
+
+
+@pytest.mark.parametrize("change", ["controls=[]", "methods=[full]"])
+def test_no_control_where_it_is_turned_off_or_controls_nothing(change: str) -> None:
+    assert all(cell.method != HEAD for cell in smoke(change))
+
+
+def test_a_head_in_the_sweep_is_not_added_again() -> None:
+    found = [c for c in smoke("methods=[lora, {head: {lr: [1e-3, 1e-2]}}]") if c.method == HEAD]
+    trained = {(c.length, c.lr, c.head_lr) for c in found if c.kind == "train"}
+    assert trained == {(n, lr, lr) for n in (32, 64) for lr in (1e-3, 1e-2)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("controls=[haed]", r"controls: unknown control 'haed'. Did you mean 'head'\?"),
+        ("controls=[head, head]", "duplicate value: head"),
+        ("methods=[{head: {density: 0.5}}]", "methods.head.density: .* takes no settings but lr"),
+        ("methods=[{head: {bias: all}}]", "methods.head.bias: .* takes no settings but lr"),
+    ],
+)
+def test_what_is_refused(change: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        smoke(change)
+
+
+def test_a_language_model_has_no_head_to_train(tmp_path: Path) -> None:
+    path = SWEEPS / "smoke.yaml"
+    changes = ("backbone=smollm2", "tasks=[pysource_lm]")
+    with pytest.raises(BadInput, match="no task of this sweep has a classifier"):
+        make_plan(load_sweep(path, (*changes, "methods=[lora, head]")), path)
+    cells = make_plan(load_sweep(path, changes), path).cells
+    assert {c.method for c in cells} == {"full", "lora", "ssmlora", "base"}
+    assert {c.head_lr for c in cells} == {None}
+
+
+def test_the_classifier_has_one_rate_in_all_arms() -> None:
+    trained = [c for c in smoke("train.head_lr=0.02") if c.kind == "train"]
+    assert {c.head_lr for c in trained} == {0.02}
+    assert {c.lr for c in trained if c.method == HEAD} == {0.02}
+    assert {c.lr for c in trained if c.method != HEAD} == {0.001}
