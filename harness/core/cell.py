@@ -25,6 +25,7 @@ _ID_NAMES = {"uses_lm_head": "writes"}
 _OPTIONAL = (
     "writes", "evaluations", "evaluation_examples", "curriculum", "head_lr", "test_lengths",
     "forgetting", "forgetting_examples",
+    "window", "target_tokens", "lm_loss",
 )  # fmt: skip
 """Fields that were added later. At their defaults they are not part of the id."""
 
@@ -84,6 +85,13 @@ class Cell(BaseModel):
         default=False, validation_alias=AliasChoices("uses_lm_head", "writes")
     )
     """Whether the model predicts tokens (language modelling, generation) without a classifier."""
+    window: _Int64 | None = None
+    """Language modelling: the token of each validation and test text at which the scored tokens
+    end. None: all tokens of the front of each text are scored."""
+    target_tokens: _Int64 | None = None
+    """Scored tokens of each text."""
+    lm_loss: Literal["chunked", "full"] | None = None
+    """How the loss of a language model is computed; None (earlier versions): full."""
     evaluations: tuple[str, ...] = ()
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: _Int64 | None = None
@@ -125,7 +133,7 @@ class Cell(BaseModel):
             label += f" alpha={self.alpha:g}"
         for key, value in sorted(self.options.items()):
             label += f" {key}={value}"
-        return label
+        return f"{label} full logits" if self.lm_loss == "full" else label
 
     @property
     def arm_key(self) -> dict[str, Any]:

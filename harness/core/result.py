@@ -44,10 +44,14 @@ class ModelInfo(_Part):
     attention: Text = None
     """The kernel that a forward pass reaches."""
     dropout: Text = None
+    lm_loss: Text = None
+    """How the loss of a language model was computed: `chunked` or `full`."""
     weights: Text = None
     """How the backbone's weights are stored; training starts from their float32 values."""
     dtype: Text = None
     device: Text = None
+    shared_blocks: Count = None
+    """Blocks whose output the cell read from the store of its run. Then it has no cost."""
 
 
 class DataInfo(_Part):
@@ -96,6 +100,8 @@ class Scores(_Part):
     secondary: dict[str, Real] = {}
     """Further metrics of the same answers, by name."""
     perplexity: Amount = None
+    all_tokens_loss: Amount = None
+    """The mean loss over all tokens that were read, where the score is of their last tokens."""
     majority: Share = None
     """The accuracy of the best constant answer on the test texts."""
     validation_score: Real = None

@@ -32,6 +32,7 @@ from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import Backbone
+from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
 from harness.planning.data_pins import check_unchanged
@@ -40,12 +41,13 @@ from harness.system.machine import describe_machine
 from harness.training.batches import Encoded, encode
 from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
+from harness.training.frozen import share_states
 from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
 from harness.training.loop import attention_kernel, probe, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
 from tasks import TaskMetadata, load_task
-from tasks.types.base import Answered, Target
+from tasks.types.base import Answered, Target, Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -104,20 +106,32 @@ def _train(
         result.data = _describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
+    with watch.phase("data"):
+        splits = (training, validation, test)
+        shared = share_states(model, cell, backbone.pin, splits, pad_id)
+    assert result.model is not None
+    result.model.shared_blocks = shared
     if cell.method != ZERO_SHOT:
         outcome = train(model, cell, training, validation, pad_id, watch, meter)
         result.curve, result.scores = outcome.curve, outcome.scores
-        _add_cost(result, outcome.cost)
+        if not shared:
+            _add_cost(result, outcome.cost)
     if len(test):
         meter.reset()
         with watch.phase("eval"):
             seen = evaluate(model, cell, test, pad_id)
         rates = seen.rate.row("eval_tokens_per_s", steady=False)
-        _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
+        if not shared:
+            _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
         _score(result, cell, test, seen.answers)
     _evaluations(cell, model, tokenizer, result, watch)
     with watch.phase("eval"):
-        test_at = partial(_test, backbone=backbone, tasks_dir=tasks_dir)
+
+        def test_at(there: Cell) -> Encoded:
+            data = _test(there, backbone, tasks_dir)
+            share_states(model, there, backbone.pin, [data], pad_id)
+            return data
+
         unrelated = partial(_unrelated, cell, backbone, tasks_dir)
         result.evaluations += [
             *on_unrelated_text(model, cell, unrelated, pad_id),
@@ -186,9 +200,11 @@ def _data(
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
     splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
     check_unchanged(cell, task.metadata, splits)
-    parts = zip(splits, sizes, strict=True)
+    window = _window(cell)
+    parts = zip(splits, sizes, (None, window, window), strict=True)  # training reads the front
     encoded = [
-        encode(part, tokenizer, cell.length, task.metadata, n, keep_text) for part, n in parts
+        encode(part, tokenizer, cell.length, task.metadata, n, keep_text, scored)
+        for part, n, scored in parts
     ]
     return tokenizer, task.metadata, encoded
 
@@ -198,14 +214,23 @@ def _test(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
     assert cell.task is not None
     task = load_task(cell.task, tasks_dir, word_counter(backbone))
     test = task.splits(cell.length, cell.seed).test
-    return encode(test, load_tokenizer(backbone), cell.length, task.metadata, cell.test_examples)
+    return encode(
+        test, load_tokenizer(backbone), cell.length, task.metadata, cell.test_examples,
+        window=_window(cell),
+    )  # fmt: skip
+
+
+def _window(cell: Cell) -> Window | None:
+    """The scored tokens of validation and test texts, where not all are scored."""
+    return Window(cell.window, cell.target_tokens or 1) if cell.window else None
 
 
 def _unrelated(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
     """The texts on which forgetting is measured."""
     assert cell.forgetting is not None
     examples = cell.forgetting_examples
-    other = cell.model_copy(update={"task": cell.forgetting, "test_examples": examples})
+    update = {"task": cell.forgetting, "test_examples": examples, "window": None}
+    other = cell.model_copy(update=update)
     return _test(other, backbone, tasks_dir)
 
 
@@ -219,9 +244,11 @@ def _load(
 ) -> Any:
     with watch.phase("load"):
         model: Any
+        chunked = False
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
             model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
+            chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
             model = load_classifier(
                 backbone,
@@ -242,6 +269,7 @@ def _load(
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
+            lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,
             weights=backbone.stored_as,
             dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
             device=cell.device,

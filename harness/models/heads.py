@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from harness.models.blocks import replaced
 from tasks.types import task_type
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Classifier(nn.Module):
         encoder: returns `last_hidden_state` of shape (rows, tokens, width).
         outputs: number of outputs per row.
         kind: the task type, which defines the loss; classification by default.
+
+    Attributes:
+        below: the blocks that `states` of `forward` replace.
     """
 
     base_model_prefix = "encoder"
@@ -57,6 +61,7 @@ class Classifier(nn.Module):
         self.kind = kind or task_type("classification")
         self.is_bidirectional = _is_bidirectional(encoder)
         self.segments = segments_of(encoder)
+        self.below: Sequence[nn.Module] = ()
         self.reads_globally = "global_attention_mask" in signature(encoder.forward).parameters
         self.classifier = nn.Linear(int(encoder.config.hidden_size), outputs)
         nn.init.normal_(self.classifier.weight, std=_STD)
@@ -134,8 +139,30 @@ class Classifier(nn.Module):
         attention_mask: torch.Tensor,
         labels: torch.Tensor,
         token_type_ids: torch.Tensor | None = None,
+        states: torch.Tensor | None = None,
     ) -> Answer:
-        """Return logits and loss; ids: (rows, tokens), labels: (batch,) or (batch, labels)."""
+        """Return logits and loss; ids: (rows, tokens), labels: (batch,) or (batch, labels).
+
+        `states` were computed before: those after the blocks `below`, of shape (rows, tokens,
+        width), which are skipped then, or the output of `summary`, of shape (rows, width).
+        """
+        if states is not None and states.dim() == 2:
+            summary = states
+        elif states is not None:
+            with replaced(self.below, lambda _: states):
+                summary = self.summary(input_ids, attention_mask, token_type_ids)
+        else:
+            summary = self.summary(input_ids, attention_mask, token_type_ids)
+        logits = self.classifier(summary).float()
+        return Answer(*self.kind.loss(logits, labels))
+
+    def summary(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return what the linear layer reads, of shape (rows, width)."""
         kinds: dict[str, torch.Tensor] = {}
         if token_type_ids is not None and self.segments > 1:
             kinds["token_type_ids"] = token_type_ids
@@ -150,8 +177,8 @@ class Classifier(nn.Module):
         mean = (states * mask).sum(1) / mask.sum(1)
         rows = torch.arange(len(states), device=states.device)
         whole = 0 if self.is_bidirectional else attention_mask.sum(1) - 1
-        logits = self.classifier(mean + states[rows, whole]).float()
-        return Answer(*self.kind.loss(logits, labels))
+        summary: torch.Tensor = mean + states[rows, whole]
+        return summary
 
 
 def _is_bidirectional(encoder: PreTrainedModel) -> bool:

@@ -23,6 +23,7 @@ from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
+from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
 from tasks import Task
 
@@ -156,9 +157,13 @@ class _Expansion:
     def _settings(self, task: Task, length: int) -> _Fields:
         """Return the training settings at a length, with numbers in place of `all`."""
         curriculum = curriculum_of(self._sweep, task)
-        further = {"test_lengths", "forgetting"}
-        settings = self._sweep.train.model_dump(exclude={"lr", "head_lr", *further})
+        others = {"test_lengths", "forgetting", "context", "loss"}
+        settings = self._sweep.train.model_dump(exclude={"lr", "head_lr", *others})
         settings["curriculum"] = curriculum
+        if window := window_of(self._sweep, task):
+            settings |= {"window": window.end, "target_tokens": window.targets}
+        if task.metadata.task_type.uses_lm_head:
+            settings["lm_loss"] = self._sweep.train.loss
         if "all" in settings.values():
             splits = task.splits_under(length, self._sweep.seeds[0], curriculum)
             for key, part in zip(SIZES, splits, strict=True):
@@ -176,6 +181,7 @@ class _Expansion:
                     **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
                     length=length, seed=self._sweep.seeds[0], lr=1e-4,
                     batch_size=probe.batch_size, steps=probe.steps,
+                    lm_loss=self._sweep.train.loss if uses_lm_head else None,
                 )  # fmt: skip
 
     def _zero_shot_evaluations(self, evaluated: _Fields) -> Iterator[Cell]:

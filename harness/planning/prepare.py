@@ -16,6 +16,7 @@ from harness.planning.further import check_forgetting, only_tested
 from harness.planning.missing import missing_lines
 from harness.planning.reach import check_reach
 from harness.planning.sweep import Sweep
+from harness.planning.windows import check_context, check_windows, window_of
 from tasks import Task, TaskError, load_task
 from tasks.base import MissingData, TokenCounter
 from tasks.contract import check_examples
@@ -96,6 +97,8 @@ class Preparation:
             )
         except BadInput as error:
             wrong += error.args
+        if not wrong:
+            check_context(self.sweep, loaded, str(self.source))
         if wrong or not backbone:
             raise BadInput(*wrong)
         return Prepared(backbone, tasks, versions, warnings)
@@ -169,12 +172,17 @@ class Preparation:
         """Describe suspicious data, and lengths that few test texts reach.
 
         Raises:
-            BadInput: a length that no test text reaches.
+            BadInput: a length or a window that no test text reaches.
         """
         sweep, name = self.sweep, task.metadata.name
         seed, tested = sweep.seeds[0], sweep.train.test_examples
         found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
-        short = check_reach(task, backbone, sweep.lengths, tested, seed, f"{self.source}: lengths")
-        where = f"{self.source}: train.test_lengths"
-        short += check_reach(task, backbone, only_tested(sweep), tested, seed, where)
+        if window_of(sweep, task):
+            short = check_windows(sweep, task, backbone, str(self.source))
+        else:
+            where = str(self.source)
+            lengths, others = sweep.lengths, only_tested(sweep)
+            short = check_reach(task, backbone, lengths, tested, seed, f"{where}: lengths")
+            where += ": train.test_lengths"
+            short += check_reach(task, backbone, others, tested, seed, where)
         return [*(f"{self.source}: tasks: {name}: {line}" for line in found), *short]

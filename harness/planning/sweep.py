@@ -71,6 +71,21 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+TARGETS = 128
+"""Tokens of each text that language modelling scores by default in sweeps with several lengths."""
+
+
+class Context(_Strict):
+    """Language modelling scores the last `targets` tokens before token `window` of each text.
+
+    They are the same tokens at every length, with more or fewer tokens before them.
+    """
+
+    targets: Count = TARGETS
+    window: Length | None = None
+    """None: the longest length of the sweep."""
+
+
 class Forgetting(_Strict):
     """Unrelated text on which language models are evaluated before and after training."""
 
@@ -97,6 +112,10 @@ class Train(_Strict):
     clip: Annotated[Number, Field(gt=0)] = 1.0
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
+    context: Context | Literal["none"] | None = None
+    """None: `planning/windows.py` decides."""
+    loss: Literal["chunked", "full"] = "chunked"
+    """Of language models: the logits of some tokens at a time, or of all (the same loss)."""
     test_lengths: Annotated[list[Length], AfterValidator(_distinct)] | Literal["all"] = Field(
         default_factory=list
     )
@@ -217,6 +236,23 @@ class Sweep(_Strict):
         for key in ("test_lengths", "forgetting"):
             if getattr(self.train, key) and not (self.tasks and self.train.test_examples):
                 raise ValueError(f"train.{key} needs tasks and train.test_examples above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_context(self) -> Sweep:
+        context, others = self.train.context, self.train.test_lengths
+        lengths = [*self.lengths, *(others if isinstance(others, list) else [])]
+        if isinstance(context, Context) and lengths:
+            if context.targets >= min(lengths):
+                raise ValueError(
+                    f"train.context.targets: {context.targets} scored tokens need a length of at "
+                    f"least {context.targets + 1} (found {min(lengths)})"
+                )
+            if context.window is not None and context.window < max(lengths):
+                raise ValueError(
+                    f"train.context.window: {context.window} is shorter than the longest length, "
+                    f"{max(lengths)}"
+                )
         return self
 
 

@@ -138,6 +138,12 @@ def run_folder() -> Iterator[Path]:
         yield folder
 
 
+def shared_folder() -> Path | None:
+    """Return the place of the files that the cells of this run share; None outside a run."""
+    folder = Path(tempfile.gettempdir())
+    return folder / "shared" if folder.name.startswith(RUN) else None
+
+
 def unwritable(place: str | Path, error: OSError) -> str:
     """Return the message for a temporary folder that cannot be written."""
     return (

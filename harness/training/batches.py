@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.training.stored_rows import StateRows, shared_rows
 from harness.training.token_rows import TokenRows
 from tasks import Example, TaskMetadata
 from tasks.contract import fault, shape_fault
 from tasks.lib.encoding import Row
 from tasks.lib.texts import well_formed
-from tasks.types.base import Padded, Target
+from tasks.types.base import Padded, Target, Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -39,6 +40,7 @@ class Encoded:
         kept: by row, the text that was kept, so that a baseline sees no more; empty unless it was
             asked for.
         truncated: number of examples of which something was cut.
+        states: by row, stored states that batches bring to the model (`harness.training.frozen`).
     """
 
     metadata: TaskMetadata
@@ -52,6 +54,7 @@ class Encoded:
     positions: list[float | None] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     truncated: int = 0
+    states: StateRows | None = None
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -85,17 +88,19 @@ def encode(
     metadata: TaskMetadata,
     most: int | None = None,
     keep_text: bool = False,
+    window: Window | None = None,
 ) -> Encoded:
     """Tokenise the first `most` examples to at most `length` tokens, special tokens counted.
 
-    Examples are read a few hundred at a time, and token ids are kept on disk.
+    Examples are read a few hundred at a time, and token ids are kept on disk. With a window, the
+    first `most` texts that reach its end are used, and the `length` tokens before it.
 
     Raises:
         ValueError: a question with an answer leaves no room for the text, or an example breaks the
             contract (`tasks/contract.py`).
     """
     found = Encoded(metadata, tokenizer)
-    for part, rows in encoded_chunks(examples, tokenizer, length, metadata, most):
+    for part, rows in encoded_chunks(examples, tokenizer, length, metadata, most, window):
         found.rows = len(rows) // len(part)
         found.add(part, rows, keep_text)
     return found
@@ -107,6 +112,7 @@ def encoded_chunks(
     length: int,
     metadata: TaskMetadata,
     most: int | None = None,
+    window: Window | None = None,
 ) -> Iterator[tuple[list[Example], list[Row]]]:
     """Yield examples, a few hundred at a time, with their rows. Arguments as for `encode`.
 
@@ -115,6 +121,9 @@ def encoded_chunks(
     """
     kind = metadata.task_type
     count = len(examples) if most is None else min(most, len(examples))
+    if window:
+        yield from _windows(examples, tokenizer, length, metadata, count, window)
+        return
     chunk = max(1, min(256, _CHUNK // (length * len(kind.others(examples[0]))))) if count else 1
     for start in range(0, count, chunk):
         part = examples[start : min(start + chunk, count)]
@@ -124,7 +133,30 @@ def encoded_chunks(
         if wrong := shape_fault(metadata, [examples[0], *part]):
             raise ValueError(f"the task '{metadata.name}': {wrong}")
         cleaned = [_well_formed(example) for example in part]
-        yield cleaned, kind.encode(cleaned, tokenizer, length, metadata)
+        yield cleaned, shared_rows(cleaned, tokenizer, length, metadata)
+
+
+def _windows(
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+    metadata: TaskMetadata,
+    most: int,
+    window: Window,
+) -> Iterator[tuple[list[Example], list[Row]]]:
+    """The examples that reach the end of the window, with the `length` tokens before it."""
+    kind = metadata.task_type
+    for part, rows in encoded_chunks(examples, tokenizer, window.end, metadata):
+        if not most:
+            return
+        pairs = zip(part, rows, strict=True)
+        kept = [(example, row) for example, row in pairs if len(row.ids) == window.end][:most]
+        most -= len(kept)
+        if kept:
+            yield (
+                [example for example, _ in kept],
+                [kind.windowed(row, tokenizer, length, window) for _, row in kept],
+            )
 
 
 def _well_formed(example: Example) -> Example:
@@ -151,6 +183,8 @@ def padded(
         if encoded.types is not None:
             types = [encoded.types[place] for place in places]
             inputs["token_type_ids"] = _stacked(types, 0)["input_ids"]
+        if encoded.states is not None:
+            inputs["states"] = encoded.states.padded(places, inputs["input_ids"].shape[1])
         starts = [encoded.starts[place] for place in places]
         targets = [encoded.targets[i] for i in chosen]
         batch = Padded(inputs["input_ids"], inputs["attention_mask"], starts, targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -13,6 +13,7 @@ import torch
 
 from harness.core.cell import Cell
 from harness.core.metrics import METRICS
+from harness.models.chunked_loss import TokenLosses, token_losses
 from harness.training.batches import Encoded, padded, prompts
 from harness.training.meter import Rate, synchronize
 from harness.training.methods import task_loss_only
@@ -37,13 +38,26 @@ class Evaluation:
 class _Batch:
     """Outputs for a batch (`tasks.types.base.Batch`); `tokens` counts what was read and written."""
 
-    logits: torch.Tensor
+    output: Any
     labels: torch.Tensor
+    starts: Sequence[int]
     tokens: int
     write: Callable[[int], tuple[list[str], int]]
 
+    @property
+    def logits(self) -> torch.Tensor:
+        logits: torch.Tensor = self.output.logits
+        return logits
+
+    def next_tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if isinstance(self.output, TokenLosses):
+            assert self.output.losses is not None
+            assert self.output.correct is not None
+            return self.output.losses, self.output.correct
+        return token_losses(self.logits, self.labels)
+
     def generate(self, most: int) -> list[str]:
-        del self.logits  # the largest tensor, which generation does not need
+        del self.output  # it may hold all logits, which generation does not need
         texts, self.tokens = self.write(most)
         return texts
 
@@ -73,7 +87,8 @@ def evaluate(model: Any, cell: Cell, data: Encoded, pad_id: int) -> Evaluation:
             if not (math.isfinite(total) and heads_finite):
                 raise Diverged("the model's outputs are not finite")
             write = partial(_written, model, cell, data, chosen, pad_id)
-            batch = _Batch(output.logits, inputs["labels"], tokens, write)
+            starts = [data.starts[i] for i in chosen]  # one row per example where tokens count
+            batch = _Batch(output, inputs["labels"], starts, tokens, write)
             del output
             answers = kind.predict(batch, data.metadata)
             synchronize(cell.device)

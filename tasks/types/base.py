@@ -38,6 +38,13 @@ class Padded(NamedTuple):
     targets: Sequence[Target]
 
 
+class Window(NamedTuple):
+    """Scored tokens that are the same at every length: the last `targets` before token `end`."""
+
+    end: int
+    targets: int
+
+
 class Answered(NamedTuple):
     """Examples for a baseline: the texts of rows, those of an example in sequence, and targets by
     example."""
@@ -50,12 +57,20 @@ class Batch(Protocol):
     """Outputs of the model for a batch of examples.
 
     Attributes:
-        logits: of shape (examples, outputs), or (rows, tokens, vocabulary) of a language model.
         labels: what `batch_labels` returned.
+        starts: by row, the first token with a loss, where tokens are predicted.
     """
 
-    logits: torch.Tensor
     labels: torch.Tensor
+    starts: Sequence[int]
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """Of shape (examples, outputs), or (rows, tokens, vocabulary) of a language model."""
+
+    def next_tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the loss of every token after the first, of shape (rows, tokens - 1), and whether
+        it had the highest logit."""
 
     def generate(self, most: int) -> list[str]:
         """Return up to `most` tokens of text for each prompt, decoded greedily."""
@@ -75,6 +90,8 @@ class TaskType(ABC):
     """Fields that an example may fill beside `id`, `text` and `label`."""
     uses_lm_head: ClassVar[bool] = False
     """Whether the model predicts tokens; else it gets a linear head of `head_size` outputs."""
+    has_windows: ClassVar[bool] = False
+    """Whether `windowed` can make rows of a `Window`."""
     has_labels: ClassVar[bool] = True
     """Whether the metadata names labels, of which `label` of an example is an index."""
     has_baseline: ClassVar[bool] = True
@@ -185,6 +202,10 @@ class TaskType(ABC):
         return encode_texts(
             tokenizer, texts, seconds if two else None, length, metadata.name, self.keeps_others()
         )
+
+    def windowed(self, row: Row, tokenizer: Any, length: int, window: Window) -> Row:
+        """Return the last `length` tokens of a row of `window.end` tokens."""
+        raise NotImplementedError(f"{self.name} has no windows")
 
     # Model.
 

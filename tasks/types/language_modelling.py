@@ -1,4 +1,8 @@
-"""Text to read: the loss of the next token, also by its position in the text."""
+"""Text to read: the loss of the next token, also by its position in the text.
+
+The score is the mean loss over the scored tokens: all tokens of a row from `Row.start` on. Rows of
+a `Window` score the same tokens at every length, with more or fewer tokens before them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from tasks.lib.encoding import (
     front,
 )
 from tasks.lib.texts import bits
-from tasks.types.base import Answered, Batch, Size, Target, TaskType
+from tasks.types.base import Answered, Batch, Padded, Size, Target, TaskType, Window
 
 if TYPE_CHECKING:
     import torch
@@ -27,14 +31,20 @@ FIRST_BIN = 16
 
 
 class TextLoss(NamedTuple):
-    """Summed loss (nats) and number of predicted tokens of a text, and of each range of positions.
+    """The loss of a text.
 
-    The ranges are 0 to 16, 16 to 32, 32 to 64, and so on. The position of a token is the number of
-    tokens before it, from all of which it is predicted.
+    Attributes:
+        total: summed loss (nats) of the scored tokens.
+        tokens: number of scored tokens.
+        correct: scored tokens that had the highest probability.
+        ranges: summed loss and number of all predicted tokens at the positions 0 to 16, 16 to 32,
+            32 to 64, and so on. The position of a token is the number of tokens before it, from
+            all of which it is predicted.
     """
 
     total: float
     tokens: int
+    correct: int
     ranges: tuple[tuple[float, int], ...]
 
 
@@ -43,8 +53,10 @@ class LanguageModelling(TaskType):
 
     name = "language_modelling"
     answers, metric = "tokens", "loss"
+    secondary = ("token_accuracy",)
     has_labels = False
     uses_lm_head = True
+    has_windows = True
     has_baseline = False  # a linear model on words does not predict the next one
     card_baselines = ("letters", "LZMA")
 
@@ -57,7 +69,7 @@ class LanguageModelling(TaskType):
     def encode(
         self, examples: Sequence[Example], tokenizer: Any, length: int, metadata: TaskMetadata
     ) -> list[Row]:
-        """The front of each text behind the token that begins texts, without one that ends them.
+        """The front of each text after the token that begins texts, without one that ends them.
 
         A loss needs two tokens: a shorter text follows an end of text, as in pre-training.
         """
@@ -70,18 +82,25 @@ class LanguageModelling(TaskType):
             rows.append(Row(row, None, (text[:end], ""), end < len(text)))
         return rows
 
-    def predict(self, batch: Batch, metadata: TaskMetadata) -> list[Target]:
-        import torch
-        from torch.nn import functional as F
+    def windowed(self, row: Row, tokenizer: Any, length: int, window: Window) -> Row:
+        """Return the last `length` tokens of a row that ends where the window ends.
 
-        following = batch.labels[:, 1:]
-        # Row by row: a float32 copy of all logits would be the largest tensor in memory.
-        each = [
-            F.cross_entropy(row[:-1].float(), ids, reduction="none", ignore_index=IGNORED)
-            for row, ids in zip(batch.logits, following, strict=True)
-        ]
-        counted = (following != IGNORED).cpu()
-        return text_losses(torch.stack(each), counted)
+        The token that begins texts is kept at the front. The first `window.end - length` tokens of
+        the text are left out.
+        """
+        begin = len(first_token(tokenizer))
+        left_out = max(0, len(row.ids) - length)
+        ids = [*row.ids[:begin], *row.ids[begin + left_out :]]
+        return row._replace(ids=ids, start=max(1, len(ids) - window.targets))
+
+    def batch_labels(self, batch: Padded, metadata: TaskMetadata) -> torch.Tensor:
+        """All tokens: those before the scored ones count in `by_position`."""
+        return batch.ids.masked_fill(batch.mask == 0, IGNORED)
+
+    def predict(self, batch: Batch, metadata: TaskMetadata) -> list[Target]:
+        losses, correct = batch.next_tokens()
+        counted = (batch.labels[:, 1:] != IGNORED).cpu()
+        return text_losses(losses, correct, counted, batch.starts)
 
     def mean_loss(self, answers: Sequence[Target], mean: float) -> float:
         """The mean over tokens; batches have different numbers of them."""
@@ -90,7 +109,7 @@ class LanguageModelling(TaskType):
     def score(
         self, answers: Sequence[Target], targets: Sequence[Target], metadata: TaskMetadata
     ) -> dict[str, Any]:
-        """The loss with its interval, the perplexity, and the loss by position."""
+        """The loss with its interval, the perplexity, and the loss of all tokens by position."""
         scores = super().score(answers, targets, metadata)
         by_position = []
         for k in range(max(len(answer.ranges) for answer in answers)):
@@ -106,7 +125,12 @@ class LanguageModelling(TaskType):
                     }
                 )
         perplexity = math.exp(scores["score"]) if scores["score"] < 700 else None
-        return {**scores, "perplexity": perplexity, "by_position": by_position}
+        known = {**scores, "perplexity": perplexity, "by_position": by_position}
+        tokens = sum(part["tokens"] for part in by_position)
+        if tokens > sum(answer.tokens for answer in answers):
+            total = sum(part["loss"] * part["tokens"] for part in by_position)
+            known["all_tokens_loss"] = total / tokens
+        return known
 
     def predictions(
         self, answers: Sequence[Target], targets: Sequence[Target], metadata: TaskMetadata
@@ -148,22 +172,32 @@ class LanguageModelling(TaskType):
         return {"text": rows[0].texts[0]}
 
 
-def text_losses(losses: torch.Tensor, counted: torch.Tensor) -> list[TextLoss]:
-    """Sum the losses of tokens behind the first, over texts and ranges of positions.
+def text_losses(
+    losses: torch.Tensor, correct: torch.Tensor, counted: torch.Tensor, starts: Sequence[int]
+) -> list[TextLoss]:
+    """Sum the losses of the tokens after the first, over texts and ranges of positions.
 
     Args:
         losses: of shape (texts, tokens - 1).
-        counted: which of them count, of the same shape, on the CPU.
+        correct: of the same shape, whether the token had the highest probability.
+        counted: of the same shape, which tokens are not padding, on the CPU.
+        starts: by text, the position of the first scored token.
     """
+    import torch
+
     losses = losses.double().cpu() * counted
+    places = torch.arange(1, losses.shape[1] + 1)
+    scored = counted & (places >= torch.tensor(starts)[:, None])
     ranges, start, end = [], 0, FIRST_BIN
     while start <= losses.shape[1]:
         part = slice(max(0, start - 1), end - 1)  # the first column is position 1
         sums = losses[:, part].sum(1).tolist()
         ranges.append(list(zip(sums, counted[:, part].sum(1).tolist(), strict=True)))
         start, end = end, 2 * end
-    totals = zip(losses.sum(1).tolist(), counted.sum(1).tolist(), strict=True)
+    totals = (losses * scored).sum(1).tolist()
+    tokens = scored.sum(1).tolist()
+    hits = (correct.cpu() & scored).sum(1).tolist()
     return [
-        TextLoss(total, tokens, tuple(one[row] for one in ranges))
-        for row, (total, tokens) in enumerate(totals)
+        TextLoss(totals[row], tokens[row], hits[row], tuple(one[row] for one in ranges))
+        for row in range(len(losses))
     ]

@@ -38,7 +38,9 @@ def test_every_task_type_has_a_row() -> None:
         "`macro_f1`",
         "`second`",
     ]
-    assert rows["language_modelling"][1:] == ["the language model", "`loss`", "", ""]
+    assert rows["language_modelling"][1:] == [
+        "the language model", "`loss`, `token_accuracy`", "`token_accuracy`", "",
+    ]  # fmt: skip
 
 
 def test_every_metric_has_a_row() -> None:

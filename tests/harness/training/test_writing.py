@@ -21,7 +21,8 @@ from harness.training.batches import encode, padded, prompts
 from harness.training.evaluate import evaluate
 from harness.training.methods import adapt
 from tasks import Example
-from tasks.lib.encoding import IGNORED
+from tasks.lib.encoding import IGNORED, Row
+from tasks.types.base import Window
 from tasks.types.language_modelling import text_losses
 from tests.harness.conftest import SWEEPS, TINY, bench_long
 from tests.harness.training.test_batches import TOKENIZER
@@ -101,10 +102,55 @@ def test_losses_by_position_are_those_of_each_token(causal: Path) -> None:
 
 def test_tokens_without_a_loss_are_left_out() -> None:
     counted = torch.tensor([[True, False, True]])
-    (answer,) = text_losses(torch.tensor([[1.0, 99.0, 2.0]]), counted)
+    losses = torch.tensor([[1.0, 99.0, 2.0]])
+    (answer,) = text_losses(losses, torch.tensor([[True, True, False]]), counted, [0])
     scores = READ.task_type.score([answer], [None], READ)
     assert scores["score"] == 1.5
     assert scores["by_position"] == [{"start": 0, "end": 16, "loss": 1.5, "tokens": 2}]
+    assert scores["secondary"] == {"token_accuracy": 0.5}
+    assert "all_tokens_loss" not in scores
+
+
+def test_a_window_scores_the_same_tokens_at_every_length(causal: Path) -> None:
+    words = ["alpha", "beta", "gamma", "delta", "one", "two", "three", "four"]
+    examples = [
+        Example(name, " ".join(words[(k * step) % 8] for k in range(size)))
+        for name, size, step in (("x", 50, 3), ("short", 20, 1), ("y", 48, 5), ("z", 60, 1))
+    ]
+    model, window = load(causal), Window(48, 8)
+    found, targets = {}, {}
+    for length in (16, 48):
+        data = encode(examples, TOKENIZER, length, READ, 2, window=window)
+        assert data.names == ["x", "y"]  # one text does not reach token 48, two are asked for
+        assert {len(ids) for ids in data.ids} == {length}
+        assert data.starts == [length - 8] * 2
+        targets[length] = [ids[-8:] for ids in data.ids]
+        scores = READ.task_type.score(evaluate(model, CELL, data, 0).answers, data.targets, READ)
+        ids = torch.tensor(list(data.ids))
+        with torch.inference_mode():
+            logits = model(ids).logits[:, :-1]
+        each = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        each = each.reshape(2, -1)
+        assert scores["score"] == pytest.approx(float(each[:, -8:].mean()), abs=1e-5)
+        assert scores["all_tokens_loss"] == pytest.approx(float(each.mean()), abs=1e-5)
+        assert sum(part["tokens"] for part in scores["by_position"]) == each.numel()
+        hits = (logits.argmax(-1) == ids[:, 1:])[:, -8:]
+        assert scores["secondary"]["token_accuracy"] == pytest.approx(float(hits.float().mean()))
+        found[length] = scores["score"]
+    assert targets[16] == targets[48]
+    assert found[16] != found[48]
+
+
+def test_the_token_that_begins_texts_is_kept_at_the_front_of_a_window() -> None:
+    class Begins:
+        bos_token_id = 7
+
+        def __call__(self, text: str) -> dict[str, list[int]]:
+            return {"input_ids": [7, 1]}
+
+    row = Row([7, *range(10, 25)], None, ("", ""), True)
+    kept = READ.task_type.windowed(row, Begins(), 6, Window(16, 4))
+    assert (kept.ids, kept.start) == ([7, 20, 21, 22, 23, 24], 2)
 
 
 @pytest.mark.parametrize("method", ["full", "ssmlora"])
