@@ -20,7 +20,9 @@ help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 bench-long: setup ## Set up, run a sweep and write its report: [SWEEP=file] [OUT=folder] [RUN_ARGS=…]
-	@$(BIN)/bench-long run "$(SWEEP)" $(if $(OUT),--out "$(OUT)") $(RUN_ARGS)
+	@$(BIN)/bench-long run "$(SWEEP)" $(if $(OUT),--out "$(OUT)") $(RUN_ARGS); code=$$?; \
+	  test $$code -le 1 || exit $$code; \
+	  $(if $(filter file,$(origin SWEEP)),$(BIN)/bench-long run sweeps/cost.yaml &&) exit $$code
 
 setup: $(STAMP) ## Create .venv with the pinned packages, the embedded models and data
 

@@ -40,7 +40,7 @@ seeds and comparisons that the sweep asks for."""
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
     "weight_decay", "clip", "dropout", "target", "uses_lm_head", "evaluation_examples",
-    "curriculum",
+    "curriculum", "window", "target_tokens",
 )  # fmt: skip
 _LM_EVAL = "lm_eval:"
 

@@ -88,9 +88,22 @@ class Group:
         return f"Training texts are easier than test texts (curriculum {listed(sorted(names))})."
 
     @cached_property
+    def scored_note(self) -> str:
+        """Which tokens are scored, if they are the same at all lengths; otherwise empty."""
+        scored = {(r["window"], r["target_tokens"]) for r in self.results if r["window"]}
+        if len(scored) != 1:
+            return ""
+        ((window, targets),) = scored
+        return (
+            f"Scored at every length: the same {targets} tokens of each text, up to token "
+            f"{window}; a greater length gives them more context."
+        )
+
+    @cached_property
     def notes(self) -> str:
-        """What every caption of scores says: curricula, and lengths that few texts reach."""
-        return joined(self.curriculum_note, reach_caption(self.reach), by=" ")
+        """What every caption of scores says: scored tokens, curricula, lengths that few texts
+        reach."""
+        return joined(self.scored_note, self.curriculum_note, reach_caption(self.reach), by=" ")
 
     def about(self, text: str) -> str:
         """A caption with the title of the group, if there are several groups."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.core.folder import RunFolder
+    from harness.core.result import CellResult
+    from harness.execution.runner import Progress
     from harness.planning.plan import Plan
 
 
@@ -133,6 +135,7 @@ def run(
     """Run the cells of SWEEP that have no result yet, then write results.csv and the report."""
     from harness.cli.console import coloured, make_console
     from harness.cli.display import RunDisplay, print_outcome
+    from harness.cli.live_report import LiveReport
     from harness.core.folder import PAGE, REPORT, RunFolder
     from harness.execution.executor import Settings
     from harness.execution.executors import make_executor
@@ -155,8 +158,15 @@ def run(
         ),
     )
     with RunFolder(folder) as held:
+        live = LiveReport(_untrained(planned, folder), lambda: _live(folder))
         with RunDisplay(console) as display:
-            outcome = run_plan(planned, held, place, again, display.update)
+
+            def listen(progress: Progress, result: CellResult | None) -> None:
+                display.update(progress, result)
+                if result is not None:
+                    live.update(result)
+
+            outcome = run_plan(planned, held, place, again, listen)
         from reports import load_results, write_csv  # pandas takes seconds: not before the run
 
         if outcome.interrupted:
@@ -369,6 +379,22 @@ def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
         )
     for line in lost:
         console.print(coloured((line, "yellow")), soft_wrap=True)
+
+
+def _untrained(planned: Plan, folder: Path) -> set[str]:
+    """Ids of the training cells without a result."""
+    from harness.execution.states import read_states
+
+    training = [cell.id for cell in planned.cells if cell.kind == "train"]
+    return {*training} - {*read_states(folder, training)}
+
+
+def _live(folder: Path) -> Path:
+    """The report of a run that goes on."""
+    from harness.core.folder import REPORT
+    from reports import load_results
+
+    return _report([folder], folder / REPORT, load_results(folder))
 
 
 def _report(dirs: Sequence[Path], out: Path, frame: DataFrame) -> Path:

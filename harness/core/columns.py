@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from harness.core.methods import TFIDF
 from harness.core.metrics import METRICS
-from harness.core.result import CellResult
+from harness.core.result import LIVE_PARTS, CellResult
 from harness.core.values import clean
 
 
@@ -50,7 +50,10 @@ EXTRA_COLUMNS = (
     *_same("scores", float, "perplexity", "all_tokens_loss", "majority"),
     *_same("cost", float, "train_tokens_per_s_low", "train_tokens_per_s_high"),
     *_same("cost", float, "eval_tokens_per_s_low", "eval_tokens_per_s_high"),
-    *_same("cost", int, "base_bytes"),
+    *_same("cost", int, "base_bytes", "train_live_peak_bytes", "eval_live_peak_bytes"),
+    *_same("cost", int, *(f"live_{part}_bytes" for part in LIVE_PARTS)),
+    *_same("cost", int, "train_resident_bytes", "eval_resident_bytes"),
+    *_same("cost", str, "memory_note"),
     *(Column(f"{n}_s", f"seconds.{n}", float) for n in ("load", "data", "train", "eval", "probe")),
     *_same("model", str, "dropout", "lm_loss"),
     *_same("model", int, "shared_blocks"),

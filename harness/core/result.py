@@ -21,6 +21,12 @@ OK: Status = "ok"
 FAILURES: tuple[Status, ...] = ("oom", "diverged", "timeout", "error")
 """The ways in which a cell can fail; each is a result."""
 
+LIVE_PARTS = (
+    "weights", "gradients", "optimizer", "saved_base", "saved_adapter", "saved_logits",
+    "saved_attention", "transient",
+)  # fmt: skip
+"""Parts of the live memory of a training step: the fields `live_<part>_bytes` of `Cost`."""
+
 MOST_TEXTS = 5_000
 """The most test texts for which values by text are computed: the time is quadratic in them."""
 
@@ -156,6 +162,22 @@ class Cost(_Part):
     eval_tokens_per_s_high: Amount = None
     train_peak_bytes: Count = None
     eval_peak_bytes: Count = None
+    train_live_peak_bytes: Count = None
+    """Peak of live tensors in an untimed training step; the `live_` fields are its parts."""
+    eval_live_peak_bytes: Count = None
+    live_weights_bytes: Count = None
+    live_gradients_bytes: Count = None
+    live_optimizer_bytes: Count = None
+    live_saved_base_bytes: Count = None
+    live_saved_adapter_bytes: Count = None
+    live_saved_logits_bytes: Count = None
+    live_saved_attention_bytes: Count = None
+    live_transient_bytes: Count = None
+    train_resident_bytes: Count = None
+    """Resident peak of the same step above `base_bytes`, with a fixed mmap threshold."""
+    eval_resident_bytes: Count = None
+    memory_note: Text = None
+    """Why a peak was not measured."""
 
 
 class Seconds(_Part):
@@ -250,6 +272,9 @@ class ErrorInfo(_Part):
     message: Text = None
     log: Text = None
 
+
+POSITION_PARTS = 4
+"""Equal parts of a text by which the position of the evidence is reported."""
 
 EvaluationKind = Literal["lm_eval", "length", "position", "forgetting"]
 

@@ -31,7 +31,7 @@ from harness.core.result import (
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
-from harness.models.backbones import Backbone
+from harness.models.backbones import Backbone, is_causal_lm
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -69,7 +69,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
     watch = Stopwatch()
     machine = {**describe_machine(), "threads": torch.get_num_threads()}
     result = CellResult.begun(cell, machine)
-    result.cost = Cost(base_bytes=meter.current())
+    result.cost = Cost(base_bytes=meter.base)
     try:
         if cell.device == "cuda":
             result.environment.gpu = torch.cuda.get_device_name()
@@ -89,6 +89,7 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
         result.error = ErrorInfo(
             type=type(error).__name__, message=one_line(error), log=f"logs/{cell.id}.log"
         )
+    result.cost.memory_note = meter.note or None
     result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
     return result
 
@@ -257,7 +258,7 @@ def _load(
                 cell.dropout,
                 pad_token_id,
                 metadata.task_type if metadata else None,
-                tokens_of(backbone, metadata.labels) if metadata else (),
+                tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else (),
             )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)

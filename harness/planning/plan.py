@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from harness.core.cell import LM_EVAL, Cell
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
-from harness.core.methods import TFIDF, ZERO_SHOT
+from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
 from harness.planning.arms import arms, check_method
@@ -72,10 +73,21 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     _check_reference(sweep, source, cells)
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
-    # Probes run last and together, under the same load. The most expensive cells of each kind run
-    # first, so that none of them runs alone at the end.
-    ordered = sorted(unique.values(), key=lambda c: (c.kind == "probe", -c.estimated_cost))
+    # Probes run last and together, under the same load. The controls and the reference arm of the
+    # first seed run first, so that a run that goes on already compares them. Otherwise the most
+    # expensive cells run first, so that none of them runs alone at the end.
+    first = partial(_compared_first, seed=sweep.seeds[0])
+    ordered = sorted(
+        unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
+    )
     return Plan(sweep, ordered, tasks_dir, prepared.backbone, tuple(prepared.warnings))
+
+
+def _compared_first(cell: Cell, seed: int) -> bool:
+    """Whether a cell is of a control or of LoRA, with the first seed."""
+    return (
+        cell.seed == seed and cell.method in (ZERO_SHOT, HEAD, LORA) and cell.density in (None, 1)
+    )
 
 
 def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:

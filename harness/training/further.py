@@ -14,15 +14,12 @@ from typing import Any
 from harness.core.cell import Cell
 from harness.core.errors import log_traceback, one_line
 from harness.core.metrics import METRICS
-from harness.core.result import Evaluation, EvaluationKind
+from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
 from harness.models.position_tables import extend_positions
 from harness.training.batches import Encoded
 from harness.training.evaluate import evaluate
 from harness.training.failures import status_of
 from tasks.types.base import Target
-
-PARTS = 4
-"""Parts of a text by which the position of the evidence is reported."""
 
 
 def at_other_lengths(
@@ -61,14 +58,15 @@ def by_evidence(cell: Cell, test: Encoded, answers: Sequence[Target]) -> list[Ev
     parts: dict[int, list[int]] = {}
     for example, share in enumerate(test.positions):
         if share is not None:
-            parts.setdefault(min(PARTS - 1, int(PARTS * share)), []).append(example)
+            part = min(POSITION_PARTS - 1, int(POSITION_PARTS * share))
+            parts.setdefault(part, []).append(example)
     return [
         _scored(
             "position",
             test,
             [answers[k] for k in parts[part]],
             [test.targets[k] for k in parts[part]],
-            position=cell.length * (2 * part + 1) // (2 * PARTS),
+            position=cell.length * (2 * part + 1) // (2 * POSITION_PARTS),
         )
         for part in sorted(parts)
     ]

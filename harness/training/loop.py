@@ -16,6 +16,7 @@ from harness.core.cell import Cell
 from harness.core.result import CurvePoint, Scores
 from harness.training.batches import Encoded, padded, random_batch
 from harness.training.evaluate import Diverged, autocast, evaluate, moved, validation_scores
+from harness.training.memory import measure_memory
 from harness.training.meter import MemoryMeter, Rate, Stopwatch, synchronize
 from harness.training.methods import after_step, is_head
 
@@ -132,9 +133,9 @@ def _report(point: CurvePoint, total: int) -> None:
 
 
 def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:
-    """Measure the cost of full-length batches: first training steps, then forward passes.
+    """Measure the cost of full-length batches: first memory, then training and forward passes.
 
-    Each measurement starts with one unmeasured warm-up step.
+    Each measurement of time starts with one unmeasured warm-up step.
 
     Args:
         model: a model whose output has a `loss`.
@@ -160,10 +161,12 @@ def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[s
         with torch.inference_mode(), autocast(cell):
             model(**moved(inputs, cell.device))
 
+    memory = measure_memory(model, optimizer, train_step, forward, meter)
     meter.reset()
     model.train()
     training = _measured(train_step, tokens, cell)
-    cost = {**training.row("train_tokens_per_s", steady=True), "train_peak_bytes": meter.peak()}
+    rates = training.row("train_tokens_per_s", steady=True)
+    cost = {**memory, **rates, "train_peak_bytes": meter.peak()}
     optimizer.state.clear()  # optimizer state is not part of the evaluation peak
     meter.reset()
     model.eval()

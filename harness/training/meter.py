@@ -6,12 +6,14 @@ import ctypes
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 Phase = Literal["load", "data", "train", "eval", "probe"]
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @dataclass
@@ -36,40 +38,53 @@ class MemoryMeter:
     """Peak memory of a phase, in bytes.
 
     On a CPU: the peak resident set size of the process (`VmHWM`), which is reset between phases. It
-    includes the interpreter and its libraries; `current`, called before the model is loaded, gives
-    their share. On CUDA: the peak of PyTorch's allocator, which counts tensors only. On systems
-    other than Linux without CUDA, peaks are None.
+    includes the interpreter and its libraries; `base` is their share if the meter is made before
+    the model is loaded. On CUDA: the peak of PyTorch's allocator, which counts tensors only.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        base: memory in use when the meter was made.
+        note: why a peak is not known; empty if all are.
     """
 
     def __init__(self, device: str) -> None:
-        self._cuda = device == "cuda"
+        self.device = device
+        self.base = self.current()
+        self.note = ""
+        self._resets = False
 
     def reset(self) -> None:
         """Return freed memory to the system and start a new peak."""
         gc.collect()
-        if self._cuda:
+        if self.device == "cuda":
             import torch
 
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
             return
-        try:
+        with suppress(OSError, AttributeError):  # a C library other than glibc
             ctypes.CDLL(None).malloc_trim(0)
-            Path("/proc/self/clear_refs").write_text("5")
-        except (OSError, AttributeError):
-            pass
+        try:
+            _CLEAR_REFS.write_text("5")
+            self._resets = True
+        except OSError as error:
+            self._resets = False
+            self.note = (
+                f"no resident peaks: {_CLEAR_REFS}, which resets them, cannot be written "
+                f"({error.strerror})"
+            )
 
     def peak(self) -> int | None:
-        """Return the peak since the last reset, in bytes."""
-        if self._cuda:
+        """Return the peak since the last reset; None if it was refused."""
+        if self.device == "cuda":
             import torch
 
             return int(torch.cuda.max_memory_allocated())
-        return _status("VmHWM")
+        return _status("VmHWM") if self._resets else None
 
     def current(self) -> int | None:
         """Return the memory in use now, in bytes."""
-        if self._cuda:
+        if self.device == "cuda":
             import torch
 
             return int(torch.cuda.memory_allocated())

@@ -275,7 +275,7 @@ def loss_by_position(report: Report) -> list[Block]:
         cells = [r for r in group.cells if r["length"] == longest]
         caption = joined(
             f"{what} by position in texts of {longest} tokens, mean over the tokens at these "
-            f"positions and over common seeds. A falling line: more context helps.",
+            f"positions and over common seeds. Later tokens may also be easier than earlier ones.",
             "Crosses: failed cells." if failures(cells) else "",
             group.curriculum_note,
             reach_caption({n: r for n, r in group.reach.items() if n == longest}),

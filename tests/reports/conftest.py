@@ -261,10 +261,11 @@ def load(tmp_path: Path) -> Callable[..., list[Result]]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Result]]:
     """A run like the laptop's, one with three seeds, a study of learning rates."""
     root = tmp_path_factory.mktemp("figures")
-    from tests.reports.made import evaluation_cells, loss_cells, loss_study
+    from tests.reports.made import evaluation_cells, further_cells, loss_cells, loss_study
 
     runs = {"laptop": laptop_cells(), "seeds": laptop_cells(3), "tune": tuning_cells()}
     runs |= {"losses": loss_cells(), "evaluations": evaluation_cells(), "study": loss_study()}
+    runs["further"] = further_cells()
     found = {name: load_run(write_run(root / name, cells)).results for name, cells in runs.items()}
     for kind in ("train", "probe"):
         found[kind] = [r for r in found["laptop"] if r["kind"] == kind]

@@ -17,6 +17,7 @@ from reports.sections import (
     accuracy,
     comparisons,
     evaluations,
+    length,
     memory,
     overview,
     size,
@@ -55,6 +56,10 @@ rates_tried = _of_group(tuning.rates_figure)
 validation_curves = _of_group(tuning.curves_figure)
 memory_by_length = _of_group(memory.memory_figure)
 throughput_by_length = _of_group(throughput.throughput_figure)
+
+
+length_matrix = _of_group(length.matrix_figure)
+score_by_evidence = _of_group(length.evidence_figure)
 
 
 def evaluation_by_length(task: str) -> Callable[[Sequence[Result]], Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from typing import Any
@@ -215,3 +216,37 @@ def arm(name: str, rights: dict[int, int | str], length: int = 128, n: int = N) 
         )
         for seed, found in rights.items()
     ]  # fmt: skip
+
+
+def further_cells(seeds: tuple[int, ...] = (0, 1, 2)) -> list[dict[str, Any]]:
+    """Four arms tested at other lengths and by the position of the evidence; some tests failed."""
+    cells = []
+    for seed, length, (method, density) in itertools.product(
+        seeds, (128, 512), (("full", None), ("lora", 1.0), ("ssmlora", 0.5), ("tfidf", None))
+    ):
+        cell = make_cell(method, density, length, seed=seed, accuracy=0.6, task="needle")
+        score = 0.6 + 0.01 * seed
+        cell["evaluations"] = [
+            {"kind": "position", "task": "needle", "metric": "accuracy", "value": score + 0.1 * k,
+             "low": score + 0.1 * k - 0.08, "high": score + 0.1 * k + 0.05, "examples": 125,
+             "position": length * (2 * k + 1) // 8, "status": "ok"}
+            for k in range(4)
+        ]  # fmt: skip
+        for tested in {128, 512, 2048} - {length} if method != "tfidf" else ():
+            fine = method != "full" or tested < 2048
+            cell["evaluations"].append(
+                {"kind": "length", "task": "needle", "metric": "accuracy", "length": tested,
+                 "value": score - tested / 2**13 if fine else None, "low": 0.3, "high": 0.7,
+                 "examples": 500, "status": "ok" if fine else "oom"}
+            )  # fmt: skip
+        cells.append(cell)
+    return cells
+
+
+def forgetting(scores: list[float], **more: Any) -> dict[str, Any]:
+    """The loss on unrelated text."""
+    return {
+        "kind": "forgetting", "task": "pysource_lm", "metric": "loss", "status": "ok",
+        "value": sum(scores) / len(scores), "scores": scores, "examples": len(scores),
+        "higher_is_better": False,
+    } | more  # fmt: skip

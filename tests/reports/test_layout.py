@@ -25,10 +25,12 @@ from tests.reports.faces import (
     accuracy_by_length,
     accuracy_by_parameters,
     evaluation_by_length,
+    length_matrix,
     load_run,
     loss_by_position,
     memory_by_length,
     rates_tried,
+    score_by_evidence,
     throughput_by_length,
     validation_curves,
 )
@@ -67,6 +69,7 @@ ALL: list[tuple[str, Draw]] = [
         accuracy_by_length, accuracy_by_density, accuracy_by_parameters, validation_curves,
         loss_by_position)),
     ("study", rates_tried), ("evaluations", evaluation_by_length("ruler_vt")),
+    ("further", length_matrix), ("further", score_by_evidence),
 ]  # fmt: skip
 
 

@@ -115,3 +115,12 @@ def test_the_page_of_losses(tmp_path: Path) -> None:
     assert "Perplexity" in head
     assert "ROUGE-L" not in head
     assert "accurac" not in re.sub(r"\(accuracy-[a-z-]+\.png\)", "", root.text)
+
+
+def test_the_page_says_which_tokens_are_scored(tmp_path: Path) -> None:
+    cells = [loss_cell("lora", length=n) for n in (128, 512)]
+    assert "Scored at every length" not in report(tmp_path / "front", cells).text
+    for cell in cells:
+        cell["cell"] |= {"window": 512, "target_tokens": 64}
+    text = section(report(tmp_path / "window", cells), "accuracy").text
+    assert "Scored at every length: the same 64 tokens of each text, up to token 512" in text

@@ -29,7 +29,7 @@ SLOW = {
 }
 
 ALL = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in discover()]
-SWEEP = Path(__file__).parents[2] / "sweeps" / "laptop.yaml"
+SWEEPS = Path(__file__).parents[2] / "sweeps"
 
 
 def _with_data(name: str) -> Task:
@@ -93,11 +93,12 @@ def test_missing_data_is_named_with_the_way_to_get_it(
         assert message.isprintable()
 
 
-def test_the_laptop_sweep_has_enough_examples() -> None:
-    sweep = yaml.safe_load(SWEEP.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", ["laptop.yaml", "newsgroups.yaml"])
+def test_a_sweep_has_enough_examples(file: str) -> None:
+    sweep = yaml.safe_load((SWEEPS / file).read_text(encoding="utf-8"))
     for name in sweep["tasks"]:
         for length in sweep["lengths"]:
             train, validation, test = load_task(name).splits(length, 0)
-            assert len(train) >= 512
-            assert len(validation) >= 200
-            assert len(test) >= 500
+            assert len(train) >= sweep["train"]["examples"]
+            assert len(validation) >= 30
+            assert len(test) >= sweep["train"]["test_examples"]

@@ -27,17 +27,29 @@ def plan(name: str, *changes: str) -> Plan:
     return make_plan(load_sweep(SWEEPS / name, changes), SWEEPS / name)
 
 
-def test_laptop_sweeps_what_the_readme_says() -> None:
+def test_the_main_sweep_compares_arms_with_the_control() -> None:
     cells = plan("laptop.yaml").cells
-    arms = {c.arm for c in cells if c.method != TFIDF}
-    assert arms == {
-        "Full", "Head only", "LoRA 1", "LoRA 1/2", "SSMLoRA 1", "SSMLoRA 1/2", "SSMLoRA 1/4",
-    }  # fmt: skip
-    train = {(c.arm, c.length) for c in cells if c.kind == "train"}
-    assert train == {(a, n) for a in arms | {"TF-IDF"} for n in (64, 128, 256)}
-    probes = {(c.arm, c.length) for c in cells if c.kind == "probe"}
-    assert probes == {(a, n) for a in arms for n in (64, 128, 256, 512, 1024, 2048)}
-    assert all(c.test_examples >= 500 for c in cells if c.kind == "train" and c.test_examples)
+    train = {(c.arm, c.length, c.seed) for c in cells}
+    arms, lengths = ("Full", "LoRA 1", "SSMLoRA 1/2"), (256, 1024)
+    assert train == {
+        *((arm, n, seed) for arm in arms for n in lengths for seed in (0, 1, 2)),
+        *(("Base", n, 0) for n in lengths),
+    }
+    assert {(c.window, c.target_tokens, c.lm_loss, c.dtype) for c in cells} == {
+        (1024, 128, "chunked", "float32")
+    }
+    first = {(c.arm, c.seed) for c in cells[:4]}
+    assert first == {("Base", 0), ("LoRA 1", 0)}
+    costs = [c.estimated_cost for c in cells[4:]]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_costs_are_measured_for_all_methods_and_densities() -> None:
+    cells = plan("cost.yaml").cells
+    arms = {"Full", "LoRA 1", "LoRA 1/2", "SSMLoRA 1", "SSMLoRA 1/2", "SSMLoRA 1/4"}
+    assert {c.kind for c in cells} == {"probe"}
+    for length in (128, 512, 1024, 2048):
+        assert arms <= {c.arm for c in cells if c.length == length}
 
 
 SHIPPED = sorted(
@@ -89,7 +101,7 @@ def test_a_backbone_that_cuts_a_tasks_words_is_refused(monkeypatch: pytest.Monke
 def test_tuned_rates_come_from_the_study() -> None:
     study = yaml.safe_load((SWEEPS / "tuned.yaml").read_text())
     rates = {(e["arm"]["method"], e["arm"]["density"]): e["lr"] for e in study["entries"]}
-    for cell in plan("laptop.yaml").cells:
+    for cell in plan("newsgroups.yaml").cells:
         if cell.kind == "train" and cell.method not in (HEAD, TFIDF):
             assert cell.lr == rates[cell.method, cell.density]
     assert len({len(e["tries"]) for e in study["entries"]}) == 1
@@ -99,7 +111,8 @@ def test_longest_first_and_probes_last() -> None:
     cells = plan("smoke.yaml").cells
     kinds = [c.kind for c in cells]
     assert kinds == sorted(kinds, reverse=True)
-    train = [c.estimated_cost for c in cells if c.kind == "train"]
+    train = [c.estimated_cost for c in cells if c.kind == "train" and c.method != "head"]
+    assert [c.method for c in cells[:2]] == ["head"] * 2
     assert train == sorted(train, reverse=True)
 
 

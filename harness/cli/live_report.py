@@ -1,0 +1,44 @@
+"""Rewrites the report while the training cells of a run go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness.core.errors import log_traceback
+from harness.core.result import CellResult
+
+LEAST_SECONDS = 30.0
+"""Between two versions of the report."""
+
+_SHARE = 20
+"""A report that takes a second is written every 20 seconds at most: 5 % of one core."""
+
+
+class LiveReport:
+    """Calls `write` after results of training cells.
+
+    Never beside probes, whose times it would change: they start when all training cells have ended.
+
+    Args:
+        training: ids of the training cells that have no result yet.
+        write: writes the report.
+    """
+
+    def __init__(self, training: set[str], write: Callable[[], object]) -> None:
+        self._training = training
+        self._write = write
+        self._next = 0.0
+
+    def update(self, result: CellResult) -> None:
+        """Take the result of a cell; write the report if it is time and other cells still train."""
+        self._training.discard(result.id)
+        if result.kind != "train" or not self._training or time.monotonic() < self._next:
+            return
+        start = time.monotonic()
+        try:
+            self._write()
+        except Exception:  # the report at the end of the run shows the error
+            log_traceback()
+        end = time.monotonic()
+        self._next = end + max(LEAST_SECONDS, _SHARE * (end - start))

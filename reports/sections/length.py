@@ -1,0 +1,347 @@
+"""Where the length comes from: other test lengths, evidence position, loss on unrelated text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from harness.core.methods import BASELINES, ZERO_SHOT
+from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
+from reports.axes import legend, marked, panels
+from reports.blocks import (
+    Block,
+    Entry,
+    Failed,
+    Table,
+    joined,
+    score_text,
+    section,
+    signed,
+    span,
+    wrapped,
+)
+from reports.frame import Result
+from reports.groups import Group
+from reports.page import Report
+from reports.stats import Point, Series, arms, baseline_of, comparable_cells, failures, score_points
+from reports.style import GREY, arm_styles, baseline_handle, baseline_lines, ink_on, picture, styled
+
+_MOST = 8
+"""The most heat maps of a figure; the table has all arms."""
+
+Matrix = dict[str, dict[int, dict[int, Point]]]
+"""By arm, length of training and length of test."""
+
+
+@section(
+    order=28, anchor="length", title="Where the length comes from",
+    figures=["length-matrix", "evidence-position"],
+)  # fmt: skip
+def where_the_length_comes_from(report: Report) -> list[Block]:
+    """The matrix of training and test lengths, scores by evidence position, forgetting."""
+    blocks: list[Block] = []
+    for group in report.training:
+        blocks += [*_matrix_blocks(group), *_position_blocks(group), *_forgetting_table(group)]
+    return blocks
+
+
+def _of(result: Result, kind: EvaluationKind) -> list[Evaluation]:
+    return [one for one in result["further"] if one.kind == kind]
+
+
+def _as_test(result: Result, one: Evaluation, length: int | None) -> Result:
+    """A further evaluation as the test of a cell at `length`."""
+    return result.changed(
+        length=length, status=one.status, score=one.value, score_low=one.low, score_high=one.high,
+        correct={}, example_scores={},
+    )  # fmt: skip
+
+
+# Trained at one length, tested at another.
+
+
+def tests_of(group: Group, trained: int) -> list[Result]:
+    """The tests of all models trained at a length, each as a cell of the test's length."""
+    own = [r for r in group.trained if r["length"] == trained and r["method"] not in BASELINES]
+    return own + [_as_test(r, one, one.length) for r in own for one in _of(r, "length")]
+
+
+def length_matrix(group: Group) -> Matrix:
+    """Mean scores over common seeds; empty if no model was tested at another length."""
+    found: Matrix = {}
+    if any(_of(r, "length") for r in group.trained):
+        for trained in sorted({int(r["length"]) for r in group.trained}):
+            for arm, points in score_points(tests_of(group, trained)).items():
+                found.setdefault(arm, {})[trained] = {p.length: p for p in points}
+    return found
+
+
+def _failed(group: Group, arm: str, trained: int, tested: int) -> str:
+    """The statuses of an arm's failed tests, `oom`; empty without a failure."""
+    own = [r for r in tests_of(group, trained) if (r["arm"], r["length"]) == (arm, tested)]
+    return _statuses([*_cells(group, arm, trained), *own])
+
+
+def _cells(group: Group, arm: str, length: int) -> list[Result]:
+    return [r for r in group.trained if (r["arm"], r["length"]) == (arm, length)]
+
+
+def _statuses(results: Iterable[Result]) -> str:
+    return "/".join(dict.fromkeys(str(r["status"]) for r in failures(results)))
+
+
+def _lengths(matrix: Matrix) -> tuple[list[int], list[int]]:
+    """The lengths of training and of tests."""
+    rows = {trained for own in matrix.values() for trained in own}
+    columns = {n for own in matrix.values() for tested in own.values() for n in tested}
+    return sorted(rows), sorted(columns | rows)
+
+
+def _matrix_blocks(group: Group) -> list[Block]:
+    matrix = length_matrix(group)
+    if not matrix:
+        return []
+    trained, tested = _lengths(matrix)
+    rows: list[list[Entry]] = []
+    values = []
+    for arm, own in matrix.items():
+        for length in trained:
+            row: list[Entry] = [arm, str(length)]
+            for n in tested:
+                failed, point = _failed(group, arm, length, n), own.get(length, {}).get(n)
+                text = joined(_point_text(point) if point else "", failed, by=", ")
+                row.append(text if point or not failed else Failed(text))
+                values += [f"{arm}, {length} to {n}: {text}"] if text else []
+            rows.append(row)
+    heads = [f"tested at {n}" for n in tested]
+    what = f"{group.metric.named('Test')} by length of training (rows) and of the test (columns)"
+    caption = joined(
+        f"{what}, in tokens, means over common seeds. Each row is one training; a column has the "
+        f"same test texts in all rows.",
+        "Lighter is better. Crosses: failed tests.",
+        f"The first {_MOST} arms; the table has all." if len(matrix) > _MOST else "",
+        group.notes,
+        by=" ",
+    )
+    alt = f"{what}. {'; '.join(values)}."
+    head = ["Arm", "Trained at", *heads]
+    return [
+        picture("length-matrix", group, matrix_figure(group), caption, alt),
+        Table(group.about(f"{what}, with 95 % intervals"), head, rows, frozenset(head[1:]), True),
+    ]
+
+
+def _point_text(point: Point) -> str:
+    text = score_text(point.value)
+    if not point.without_interval:
+        text += f" ({score_text(point.low)} to {score_text(point.high)})"
+    return joined(text, point.note, by=", ")
+
+
+@styled
+def matrix_figure(group: Group) -> Figure:
+    """A heat map for each arm; all share one colour scale. Better is lighter."""
+    matrix = dict(list(length_matrix(group).items())[:_MOST])
+    trained, tested = _lengths(matrix)
+    values = [p.value for own in matrix.values() for at in own.values() for p in at.values()] or [0]
+    scale = Normalize(min(values), max(max(values), min(values) + 0.01))
+    colours = ScalarMappable(scale, "cividis" if group.metric.higher_is_better else "cividis_r")
+    grid = panels(len(matrix), 0.6 + 0.26 * len(trained))
+    for axes, (arm, own) in zip(grid.panels, matrix.items(), strict=False):
+        shown = np.full((len(trained), len(tested)), np.nan)
+        for place in np.ndindex(shown.shape):
+            n, m = trained[place[0]], tested[place[1]]
+            point, text, ink = own.get(n, {}).get(m), _failed(group, arm, n, m), "#a00000"
+            if point:
+                shown[place], text = point.value, score_text(point.value)
+                ink = ink_on(colours.cmap(scale(point.value)))
+            elif text:
+                text = f"×\n{text}"
+            axes.text(
+                place[1], place[0], text, ha="center", va="center", color=ink, fontsize=5.5,
+                gid=f"value:{arm}:{n}:{m}",
+            )  # fmt: skip
+        axes.imshow(shown, cmap=colours.cmap, norm=scale, aspect="auto")
+        axes.set(title=wrapped(arm, 24), facecolor="#ececec")
+        axes.set_xticks(range(len(tested)), map(str, tested))
+        axes.set_yticks(range(len(trained)), map(str, trained))
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+    grid.name("Tested at (tokens)", "Trained at (tokens)")
+    bar = grid.figure.colorbar(colours, ax=grid.panels, pad=0.02)
+    bar.set_label(group.metric.named("Test", "\n"))
+    bar.outline.set_visible(False)
+    return grid.figure
+
+
+# The position of the evidence.
+
+
+def position_series(group: Group) -> dict[int, Series]:
+    """By length and arm: the mean score where the evidence is at a position (`Point.length`)."""
+    found = {}
+    for length in sorted({int(r["length"]) for r in group.trained}):
+        cells = [r for r in group.trained if r["length"] == length]
+        parts = [_as_test(r, one, one.position) for r in cells for one in _of(r, "position")]
+        if parts:
+            failed = [r for r in cells if not r.ok]
+            found[length] = score_points([*parts, *failed])
+    return found
+
+
+def _position_blocks(group: Group) -> list[Block]:
+    found = position_series(group)
+    if not found:
+        return []
+    heads = [_part_name(part) for part in range(POSITION_PARTS)]
+    rows: list[list[Entry]] = []
+    values = []
+    for length, series in found.items():
+        for arm, points in series.items():
+            known = {_part(p, length): p for p in points}
+            texts = [_point_text(known[k]) if k in known else "" for k in range(POSITION_PARTS)]
+            rows.append([arm, str(length), *texts])
+            own = ", ".join(f"{score_text(p.value)} at {_part_name(k)}" for k, p in known.items())
+            values.append(f"{arm} at {length} tokens: {own}")
+    what = f"{group.metric.named('Test')} by the position of the evidence"
+    counts = [int(one.examples or 0) for r in group.trained for one in _of(r, "position")]
+    caption = joined(
+        f"{what}, in per cent of the text. Points: means over common seeds. Bars: 95 % intervals; "
+        f"a part has {span([str(n) for n in sorted(set(counts))])} test texts.",
+        group.curriculum_note,
+        by=" ",
+    )
+    alt = f"{what}. {'; '.join(values)}."
+    head = ["Arm", "Length", *heads]
+    return [
+        picture("evidence-position", group, evidence_figure(group), caption, alt),
+        Table(group.about(f"{what}, with 95 % intervals"), head, rows, frozenset(head[1:]), True),
+    ]
+
+
+def _part(point: Point, length: int) -> int:
+    """The part of the text with a position, which is the middle of the part."""
+    return min(POSITION_PARTS - 1, POSITION_PARTS * point.length // length)
+
+
+def _part_name(part: int) -> str:
+    return f"{100 * part // POSITION_PARTS}–{100 * (part + 1) // POSITION_PARTS} %"
+
+
+@styled
+def evidence_figure(group: Group) -> Figure:
+    """Score by the position of the evidence, one panel for each length."""
+    found = position_series(group)
+    styles, looks = arm_styles(group.trained), baseline_lines(group.trained)
+    grid = panels(len(found), 1.9)
+    bases: dict[str, str] = {}
+    notes: dict[str, list[str]] = {}
+    for axes, (length, series) in zip(grid.panels, found.items(), strict=False):
+        for place, arm in enumerate(arm for arm in styles if arm in series):
+            points, base = series[arm], baseline_of(arm, group.trained)
+            shift = 1.2 * (place - len(series) / 2)  # so that bars do not overlap
+            x = [100 * (_part(p, length) + 0.5) / POSITION_PARTS + shift for p in points]
+            y = [p.value for p in points]
+            low, high = [p.value - p.low for p in points], [p.high - p.value for p in points]
+            if base:
+                bases[arm] = base
+                axes.plot(x, y, color=GREY, ls=looks[arm], gid=f"arm:{arm}", zorder=1.5)
+                continue
+            notes.setdefault(arm, []).extend(p.note for p in points)
+            axes.errorbar(
+                x, y, [low, high], fmt="none", ecolor=styles[arm].colour, elinewidth=0.7, alpha=0.8
+            )
+            axes.plot(x, y, gid=f"arm:{arm}", **styles[arm].lines)
+        axes.set_title(f"{length} tokens")
+        axes.set_xlim(0, 100)
+        axes.set_xticks([0, 25, 50, 75, 100])
+    grid.name("Position of the evidence (%)", group.metric.named("Test"))
+    handles = [baseline_handle(arm, method, looks[arm]) for arm, method in bases.items()]
+    legend(
+        grid.figure, [marked(styles[arm], notes[arm]) for arm in styles if arm in notes], handles
+    )
+    return grid.figure
+
+
+# Forgetting.
+
+
+class Forgotten(NamedTuple):
+    """The change of the loss on unrelated text during training, with its 95 % interval.
+
+    The interval is over texts; seeds are averaged for each text. None: fewer than two texts.
+    """
+
+    before: float
+    change: float
+    half: float | None
+
+
+def forgotten(group: Group) -> dict[str, dict[int, Forgotten | None]]:
+    """By arm and length; None where training or the evaluation failed. Empty without any."""
+    losses = {  # by arm, length and seed
+        (str(r["arm"]), int(r["length"]), r.seed): one.scores
+        for r in group.trained
+        for one in _of(r, "forgetting")
+        if one.value is not None
+    }
+    trained = [r for r in group.trained if r["method"] not in BASELINES]
+    kept = comparable_cells(trained, lambda r: (r["arm"], r["length"], r.seed) in losses)
+    found: dict[str, dict[int, Forgotten | None]] = {}
+    for base in [r for r in group.trained if r["method"] == ZERO_SHOT and _of(r, "forgetting")]:
+        length = int(base["length"])
+        first = losses.get((str(base["arm"]), length, base.seed), [])
+        for arm in arms(trained):
+            own = [r for r in kept if (r["arm"], r["length"]) == (arm, length)]
+            after = [losses[arm, length, r.seed] for r in own]
+            found.setdefault(arm, {})[length] = _forgotten(first, after)
+    return found
+
+
+def _forgotten(
+    before: Sequence[float | None], after: Sequence[Sequence[float | None]]
+) -> Forgotten | None:
+    every = [before, *after]
+    if not after or not before or any(len(own) != len(before) or None in own for own in every):
+        return None
+    from scipy.stats import sem, t
+
+    first, *rest = [[float(value or 0.0) for value in own] for own in every]
+    changes = [fmean(seeds) - own for own, *seeds in zip(first, *rest, strict=True)]
+    freedom = len(changes) - 1
+    half = float(t.ppf(0.975, freedom) * sem(changes)) if freedom else None
+    return Forgotten(fmean(first), fmean(changes), half)
+
+
+def _forgetting_table(group: Group) -> list[Block]:
+    found = forgotten(group)
+    lengths = sorted({length for own in found.values() for length in own})
+    if not lengths:
+        return []
+    rows: list[list[Entry]] = []
+    for arm, own in found.items():
+        row: list[Entry] = [arm]
+        for length in lengths:
+            one, here = own[length], _cells(group, arm, length)
+            tried = [r.changed(status=e.status) for r in here for e in _of(r, "forgetting")]
+            failed = _statuses([*here, *tried])
+            half = "" if one is None or one.half is None else f" ± {score_text(one.half)}"
+            row.append(f"{signed(one.change)}{half}" if one else Failed(failed) if failed else "")
+        rows.append(row)
+    known = {n: one for own in found.values() for n, one in own.items() if one}
+    names = {one.task for r in group.trained for one in _of(r, "forgetting")}
+    before = ", ".join(f"{score_text(one.before)} at {n}" for n, one in known.items())
+    caption = (
+        f"Forgetting: change of the loss on unrelated text ({', '.join(sorted(names))}) during "
+        f"training, in nats per token; positive: forgotten. Mean over texts, paired with the "
+        f"zero-shot backbone ({before}), and over common seeds; 95 % intervals over texts"
+    )
+    heads = [f"{n} tokens" for n in lengths]
+    return [Table(group.about(caption), ["Arm", *heads], rows, frozenset(heads))]
