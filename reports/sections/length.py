@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from harness.core.methods import BASELINES, ZERO_SHOT
-from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
+from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind, Predictions
 from reports.axes import legend, marked, panels
 from reports.blocks import (
     Block,
