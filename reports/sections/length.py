@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from harness.core.methods import BASELINES, ZERO_SHOT
-from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
+from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind, Predictions
 from reports.axes import legend, marked, panels
 from reports.blocks import (
     Block,
@@ -26,7 +26,7 @@ from reports.blocks import (
     span,
     wrapped,
 )
-from reports.frame import Result
+from reports.frame import Result, TextValues
 from reports.groups import Group
 from reports.page import Report
 from reports.stats import Point, Series, arms, baseline_of, comparable_cells, failures, score_points
@@ -59,7 +59,7 @@ def _as_test(result: Result, one: Evaluation, length: int | None) -> Result:
     """A further evaluation as the test of a cell at `length`."""
     return result.changed(
         length=length, status=one.status, score=one.value, score_low=one.low, score_high=one.high,
-        correct={}, example_scores={},
+        texts=TextValues(Predictions(), None),
     )  # fmt: skip
 
 
