@@ -31,7 +31,7 @@ from harness.core.result import (
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
-from harness.models.backbones import Backbone
+from harness.models.backbones import Backbone, is_causal_lm
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -258,7 +258,7 @@ def _load(
                 cell.dropout,
                 pad_token_id,
                 metadata.task_type if metadata else None,
-                tokens_of(backbone, metadata.labels) if metadata else (),
+                tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else (),
             )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)

@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -63,12 +62,17 @@ def share_states(model: Any, cell: Cell, pin: str, splits: Sequence[Encoded], pa
     splits = [split for split in splits if len(split)]
     inner.below = blocks[:count]
     try:
-        states = [_stored(store, known, frozen, split) for split in splits]
-        for split, rows in zip(splits, states, strict=True):
-            split.states = rows
-        if None not in states and all(_same(model, split, cell, pad_id) for split in splits):
+        new = [_attach(store, known, frozen, split) for split in splits]
+        if any(split.states is None for split in splits):
+            reason = "there is no room"
+        elif all(
+            _same(model, split, cell, pad_id, made)
+            for split, made in zip(splits, new, strict=True)
+            if made or split is splits[0]
+        ):
             return count
-        reason = "there is no room" if None in states else "the logits with stored states differ"
+        else:
+            reason = "the logits with stored states differ"
     except Exception as error:  # any error of the model's code
         reason = one_line(error)
     print(f"states are not shared: {reason}", file=sys.stderr)
@@ -113,14 +117,22 @@ class _Frozen:
         return seen[0]
 
 
-def _stored(store: Store, known: list[Any], frozen: _Frozen, data: Encoded) -> StateRows | None:
+def _attach(store: Store, known: list[Any], frozen: _Frozen, data: Encoded) -> bool:
+    """Attach stored states, or None if there is no room; return whether they are new."""
     sizes = [1] * len(data.ids) if frozen.summarised else data.ids.sizes()
     ends = np.cumsum([0, *sizes]) * frozen.width * _BYTES
     key = f"states-{_digest([*known, frozen.summarised], data)}"
-    path = store.file(key, int(ends[-1]), partial(_write, frozen, data, ends))
-    if path is None:
-        return None
-    return StateRows(path.open("rb", buffering=0), ends, frozen.width, frozen.summarised)
+    made: list[bool] = []
+
+    def write(file: BinaryIO) -> None:
+        made.append(True)
+        _write(frozen, data, ends, file)
+
+    path = store.file(key, int(ends[-1]), write)
+    if path is not None:
+        file = path.open("rb", buffering=0)
+        data.states = StateRows(file, ends, frozen.width, frozen.summarised)
+    return bool(made)
 
 
 def _write(frozen: _Frozen, data: Encoded, ends: np.ndarray[Any, Any], file: BinaryIO) -> None:
@@ -139,13 +151,14 @@ def _digest(known: list[Any], data: Encoded) -> str:
     return found.hexdigest()
 
 
-def _same(model: Any, data: Encoded, cell: Cell, pad_id: int) -> bool:
-    """Whether logits are the same without states: of the shortest text with and without padding.
+def _same(model: Any, data: Encoded, cell: Cell, pad_id: int, new: bool) -> bool:
+    """Whether logits are the same without stored states, of the shortest text.
 
-    In some models the states of a text depend on its padding.
+    In some models the states of a text depend on its padding, so new states are also compared in
+    a batch with the longest text.
     """
     order = sorted(range(len(data)), key=data.width)
-    for chosen in ([order[0], order[-1]], order[:1]):
+    for chosen in (order[:1], [order[0], order[-1]])[: 1 + new]:
         _, inputs, _ = next(padded(data, chosen, 2, pad_id))
         inputs = moved(inputs, cell.device)
         with torch.inference_mode():
