@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reports.frame import load_results, write_csv
     from reports.page import build_report
-    from reports.sections.overview import readme_table, summary_table
+    from reports.sections.overview import answers, readme_table, summary_table
 
-__all__ = ["build_report", "load_results", "readme_table", "summary_table", "write_csv"]
+__all__ = ["answers", "build_report", "load_results", "readme_table", "summary_table", "write_csv"]
 
 _MODULES = {
     "load_results": "reports.frame",
     "write_csv": "reports.frame",
     "build_report": "reports.page",
+    "answers": "reports.sections.overview",
     "readme_table": "reports.sections.overview",
     "summary_table": "reports.sections.overview",
 }

@@ -1,255 +1,344 @@
-"""Differences between arms and between lengths, with 95 % intervals.
+"""The comparisons that a report declares, and their verdicts.
 
-Differences are paired by test text where predictions are available: arms and lengths agree on most
-texts, so a paired interval is much narrower. "Higher" and "lower" refer to numbers; the metric says
-which is better.
+Declared are: every arm against the control and against the reference arm at each length, arms of
+SSMLoRA against their mechanism controls, and the trend of every arm over length. All comparisons
+of a report are one family of tests (`reports/inference.py`). Differences to TF-IDF are shown
+without a verdict: they are not in the family.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, pairwise
-from statistics import fmean, pstdev, stdev
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any, Literal
 
-from harness.core.metrics import METRICS, Metric
-from harness.core.result import ACCURACY
+from harness.core.methods import BASELINES, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
+from harness.core.metrics import Metric
 from reports.blocks import joined
 from reports.frame import Result
-from reports.stats import (
-    Place,
-    Point,
-    common,
-    mean_point,
-    metric_of,
-    one_rate_per_arm,
-    places,
-    pooled_spread,
-    student,
-)
+from reports.groups import Group
+from reports.inference import LEVEL, Estimate, Power, decide, power, slope
+from reports.joining import same_texts
+from reports.stats import Place, Places, common, estimated, places
 
 NO_COMMON_SEED = "no common seed"
-TWO_SEEDS = "two seeds are too few"
-"""Two seeds show that seeds differ, but not by how much."""
+FEW_SEEDS = "fewer than three seeds"
+NO_TEXTS = "no values of common test texts"
+OTHER_TEXTS = "other numbers of texts"
 
-_Z = 1.959964
+Role = Literal["control", "reference", "mechanism", "trend", "baseline"]
+Verdict = Literal["better", "worse", "comparable", "undecided", "none"]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The difference of two scores with a 95 % interval. `paired`: by test text.
+class Comparison:
+    """A weighted sum of mean scores of one or two arms.
 
-    `worse`: the verdict that means that the first score is worse.
+    `weights` holds (arm, length, weight). `other` is empty for a trend. `reason` says why the two
+    arms cannot be compared, if they cannot.
     """
 
-    value: float
-    low: float
-    high: float
-    paired: bool
-    worse: str = "lower"
+    role: Role
+    arm: str
+    other: str
+    weights: tuple[tuple[str, int, float], ...]
+    reason: str = ""
 
     @property
-    def verdict(self) -> str:
-        """`higher`, `lower`, or `unclear` where the interval holds 0."""
-        return "higher" if self.low > 0 else "lower" if self.high < 0 else "unclear"
-
-    @property
-    def outcome(self) -> str:
-        """`better`, `worse`, or `unclear`: the verdict in the direction of the metric."""
-        if self.verdict == "unclear":
-            return "unclear"
-        return "worse" if self.verdict == self.worse else "better"
-
-
-def difference(
-    first: Sequence[Result],
-    second: Sequence[Result],
-    a: Point,
-    b: Point,
-    metric: Metric = METRICS[ACCURACY],
-    by_seed: bool = True,
-) -> Difference:
-    """Score of the first cells (point `a`) minus the score of the second cells (point `b`).
-
-    Both have the same seeds (see `compare`); `by_seed` is False if one side is not trained. Paired
-    differences are over the texts that both sides have.
-
-    With correct or wrong answers on the same texts: Bonett and Price's adjusted Wald interval for
-    paired proportions (2012), on each text's share of correct seeds. With a score for each text:
-    Student's interval for the mean of paired differences. Otherwise the two intervals are combined
-    as for independent samples. Intervals are within the range of such a difference.
-    """
-    seeds = math.hypot(a.seed_half, b.seed_half)
-    most = math.inf if metric.low is None or metric.high is None else metric.high - metric.low
-
-    def within(value: float, low: float, high: float, paired: bool) -> Difference:
-        return Difference(
-            value,
-            max(-most, low),
-            min(most, high),
-            paired,
-            "lower" if metric.higher_is_better else "higher",
-        )
-
-    steps = _steps(_by_text(first, by_seed), _by_text(second, by_seed))
-    if steps:
-        value = fmean(steps)
-        steps += [1.0, -1.0]
-        middle, half = fmean(steps), _Z * pstdev(steps) / math.sqrt(len(steps))
-        half = math.hypot(half, seeds)
-        return within(value, middle - half, middle + half, True)
-    steps = _steps(_marks(first, by_seed), _marks(second, by_seed)) if metric.by_text else []
-    if len(steps) > 1:
-        value = fmean(steps)
-        half = student(len(steps) - 1) * stdev(steps) / math.sqrt(len(steps))
-        half = math.hypot(half, seeds)
-        return within(value, value - half, value + half, True)
-    value = a.value - b.value
-    low = value - math.hypot(a.value - a.low, b.high - b.value)
-    high = value + math.hypot(a.high - a.value, b.value - b.low)
-    return within(value, low, high, False)
-
-
-_Texts = dict[tuple[int, str], float]
-"""A score for each seed and text."""
-
-
-def _steps(here: _Texts, there: _Texts) -> list[float]:
-    """Differences by text, means over seeds; empty unless 90 % of the texts are the same."""
-    both = here.keys() & there.keys()
-    if not both or len(both) < 0.9 * max(len(here), len(there)):
-        return []
-    found: dict[str, list[float]] = {}
-    for seed, text in sorted(both):
-        found.setdefault(text, []).append(here[seed, text] - there[seed, text])
-    return [fmean(gaps) for gaps in found.values()]
-
-
-def _by_text(cells: Sequence[Result], by_seed: bool) -> _Texts:
-    """Whether each seed was correct on each text; empty unless all cells have such outcomes.
-
-    Scores of an exact match, which are 0 or 1, count as wrong and correct.
-    """
-    found = _means(cells, [cell["correct"] for cell in cells], by_seed)
-    if found or any(not set(cell["example_scores"].values()) <= {0.0, 1.0} for cell in cells):
-        return found
-    exact = all(cell["metric"] == "exact_match" for cell in cells)
-    return _marks(cells, by_seed) if exact else {}
-
-
-def _marks(cells: Sequence[Result], by_seed: bool) -> _Texts:
-    """The score of each text by seed; empty unless all cells have such scores."""
-    return _means(cells, [cell["example_scores"] for cell in cells], by_seed)
-
-
-def _means(cells: Sequence[Result], scores: Sequence[Mapping[str, float]], by_seed: bool) -> _Texts:
-    if not all(scores):
-        return {}
-    found: dict[tuple[int, str], list[float]] = {}
-    for cell, own in zip(cells, scores, strict=True):
-        for text, score in own.items():
-            found.setdefault((cell.seed if by_seed else 0, text), []).append(score)
-    return {place: fmean(values) for place, values in found.items()}
+    def lengths(self) -> list[int]:
+        """The lengths, ascending."""
+        return sorted({length for _, length, _ in self.weights})
 
 
 @dataclass(frozen=True)
 class Compared:
-    """The difference of two places over their common seeds.
+    """A comparison and its outcome.
 
-    `gap` is None without a common seed or with a diverged seed. `reason` says why there is no
-    verdict; it is empty if both have all planned seeds, and these are not two.
+    Attributes:
+        seeds: the common seeds.
+        value: the difference or the change; None if an arm has no score.
+        estimate: None without values by text, and with a diverged seed.
+        reason: why there is no verdict; empty if there is one.
+        differs: whether the family's tests show a difference.
+        within: whether they show that it is within the margin.
     """
 
-    gap: Difference | None
-    seeds: frozenset[int]
+    about: Comparison
+    metric: Metric
+    margin: float
+    seeds: frozenset[int] = frozenset()
+    value: float | None = None
+    estimate: Estimate | None = None
     reason: str = ""
+    differs: bool = False
+    within: bool = False
 
     @property
-    def verdict(self) -> str:
-        """`higher`, `lower`, `unclear`; `none` if nothing can be concluded."""
-        return "none" if self.reason or self.gap is None else self.gap.verdict
+    def verdict(self) -> Verdict:
+        """The outcome in the direction of the metric; `none` if it was not tested."""
+        if self.reason or self.value is None or self.about.role == "baseline":
+            return "none"
+        if self.differs:
+            return "better" if self.metric.rank(self.value) > 0 else "worse"
+        return "comparable" if self.within else "undecided"
 
     @property
-    def outcome(self) -> str:
-        """`better`, `worse`, `unclear`; `none` if nothing can be concluded."""
-        return "none" if self.reason or self.gap is None else self.gap.outcome
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval, of this comparison alone; None without values by text."""
+        if self.estimate is None or self.value is None:
+            return None
+        most = (self.metric.high or 0.0) - (self.metric.low or 0.0)
+        most = float("inf") if self.metric.high is None or self.metric.low is None else most
+        half = float(self.estimate.half_width())
+        return max(-most, self.value - half), min(most, self.value + half)
 
 
-def compare(
-    one: Mapping[int, Place], at: int, other: Mapping[int, Place], length: int, metric: Metric
-) -> Compared:
-    """Score of an arm at length `at` minus the score of another arm (or the same) at `length`.
+def compared(groups: Sequence[Group]) -> list[list[Compared]]:
+    """Compare what the groups of a report declare; for each group its comparisons.
 
-    `one` and `other` are the places of the two arms by length: the spread between seeds is pooled
-    over the lengths that both have.
+    The verdicts of all groups together are wrong with a probability of at most 5 %.
     """
-    first, second = one[at], other[length]
-    seeds, reason = common([first, second]), _no_verdict([first, second])
-    if not first.comparable(seeds) or not second.comparable(seeds):
-        return Compared(None, seeds, reason if seeds else NO_COMMON_SEED)
-    if first.diverged or second.diverged:
-        return Compared(None, seeds, reason)
-    shared = {n: common([one[n], other[n]]) for n in one.keys() & other.keys()}
-    points = []
-    for own, place in ((one, first), (other, second)):
-        spread = pooled_spread((own[n], own[n].by_seed(s)) for n, s in shared.items())
-        points.append(mean_point(place, place.by_seed(seeds), spread, metric))
-    a, b = points
-    by_seed = not (first.once or second.once)
-    gap = difference(first.cells(seeds), second.cells(seeds), a, b, metric, by_seed)
-    return Compared(gap, seeds, reason or (TWO_SEEDS if len(seeds) == 2 else ""))
+    every = [[_measured(group, one) for one in declared(group)] for group in groups]
+    family = [one for found in every for one in tested(found)]
+    estimates = [one.estimate for one in family if one.estimate]
+    decisions = decide(estimates, [one.margin for one in family])
+    verdicts = {
+        id(one): (bool(differs), bool(within))
+        for one, (differs, within) in zip(family, decisions, strict=True)
+    }
+    return [
+        [
+            replace(one, differs=pair[0], within=pair[1])
+            for one in found
+            for pair in (verdicts.get(id(one), (False, False)),)
+        ]
+        for found in every
+    ]
+
+
+def tested(found: Iterable[Compared]) -> list[Compared]:
+    """The comparisons that have a verdict: the members of the family."""
+    return [one for one in found if one.verdict != "none"]
+
+
+def margin_of(group: Group) -> float:
+    """The margin of a group: the smallest of its runs."""
+    return min(float(r["comparisons"].margin) for r in group.results)
+
+
+def references(group: Group) -> list[str]:
+    """The references that the runs of a group name; the first one counts."""
+    return list(dict.fromkeys(r["comparisons"].reference for r in group.results))
+
+
+def declared(group: Group) -> list[Comparison]:
+    """The comparisons of a group, in the order of the questions: control, length, reference."""
+    found = places(group.trained)
+    first = {str(r["arm"]): r for r in reversed(group.trained)}
+    arms = [first[arm] for arm in found]
+    own = [a for a in arms if a["method"] not in (*BASELINES, HEAD)]
+    pairs: dict[tuple[str, str], Role] = {}
+    others: dict[Role, Callable[[Result], list[Result | None]]] = {
+        "control": lambda arm: [_control(arm, arms)],
+        "reference": lambda arm: [_reference(arm, own, references(group)[0])],
+        "mechanism": lambda arm: _mechanisms(arm, own),
+        "baseline": lambda _: [one for one in arms if one["method"] == TFIDF],
+    }
+    for role, chosen in others.items():
+        for a in own:
+            for other in chosen(a):
+                if other is not None and other["arm"] != a["arm"]:
+                    pairs.setdefault((str(a["arm"]), str(other["arm"])), role)
+    made = [
+        _pair(role, a, b, n, "" if same_texts(first[b], first[a]) else OTHER_TEXTS)
+        for (a, b), role in pairs.items()
+        for n in sorted(found[a].keys() & found[b].keys())
+    ]
+    made += [
+        Comparison(
+            "trend", arm, "", tuple((arm, n, w) for n, w in zip(own, slope(own), strict=True))
+        )
+        for arm in found
+        for own in ([n for n, place in found[arm].items() if place.finished],)
+        if first[arm]["method"] != TFIDF and len(own) > 1
+    ]
+    order: list[Role] = ["control", "trend", "reference", "mechanism", "baseline"]
+    return sorted(made, key=lambda one: order.index(one.role))
+
+
+def _pair(role: Role, arm: str, other: str, length: int, reason: str = "") -> Comparison:
+    return Comparison(role, arm, other, ((arm, length, 1.0), (other, length, -1.0)), reason)
+
+
+def _options(arm: Result) -> dict[str, Any]:
+    return dict(json.loads(arm["options"] or "{}"))
+
+
+def _alike(arm: Result, other: Result, *columns: str) -> bool:
+    """Whether two arms share these columns and the settings of their sweep."""
+    return arm.get("arm_settings") == other.get("arm_settings") and all(
+        arm[c] == other[c] for c in columns
+    )
+
+
+def _closest(arm: Result, others: Iterable[Result]) -> Result | None:
+    """Of several arms, the one with the same target and rate, then the one with fewest settings."""
+
+    def distance(other: Result) -> tuple[Any, ...]:
+        return (
+            other["settings"].get("target") != arm["settings"].get("target"),
+            other.get("arm_suffix") != arm.get("arm_suffix") and other["lr"] != arm["lr"],
+            other["rank"] != arm["rank"],
+            len(str(other["arm"])),
+        )
+
+    return min(others, key=distance, default=None)
+
+
+def _control(arm: Result, arms: Sequence[Result]) -> Result | None:
+    """The head on the frozen backbone; for tasks without a classifier the zero-shot backbone."""
+    heads = [one for one in arms if one["method"] == HEAD and _alike(arm, one)]
+    bases = [one for one in arms if one["method"] == ZERO_SHOT]
+    return _closest(arm, heads or [b for b in bases if same_texts(b, arm)] or bases)
+
+
+def _reference(arm: Result, own: Sequence[Result], name: str) -> Result | None:
+    """The reference of an arm: the same sites and rank, else density 1."""
+    named = [one for one in own if name in (one["arm"], one.get("plain_arm"))]
+    if named:
+        return _closest(arm, [one for one in named if _alike(arm, one)])
+    method = [o for o in own if o["method"] == name and not _options(o) and _alike(arm, o)]
+    same = [one for one in method if _alike(arm, one, "density", "placement", "rank")]
+    dense = [one for one in method if one["density"] in (None, 1.0)]
+    if arm["method"] != name:
+        return _closest(arm, same or dense)
+    plain = [one for one in dense if one["rank"] == min(o["rank"] or 0 for o in dense)]
+    return None if arm in plain or _differ_in_rate(arm, plain) else _closest(arm, plain)
+
+
+def _differ_in_rate(arm: Result, others: Sequence[Result]) -> bool:
+    """Whether an arm is a learning rate or target of one of these arms."""
+    return any(arm.get("plain_arm", arm["arm"]) == o.get("plain_arm", o["arm"]) for o in others)
+
+
+def _mechanisms(arm: Result, own: Sequence[Result]) -> list[Result | None]:
+    """The controls of SSMLoRA's state: without it, LoRA with a bias, LoRA with more rank."""
+    options = _options(arm)
+    if arm["method"] != SSMLORA or options.get("link_state") is False:
+        return []
+    sites = ("density", "placement", "rank")
+    cut = [
+        one
+        for one in own
+        if _options(one) == {**options, "link_state": False} and _alike(arm, one, "method", *sites)
+    ]
+    lora = [one for one in own if one["method"] == LORA]
+    bias = [o for o in lora if _options(o) == {"bias": "lora_only"} and _alike(arm, o, *sites)]
+    size = arm["trainable_params"] or 0
+    matched = [
+        one
+        for one in lora
+        if not _options(one)
+        and _alike(arm, one)
+        and abs((one["trainable_params"] or 0) - size) <= 0.1 * size
+        and not _alike(arm, one, *sites)
+        and one["density"] == 1.0
+    ]
+    return [_closest(arm, cut), _closest(arm, bias), _closest(arm, matched)]
+
+
+def _measured(group: Group, about: Comparison) -> Compared:
+    return measured(about, places(group.trained), group.metric, margin_of(group))
+
+
+def measured(about: Comparison, found: Places, metric: Metric, margin: float) -> Compared:
+    """Estimate a comparison over the common seeds of its places, without a verdict."""
+    own = [(found[arm][length], weight) for arm, length, weight in about.weights]
+    seeds = common(place for place, _ in own)
+    reason = joined(about.reason, _no_verdict(place for place, _ in own), by=", ")
+    nothing = Compared(about, metric, margin, seeds, reason=reason or NO_COMMON_SEED)
+    if about.reason or not all(place.comparable(seeds) for place, _ in own):
+        return nothing
+    if any(place.diverged for place, _ in own):
+        return nothing
+    estimate = estimated(own, seeds)
+    if estimate is None:
+        values = (w * _mean(place.by_seed(seeds)) for place, w in own)
+        return replace(nothing, value=sum(values), reason=reason or NO_TEXTS)
+    reason = reason or ("" if estimate.decided else FEW_SEEDS)
+    return replace(nothing, value=float(estimate.value), estimate=estimate, reason=reason)
+
+
+def _mean(by_seed: Sequence[Sequence[Result]]) -> float:
+    return fmean(fmean(float(cell["score"]) for cell in cells) for cells in by_seed)
 
 
 def _no_verdict(found: Iterable[Place]) -> str:
     """Why nothing is concluded from these places; empty if every planned seed has a value."""
     reasons = [
-        f"{place.arm}: {place.note or ('diverged' if place.diverged else 'not finished')}"
-        for place in found
-        if place.diverged or not place.complete
+        f"{place.arm}: {_state(place)}" for place in found if place.diverged or not place.complete
     ]
     return joined(*dict.fromkeys(reasons), by=" and ")
 
 
-@dataclass(frozen=True)
-class Growth:
-    """How the score of an arm changes with length: steps between neighbours, and the plateau.
+def _state(place: Place) -> str:
+    """What became of the seeds of a place: `1 of 3 diverged, 1 of 3 failed`."""
+    total = len(place.planned)
+    counts = {"diverged": len(place.diverged), "failed": len(place.failed)}
+    parts = [f"{n} of {total} {what}" for what, n in counts.items() if n]
+    if not place.run:
+        parts.append(f"{len(place.finished)} of {total} seeds")
+    return joined(*parts, by=", ") or "failed"
 
-    `plateau` is the shortest length that no longer length is significantly better than (95 %); it
-    is the longest length if the last step is an improvement. It is None if two lengths cannot be
-    judged: a seed is missing or diverged, or there are two seeds.
+
+def effective_length(
+    arm: Mapping[int, Place], metric: Metric, margin: float, level: float = LEVEL
+) -> int | None:
+    """The shortest length that is sufficient: not worse than the longest by the margin or more.
+
+    Lengths are tested from the longest to the shortest until a test fails (a fixed sequence, so
+    that `level` holds for all of them). The result is the longest length if the first test fails.
+    None if there is no verdict: a seed is missing or diverged, or there are fewer than three.
+
+    Args:
+        arm: the places of an arm by length.
+        metric: the metric of its scores.
+        margin: the largest difference that does not matter.
+        level: the error rate of this arm.
     """
-
-    arm: str
-    steps: list[tuple[int, int, Compared]]
-    plateau: int | None
-
-    @property
-    def rises(self) -> bool:
-        """Whether some length is significantly better than the shortest."""
-        return self.plateau is not None and self.plateau > self.steps[0][0]
-
-    @property
-    def to_the_end(self) -> bool:
-        """Whether the longest length is an improvement over the length before it."""
-        return self.plateau == self.steps[-1][1]
+    lengths = sorted(n for n, place in arm.items() if place.finished)
+    name = next((place.arm for place in arm.values()), "")
+    found = {name: dict(arm)}
+    for shorter, sufficient in zip(lengths[-2::-1], lengths[:0:-1], strict=True):
+        about = Comparison("trend", name, "", ((name, shorter, 1.0), (name, lengths[-1], -1.0)))
+        one = measured(about, found, metric, margin)
+        if one.reason or one.estimate is None:
+            return None
+        better = one.estimate if metric.higher_is_better else one.estimate.negative
+        if float(better.at_most(-margin)) > level:
+            return sufficient
+    return lengths[0] if len(lengths) > 1 else None
 
 
-def growth(results: Sequence[Result]) -> list[Growth]:
-    """The growth of every arm that has scores at two lengths or more, over common seeds."""
-    metric = metric_of(results)
-    found = []
-    for arm, lengths in places(one_rate_per_arm(results)).items():
-        have = {n: place for n, place in lengths.items() if place.finished}
-        if len(have) < 2:
-            continue
-        gaps = {(a, b): compare(have, b, have, a, metric) for a, b in combinations(have, 2)}
-        plateau = next(
-            low
-            for low in have
-            if all(gaps[low, high].outcome != "better" for high in have if high > low)
-        )
-        decided = not any(gap.reason for gap in gaps.values())
-        steps = [(a, b, gaps[a, b]) for a, b in pairwise(have)]
-        found.append(Growth(arm, steps, plateau if decided else None))
-    return found
+def effective_lengths(group: Group) -> dict[str, int | None]:
+    """The effective length of every arm that has scores at two lengths or more.
+
+    Bonferroni's correction over the arms: a family of tests beside that of the comparisons.
+    """
+    found = {
+        arm: lengths
+        for arm, lengths in places(group.trained).items()
+        if sum(bool(place.finished) for place in lengths.values()) > 1
+    }
+    return {
+        arm: effective_length(own, group.metric, margin_of(group), LEVEL / len(found))
+        for arm, own in found.items()
+    }
+
+
+def power_of(found: Sequence[Compared], family: int) -> Power | None:
+    """The power of the tested differences between arms; None if nothing was tested."""
+    every = [one.estimate for one in tested(found) if one.about.other and one.estimate]
+    return power(every, LEVEL / family, found[0].margin) if every else None

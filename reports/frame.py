@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -14,9 +15,10 @@ import yaml
 
 from harness.core.cell import Cell
 from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS, row
+from harness.core.comparisons import Comparisons
 from harness.core.folder import CSV, Manifest, read_run, write_atomically
 from harness.core.methods import ZERO_SHOT, method_info
-from harness.core.result import ACCURACY, CellResult, Predictions
+from harness.core.result import CellResult, Predictions
 from harness.core.values import LONGEST_TEXT, clean, number
 
 COLUMNS = tuple(column.name for column in CORE_COLUMNS)
@@ -27,13 +29,13 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 """`in_sweep`: the manifest of the run still lists the cell. `run`: the name of the run."""
 
 DETAILS = (
-    "curve", "correct", "example_scores", "by_position", "evaluations", "further", "environment",
-    "settings", "planned_seeds",
+    "curve", "texts", "by_position", "evaluations", "further", "environment", "settings",
+    "planned_seeds", "comparisons",
 )  # fmt: skip
-"""Columns of objects: validations during training; by test example, whether the answer was correct
-and its score; loss by position; tasks of lm-eval; other evaluations (other lengths, positions of
-the evidence, unrelated text); versions and machine; settings of the cell that decide whether it is
-comparable with another; seeds that the sweep asks for."""
+"""Columns of objects: validations during training; values by test text (`TextValues`); loss by
+position; tasks of lm-eval; other evaluations (other lengths, positions of the evidence, unrelated
+text); versions and machine; settings of the cell that decide whether it is comparable with another;
+seeds and comparisons that the sweep asks for."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -41,6 +43,19 @@ _SETTINGS = (
     "curriculum", "window", "target_tokens",
 )  # fmt: skip
 _LM_EVAL = "lm_eval:"
+
+
+@dataclass(frozen=True)
+class TextValues:
+    """The values of a cell by test text, computed when they are read."""
+
+    predictions: Predictions
+    metric: str | None
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """By the id of the text; their mean is the score. Empty if they are unknown."""
+        return self.predictions.text_values(self.metric)
 
 
 @dataclass(frozen=True)
@@ -179,9 +194,10 @@ def _load(folder: Path) -> Run:
         )
         for cell in stored.results.values()
     ]
-    planned = _planned_seeds(stored.sweep, results)
+    sweep = _sweep_keys(stored.sweep)
+    planned, comparisons = _planned_seeds(sweep, results), Comparisons.read(sweep)
     for result in results:
-        result.row["planned_seeds"] = planned
+        result.row.update(planned_seeds=planned, comparisons=comparisons)
     results.sort(key=lambda result: result.order)
     return Run(folder, name, stored.unreadable, stored.manifest, stored.sweep, results)
 
@@ -191,8 +207,7 @@ def _result(cell: CellResult, **added: Any) -> Result:
     metric = scores.metric if scores else None
     details = {
         "curve": [point.model_dump(exclude_unset=True) for point in cell.curve],
-        "correct": answers.correct() if metric == ACCURACY else {},
-        "example_scores": answers.example_scores(),
+        "texts": TextValues(answers, metric),
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
         "evaluations": tuple(one for one in cell.evaluations if one.kind == "lm_eval"),
         "further": tuple(one for one in cell.evaluations if one.kind != "lm_eval"),
@@ -223,13 +238,18 @@ def _settings(cell: Cell) -> dict[str, str]:
     return found | ({"lm_eval": clean(text)} if pins else {})
 
 
-def _planned_seeds(sweep: str, results: Sequence[Result]) -> frozenset[int]:
-    """The seeds that a run is to have: the seeds of its sweep file and of its cells."""
+def _sweep_keys(sweep: str) -> dict[str, Any]:
+    """The keys of a stored sweep file; empty if it cannot be read."""
     try:
         data = yaml.safe_load(sweep)
     except (yaml.YAMLError, RecursionError, ValueError):
-        data = None
-    seeds = data.get("seeds") if isinstance(data, dict) else None
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _planned_seeds(sweep: dict[str, Any], results: Sequence[Result]) -> frozenset[int]:
+    """The seeds that a run is to have: the seeds of its sweep file and of its cells."""
+    seeds = sweep.get("seeds")
     seeds = seeds if isinstance(seeds, list) else []
     found = {s for s in seeds if isinstance(s, int) and not isinstance(s, bool)}
     trained = (r for r in results if r["kind"] == "train" and r["method"] != ZERO_SHOT)

@@ -13,8 +13,9 @@ import pandas as pd
 
 from harness.core.folder import PAGE, write_atomically
 from reports.blocks import Picture, Section, span
+from reports.compare import Compared, compared, tested
 from reports.frame import Run, load_results, runs_of
-from reports.groups import Group, cost_groups, evaluation_groups, training_groups
+from reports.groups import Group, Key, cost_groups, evaluation_groups, training_groups
 from reports.sections import all_sections
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -36,6 +37,17 @@ class Report:
     def training(self) -> list[Group]:
         """Training cells that are compared with each other."""
         return training_groups(self.runs)
+
+    @cached_property
+    def comparisons(self) -> dict[Key, list[Compared]]:
+        """The declared comparisons of each training group; all of them are one family of tests."""
+        found = compared(self.training)
+        return {group.key: own for group, own in zip(self.training, found, strict=True)}
+
+    @property
+    def family(self) -> int:
+        """The number of comparisons that are tested together."""
+        return sum(len(tested(own)) for own in self.comparisons.values())
 
     @cached_property
     def costs(self) -> list[Group]:

@@ -4,10 +4,9 @@ Arms are compared over the seeds that all of them have, because a seed that one 
 nothing about a difference. A diverged seed is a result of its arm: the other arms keep the seed,
 and nothing is concluded about that arm at that length.
 
-Intervals are 95 %. A single score has the interval of its result file. A mean over three or more
-seeds adds the spread between seeds; the part for the choice of test texts does not shrink with
-more seeds, because all seeds share the texts. With two seeds (Student's t has one degree of
-freedom) the spread is left out.
+Intervals are 95 %. A mean over three or more seeds has the interval of a contrast
+(`reports/inference.py`): it covers the choice of test texts and of seeds. Scores of one or two
+seeds have the intervals of their result files, which cover the choice of texts only.
 """
 
 from __future__ import annotations
@@ -18,14 +17,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
+import numpy as np
+from scipy.stats import t as student
+
 from harness.core.methods import BASELINES, ZERO_SHOT
 from harness.core.metrics import METRICS, Metric, common_metric
 from harness.core.result import ACCURACY
 from reports.blocks import joined
 from reports.frame import Result
-
-FEWEST_SEEDS = 3
-"""The fewest seeds of an interval that includes the spread between seeds."""
+from reports.inference import FEWEST_SEEDS, LEVEL, Array, Estimate, estimate
 
 Finished = Callable[[Result], bool]
 """Whether a cell has the value that is shown."""
@@ -116,7 +116,6 @@ class Point:
     low: float
     high: float
     seeds: tuple[float, ...] = ()
-    seed_half: float = 0.0
     note: str = ""
 
     @property
@@ -323,57 +322,72 @@ def score_points(results: Sequence[Result]) -> Series:
     shared = common_by_length(found)
     series: Series = {}
     for arm, lengths in found.items():
-        kept = {n: p.by_seed(shared[n]) for n, p in lengths.items() if p.comparable(shared[n])}
-        spread = pooled_spread((lengths[n], cells) for n, cells in kept.items())
+        kept = [p for n, p in lengths.items() if p.comparable(shared[n])]
         if kept:
-            series[arm] = [mean_point(lengths[n], c, spread, metric) for n, c in kept.items()]
+            series[arm] = [_mean_point(p, shared[p.length], metric) for p in kept]
     return series
 
 
-def mean_point(
-    place: Place, by_seed: Sequence[Sequence[Result]], spread: tuple[float, int], metric: Metric
-) -> Point:
-    """The mean of cells of a place, one list for each seed; `spread` as from `pooled_spread`."""
+def _mean_point(place: Place, seeds: frozenset[int], metric: Metric) -> Point:
+    by_seed = place.by_seed(seeds)
     cells = [cell for own in by_seed for cell in own]
-    values = seed_scores(by_seed)
+    values = tuple(fmean(float(r["score"]) for r in own) for own in by_seed)
     mean = fmean(values)
     if place.diverged:  # the remaining seeds are not a random sample
-        return Point(place.length, mean, mean, mean, values, 0.0, place.note)
+        return Point(place.length, mean, mean, mean, values, place.note)
     low = fmean(_or(r["score_low"], r["score"]) for r in cells)
     high = fmean(_or(r["score_high"], r["score"]) for r in cells)
-    half = 0.0
-    if len(values) >= FEWEST_SEEDS and spread[1]:
-        half = student(spread[1]) * spread[0] / math.sqrt(len(values))
-    low, high = metric.clipped(
-        mean - math.hypot(mean - low, half), mean + math.hypot(high - mean, half)
-    )
-    return Point(place.length, mean, low, high, values, half, place.note)
+    if len(values) >= FEWEST_SEEDS:
+        contrast = estimated([(place, 1.0)], seeds)
+        if contrast:
+            half = float(contrast.half_width())
+            low, high = mean - half, mean + half
+        else:  # the variance of single answers, which both parts contain, is not known
+            half = float(student.isf(LEVEL / 2, len(values) - 1)) * stdev(values)
+            half /= math.sqrt(len(values))
+            low, high = mean - math.hypot(mean - low, half), mean + math.hypot(high - mean, half)
+        low, high = metric.clipped(low, high)
+    return Point(place.length, mean, low, high, values, place.note)
 
 
-def seed_scores(by_seed: Iterable[Sequence[Result]]) -> tuple[float, ...]:
-    """The score of each seed."""
-    return tuple(fmean(float(r["score"]) for r in cells) for cells in by_seed)
+def estimated(weights: Iterable[tuple[Place, float]], seeds: frozenset[int]) -> Estimate | None:
+    """A weighted sum of mean scores over common texts; None without values by text.
 
-
-def pooled_spread(
-    found: Iterable[tuple[Place, Sequence[Sequence[Result]]]],
-) -> tuple[float, int]:
-    """Standard deviation between seeds, pooled over an arm's lengths, and degrees of freedom.
-
-    Lengths with fewer than three seeds or with a diverged seed are left out.
+    Places of one arm share their seeds. Less than 90 % common texts count as none.
     """
-    scores = [seed_scores(by_seed) for place, by_seed in found if not place.diverged]
-    groups = [group for group in scores if len(group) >= FEWEST_SEEDS]
-    freedom = sum(len(group) - 1 for group in groups)
-    squares = sum(stdev(group) ** 2 * (len(group) - 1) for group in groups)
-    return (math.sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
+    arms: dict[str, list[tuple[list[_Texts], float]]] = defaultdict(list)
+    fixed: dict[str, bool] = {}
+    for place, weight in weights:
+        fixed[place.arm] = place.once
+        arms[place.arm].append((_texts(place, seeds), weight))
+    every = [texts for own in arms.values() for rows, _ in own for texts in rows]
+    common_texts = sorted(set.intersection(*(set(texts) for texts in every)))
+    if len(common_texts) < max(2, 0.9 * max(map(len, every))):
+        return None
+    scores: dict[str, Array] = {}
+    swing, shares = 0.0, True
+    for arm, own in arms.items():
+        for rows, weight in own:
+            matrix = np.array([[texts[name] for name in common_texts] for texts in rows])
+            shares = shares and bool(np.isin(matrix, (0.0, 1.0)).all())
+            swing += abs(weight) / 2
+            scores[arm] = scores.get(arm, 0.0) + weight * matrix
+    trained = [y for arm, y in scores.items() if not fixed[arm]]
+    untrained = [y for arm, y in scores.items() if fixed[arm]]
+    return estimate([*trained, *untrained], len(trained), swing if shares else 0.0)
 
 
-def student(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t."""
-    from scipy.special import stdtrit
+_Texts = dict[str, float]
 
-    return float(stdtrit(freedom, 0.975))
+
+def _texts(place: Place, seeds: frozenset[int]) -> list[_Texts]:
+    """The value of each text by seed; a place that is not trained has one row."""
+    rows = [[cell["texts"].values for cell in own] for own in place.by_seed(seeds)]
+    rows = [[texts for own in rows for texts in own]] if place.once else rows
+    return [
+        {name: fmean(t[name] for t in own) for name in own[0] if all(name in t for t in own)}
+        for own in rows
+    ]
 
 
 def cost_cells(results: Sequence[Result]) -> list[Result]:

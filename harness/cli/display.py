@@ -98,8 +98,8 @@ def print_plan(
 
 
 def print_outcome(outcome: Outcome, frame: DataFrame, console: Console) -> None:
-    """Print a small table per task, then the share of overhead and the failed cells."""
-    from reports import summary_table
+    """Print a small table per task, the report's answers, the overhead and the failed cells."""
+    from reports import answers, summary_table
 
     for caption, rows in summary_table(frame):
         table = Table(title=Text(caption), title_justify="left", pad_edge=False)
@@ -108,6 +108,8 @@ def print_outcome(outcome: Outcome, frame: DataFrame, console: Console) -> None:
         for row in rows:
             table.add_row(*row.values())
         console.print(table)
+    for text in answers(frame):
+        console.print(Text(text))
     share = outcome.manifest.overhead_share
     if share is not None:
         console.print(

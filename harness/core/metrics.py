@@ -83,6 +83,19 @@ class Metric:
         scores: list[float] = self.statistic(self.rows(predicted, targets)[:, None]).tolist()
         return scores
 
+    def text_values(self, predicted: Values, targets: Values) -> list[float]:
+        """Return a value for every example; their mean is the score.
+
+        For a mean, the scores of the examples. For other metrics the jackknife's pseudo-values
+        (Tukey, 1958), whose variance is that of the score.
+        """
+        if self.statistic is _mean:
+            return self.example_scores(predicted, targets)
+        rows = self.rows(predicted, targets)
+        values = jackknife(rows, self.statistic)
+        found: list[float] = (values - values.mean() + self.statistic(rows[None])[0]).tolist()
+        return found
+
     def named(self, split: str, between: str = " ") -> str:
         """Return an axis label, for example `Test loss (nats per token)`."""
         return f"{split} {self.label}" + (f"{between}({self.unit})" if self.unit else "")
@@ -185,6 +198,17 @@ def bootstrap(rows: Array, statistic: Callable[[Array], Array]) -> tuple[float, 
     ]
     low, high = np.quantile(np.concatenate(found), [0.025, 0.975])
     return float(low), float(high)
+
+
+def jackknife(rows: Array, statistic: Callable[[Array], Array]) -> Array:
+    """Return the pseudo-values of a statistic: what each of at least two examples adds to it."""
+    import numpy as np
+
+    count = len(rows)
+    others = np.array([np.delete(np.arange(count), k) for k in range(count)])
+    without = [statistic(rows[others[k : k + _BLOCK]]) for k in range(0, count, _BLOCK)]
+    values: Array = count * statistic(rows[None])[0] - (count - 1) * np.concatenate(without)
+    return values
 
 
 def _wilson(correct: int, count: int) -> tuple[float, float]:

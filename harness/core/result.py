@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from harness.core.cell import PROTOCOL_VERSION, Cell
 from harness.core.format1 import upgrade
-from harness.core.metrics import common_metric
+from harness.core.metrics import METRICS, common_metric
 from harness.core.values import LARGEST_SCORE, Amount, Count, Real, Share, Text, Words, number
 
 FORMAT = 2
@@ -26,6 +26,9 @@ LIVE_PARTS = (
     "saved_attention", "transient",
 )  # fmt: skip
 """Parts of the live memory of a training step: the fields `live_<part>_bytes` of `Cost`."""
+
+MOST_TEXTS = 5_000
+"""The most test texts for which values by text are computed: the time is quadratic in them."""
 
 ACCURACY = "accuracy"
 LOSS = "loss"
@@ -215,6 +218,33 @@ class Predictions(_Part):
             if (value := number(score)) is not None and 0 <= value <= LARGEST_SCORE
         }
         return found if len(found) == len(self.ids) else {}
+
+    def text_values(self, metric: str | None) -> dict[str, float]:
+        """Return a value for each example id whose mean is the score; empty if that is unknown.
+
+        Without scores of examples, they follow from labels and answers (`Metric.text_values`).
+        """
+        if metric == ACCURACY:
+            return {name: float(right) for name, right in self.correct().items()}
+        found, known = self.example_scores(), METRICS.get(metric or "")
+        if found or known is None or not self.labels or not self.predicted:
+            return found
+        names = [str(i) for i in self.ids]
+        pairs = [[_hashable(v) for v in values] for values in (self.predicted, self.labels)]
+        try:
+            if "class" in known.answers:  # the numbers of classes may be anything
+                codes = {v: code for code, v in enumerate(sorted({*pairs[0], *pairs[1]}))}
+                pairs = [[codes[v] for v in values] for values in pairs]
+            same = len(set(names)) == len(pairs[0]) == len(pairs[1]) <= MOST_TEXTS
+            values = known.text_values(*pairs) if same and len(names) > 1 else []
+        except (TypeError, ValueError, OverflowError):
+            return {}
+        known_all = bool(values) and all(map(math.isfinite, values))
+        return dict(zip(names, values, strict=True)) if known_all else {}
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Environment(BaseModel):

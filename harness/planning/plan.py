@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.cell import LM_EVAL, Cell
-from harness.core.errors import BadInput
+from harness.core.comparisons import Comparisons
+from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
@@ -69,6 +70,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     if wrong:
         raise BadInput(*wrong)
     cells = _Expansion(sweep, source, prepared).cells()
+    _check_reference(sweep, source, cells)
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
     # Probes run last and together, under the same load. The controls and the reference arm of the
@@ -97,6 +99,17 @@ def _wrong_methods(sweep: Sweep, source: Path) -> list[str]:
         except BadInput as error:
             lines.update(dict.fromkeys(error.args))
     return [*lines]
+
+
+def _check_reference(sweep: Sweep, source: Path, cells: list[Cell]) -> None:
+    """Refuse a reference that is no method and no arm of the sweep; the default may be missing."""
+    name = sweep.comparisons.reference
+    known = {c.method for c in cells} | {c.arm for c in cells}
+    if name not in known and name != Comparisons().reference:
+        raise BadInput(
+            f"{source}: comparisons.reference: no method or arm '{name}' in this sweep."
+            f"{nearest(name, known)}"
+        )
 
 
 class _Expansion:

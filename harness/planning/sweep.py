@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from harness.core.cell import NO_CURRICULUM
+from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD
 from harness.planning.forms import comma_in
@@ -149,6 +150,12 @@ class Limits(_Strict):
     cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
 
 
+class Declared(_Strict, Comparisons):
+    """What the report compares: the reference, and the largest difference that does not matter."""
+
+    margin: Annotated[Number, Field(gt=0, le=1e6)] = 0.02
+
+
 class LmEval(_Strict):
     """Tasks of lm-eval (`tasks: [lm_eval:NAME]`): examples and seconds for each."""
 
@@ -208,6 +215,7 @@ class Sweep(_Strict):
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None
+    comparisons: Declared = Declared()
     lm_eval: LmEval = LmEval()
     limits: Limits = Limits()
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -16,13 +16,13 @@ from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.core.result import PositionLoss
 from reports.axes import Grid, draw_series, empty_note, legend, marked, over_length
 from reports.blocks import Block, Entry, Picture, Table, joined, listed, score_text, section, span
-from reports.compare import Growth, growth
+from reports.compare import Compared, effective_lengths
 from reports.frame import Result
 from reports.groups import Group, reach_caption
+from reports.inference import FEWEST_SEEDS
 from reports.page import Report
-from reports.sections.comparisons import gap_text
+from reports.sections.comparisons import trend_table
 from reports.stats import (
-    FEWEST_SEEDS,
     Series,
     arms,
     baseline_of,
@@ -72,12 +72,12 @@ class OffAxis(NamedTuple):
 
 @section(order=20, anchor="accuracy", title="Score by length", figures=["accuracy-length"])
 def score_by_length(report: Report) -> list[Block]:
-    """Test score by length with intervals, and the steps between lengths."""
+    """Test score by length with intervals, the trend and the effective length of every arm."""
     blocks: list[Block] = []
     for group in report.training:
         if group.points or not any(r.ok for r in group.results):
             blocks.append(_length_picture(group))
-            blocks += _growth_table(group, growth(group.results))
+            blocks += _trends(group, report.comparisons[group.key])
     return blocks
 
 
@@ -90,8 +90,8 @@ def interval_caption(group: Group) -> str:
     if seeds < FEWEST_SEEDS:
         return f"Points: means of two seeds. Bars: {texts}; two seeds give no interval over seeds."
     return (
-        f"Points: means over seeds; small dots: seeds. Bars: {texts}, combined with the spread "
-        f"between seeds (pooled over lengths, Student's t)."
+        "Points: means over seeds; small dots: seeds. Bars: 95 % intervals over test texts and "
+        "seeds (both variances estimated jointly, Student's t)."
     )
 
 
@@ -246,27 +246,15 @@ def _draw_constant(axes: Axes, points: Mapping[int, float]) -> Line2D:
     return line
 
 
-def _growth_table(group: Group, found: Sequence[Growth]) -> list[Table]:
-    if not found:
-        return []
-    steps = sorted({(a, b) for one in found for a, b, _ in one.steps})
-    rows: list[list[Entry]] = []
-    for one in found:
-        own = {(a, b): gap_text(step) for a, b, step in one.steps}
-        plateau = "not judged" if one.plateau is None else f"{one.plateau}"
-        plateau += " (longest)" if one.to_the_end else ""
-        rows.append([one.arm, *(own.get(step, "") for step in steps), plateau])
-    paired = all(d.gap.paired for g in found for *_, d in g.steps if d.gap)
-    correct = any(r["correct"] for r in group.results) or group.metric.name == "exact_match"
-    way = "Bonett and Price" if correct else "Student"
-    caption = (
-        f"Change of {group.metric.label} between lengths, 95 % intervals "
-        f"({f'paired by test text, {way}' if paired else 'independent samples'}), not corrected "
-        f"for the number of comparisons. Plateau: the shortest length that no longer length is "
-        f"significantly better than"
-    )
-    head = ["Arm", *(f"{a} → {b}" for a, b in steps), "Plateau"]
-    return [Table(group.about(caption), head, rows)]
+def _trends(group: Group, found: Sequence[Compared]) -> list[Table]:
+    """The change of every arm over length, with its effective length."""
+    lengths = effective_lengths(group)
+
+    def text(arm: str) -> str:
+        known, last = lengths.get(arm), max(places(group.trained)[arm])
+        return "not decided" if known is None else f"{known}{' (longest)' * (known == last)}"
+
+    return trend_table(group, found, text)
 
 
 @section(order=30, anchor="position", title="Loss by position", figures=["loss-position"])

@@ -1,152 +1,189 @@
-"""Differences between arms: tables of the overview."""
+"""The answers of the overview: sentences, the table of comparisons, and what would decide more."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from harness.core.methods import LORA, SSMLORA
-from reports.blocks import Block, Entry, Table, joined, listed, score_text, signed
-from reports.compare import TWO_SEEDS, Compared, compare
-from reports.frame import Result
+from reports.blocks import Block, Entry, Table, Text, capital, joined, listed, signed, span
+from reports.compare import Compared, Role, Verdict, power_of, references, tested
 from reports.groups import Group
-from reports.joining import same_texts
-from reports.stats import (
-    Places,
-    Point,
-    Series,
-    arms,
-    baseline_of,
-    failures,
-    longest_common,
-    places,
-    planned_seeds,
-)
 
-_VERDICTS = {"better": "better", "worse": "worse", "unclear": "not significant"}
+_VERDICTS: dict[Verdict, str] = {
+    "better": "better",
+    "worse": "worse",
+    "comparable": "comparable",
+    "undecided": "not decided",
+    "none": "no verdict",
+}
+_TRENDS = {"comparable": "level", "undecided": "not decided", "none": "no verdict"}
 
 
-def comparison_tables(group: Group) -> list[Block]:
-    """Arms at the longest length that most of them finished, and SSMLoRA against LoRA."""
-    found = places(group.trained)
-    return [*_against_best(group, found), *_same_sites(group, found)]
+def word(one: Compared) -> str:
+    """The verdict in words; for a trend, the way that the number goes."""
+    if not one.about.other:
+        rises = "rises" if (one.value or 0.0) > 0 else "falls"
+        turned = "" if one.metric.higher_is_better else f" ({one.verdict})"
+        text = _TRENDS.get(one.verdict, rises + turned)
+    else:
+        text = _VERDICTS[one.verdict]
+    return text + (", within the margin" if one.differs and one.within else "")
 
 
-def _against_best(group: Group, found: Places) -> list[Block]:
-    """Each arm minus the arm with the best mean, and minus each baseline, at one length."""
-    cells, points, metric = group.trained, group.points, group.metric
-    own = [arm for arm in arms(cells) if baseline_of(arm, cells) is None]
-    ended = {arm: [p for p in points.get(arm, []) if found[arm][p.length].complete] for arm in own}
-    length = longest_common(ended)
-    if length is None:
-        return []
-    here = {arm: point for arm in own if (point := point_at(points, arm, length))}
-    lacking = [arm for arm in own if length not in found[arm] or found[arm][length].incomplete]
-    fair = [arm for arm in here if not found[arm][length].diverged]
-    reason = f"seeds missing: {listed(lacking)}" if lacking else ""
-    reason = reason or (TWO_SEEDS if len(planned_seeds(cells)) == 2 else "")
-    best = max(fair, key=lambda arm: metric.rank(here[arm].value)) if fair and not reason else None
-    bases = [arm for arm in points if baseline_of(arm, cells) and point_at(points, arm, length)]
-    rows: list[list[Entry]] = []
-    for arm in own:
-        row: list[Entry] = [arm, score_text(here[arm].value) if arm in here else ""]
-        for other in ([best] if best else []) + bases:
-            row.append(_difference(arm, other, length, found, group, reason))
-        rows.append(row)
-    head = ["Arm", metric.named("Test")]
-    which = "highest" if metric.higher_is_better else "lowest"
-    head += [f"minus {best} ({which} mean)"] if best else []
-    head += [f"minus {base}" for base in bases]
-    caption = joined(
-        f"Differences at {length} tokens with 95 % intervals, not corrected for the number of "
-        f"comparisons",
-        f"No arm is named best: {reason}" if reason else "",
-        by=". ",
-    )
-    return (
-        [Table(group.about(caption), head, rows, frozenset(head[1:]))]
-        if len(head) > 2 and (bases or len(own) > 1)
-        else []
-    )
+def gap_text(one: Compared) -> str:
+    """A difference with interval and verdict: `+0.005 (−0.005 to +0.015), not decided`."""
+    why = f" ({one.reason})" if one.reason else ""
+    if one.value is None:
+        return f"not compared{why}"
+    ends = " to ".join(signed(end) for end in one.interval or ())
+    text = f"{signed(one.value)}{f' ({ends})' if ends else ''}"
+    return text if one.about.role == "baseline" and not why else f"{text}, {word(one)}{why}"
 
 
-def _difference(arm: str, other: str, length: int, found: Places, group: Group, reason: str) -> str:
-    if arm == other:
-        return ""
-    cells = group.trained
-    place = found[arm].get(length)
-    if place is None or not place.finished:
-        statuses = Counter(
-            str(r["status"]) for r in failures(cells) if r["arm"] == arm and r["length"] == length
+def answers(group: Group, found: Sequence[Compared], family: int) -> list[str]:
+    """Sentences on a group: gain over the control, length, reference, how sure it is."""
+    roles = {role: [one for one in found if one.about.role == role] for role in _ROLES}
+    headings: dict[Role, str] = {
+        "trend": _trend_heading(roles["trend"]),
+        "reference": f"Against {references(group)[0]} at the same sites (else at density 1)",
+        "mechanism": "Against the controls of SSMLoRA's state",
+    }
+    return [
+        group.about(_gain(roles["control"])),
+        *(_by_word(heading, roles[role]) for role, heading in headings.items() if roles[role]),
+        *_certainty(found, family),
+    ]
+
+
+_ROLES: tuple[Role, ...] = ("control", "trend", "reference", "mechanism", "baseline")
+
+
+def _gain(found: Sequence[Compared]) -> str:
+    """Whether adaptation gained anything over the control."""
+    if not found:
+        return (
+            "Whether adaptation gained anything is unknown: there is no control (a trained head on "
+            "the frozen backbone, or the zero-shot backbone)."
         )
-        return listed([f"{n} {status}" for status, n in statuses.items()]) or "not run"
-    if not _equal_texts(other, arm, length, cells):
-        return "not compared (other numbers of texts)"
-    gap = compare(found[arm], length, found[other], length, group.metric)
-    return gap_text(gap, reason)
+    control = listed(list(dict.fromkeys(one.about.other for one in found)))
+    better = [one for one in found if one.verdict == "better"]
+    if better:
+        head = f"Adaptation gained over the control ({control})"
+    elif tested(found):
+        head = f"No arm is shown to be better than the control ({control}) at any length"
+    else:
+        head = f"No verdict on a gain over the control ({control})"
+    return _by_word(head, found)
 
 
-def gap_text(found: Compared, reason: str = "") -> str:
-    """A difference with interval and verdict: `+0.005 (−0.005 to +0.015), not significant`."""
-    if found.gap is None:
-        return f"not compared ({found.reason})"
-    gap, why = found.gap, found.reason or reason
-    verdict = f"no verdict ({why})" if why else _VERDICTS[found.gap.outcome]
-    return f"{signed(gap.value)} ({signed(gap.low)} to {signed(gap.high)}), {verdict}"
+def _trend_heading(found: Sequence[Compared]) -> str:
+    lengths = [n for one in found for n in one.about.lengths]
+    ends = f" from {min(lengths)} to {max(lengths)} tokens" if lengths else ""
+    return f"{capital(found[0].metric.label) if found else 'Score'}{ends}"
 
 
-def point_at(series: Series, arm: str, length: int) -> Point | None:
-    """An arm's point at a length."""
-    return next((p for p in series.get(arm, []) if p.length == length), None)
+def _by_word(head: str, found: Sequence[Compared]) -> str:
+    """A heading, then the comparisons by verdict."""
+    kinds: dict[str, dict[str, list[str]]] = {}
+    order = list(_VERDICTS)
+    for one in sorted(found, key=lambda one: order.index(one.verdict)):
+        kind = f"{word(one)}{f' ({one.reason})' if one.reason else ''}"
+        about = one.about
+        several = about.role == "mechanism"
+        name = f"{about.arm} against {about.other}" if several else about.arm
+        lengths = kinds.setdefault(kind, {}).setdefault(name, [])
+        lengths += [span([str(n) for n in about.lengths])] if about.other else []
+    parts = [
+        capital(f"{kind}: ")
+        + "; ".join(f"{name} at {listed(at)}" if at else name for name, at in arms.items())
+        for kind, arms in kinds.items()
+    ]
+    return f"{head}. " + " ".join(f"{part}." for part in parts)
 
 
-def _equal_texts(base: str, arm: str, length: int, cells: Sequence[Result]) -> bool:
-    """Whether an arm and a baseline had equal numbers of texts; joined folders may differ."""
-    one, other = ([r for r in cells if r["arm"] == name and r["length"] == length]
-                  for name in (base, arm))  # fmt: skip
-    return all(same_texts(a, b) for a in one for b in other)
+def _certainty(found: Sequence[Compared], family: int) -> list[str]:
+    """How the verdicts were made, and what would resolve the margin."""
+    own = tested(found)
+    if not own:
+        return []
+    margin = own[0].margin
+    text = (
+        f"{family} comparison{'s' * (family > 1)} in one family: all verdicts together are right "
+        f"with 95 % confidence (Holm). Comparable: within ±{margin:g} by two one-sided tests."
+    )
+    power = power_of(found, family)
+    if power is None:
+        return [text]
+    first = next(one.estimate for one in own if one.about.other and one.estimate)
+    have = f"{first.seeds} seeds and {first.texts} texts"
+    text += (
+        f" Power: with {have} the corrected interval of a typical difference is ±{power.half:.3f}"
+    )
+    if power.half <= margin:
+        return [f"{text}, which resolves the margin."]
+    seeds = (
+        "no number of seeds resolves the margin, because the texts dominate"
+        if power.seeds is None
+        else f"{power.seeds} seeds would resolve the margin"
+    )
+    texts = "" if power.texts is None else f"with {first.seeds} seeds, {power.texts} texts would"
+    return [f"{text}; {joined(seeds, texts)}."]
 
 
-def _same_sites(group: Group, found: Places) -> list[Block]:
-    """SSMLoRA minus LoRA with the same sites: the effect of passing the state on."""
-    rows: list[list[Entry]] = []
-    for arm, other in _pairs(group.trained):
-        for length in sorted(found[arm].keys() & found[other].keys()):
-            if not found[arm][length].finished or not found[other][length].finished:
-                continue
-            gap = compare(found[arm], length, found[other], length, group.metric)
-            seeds = listed([str(seed) for seed in sorted(gap.seeds)])
-            rows.append([arm, other, str(length), gap_text(gap), seeds])
-    head = ["SSMLoRA", "LoRA", "Length", "Difference", "Seeds"]
-    caption = group.about("SSMLoRA minus LoRA with the same sites and settings, 95 % intervals")
-    return [Table(caption, head, rows, frozenset({"Length"}))] if rows else []
+def comparison_tables(group: Group, found: Sequence[Compared]) -> list[Block]:
+    """All declared differences between arms by length."""
+    own = [one for one in found if one.about.other]
+    lengths = sorted({n for one in own for n in one.about.lengths})
+    rows: dict[tuple[str, str, str], dict[int, str]] = {}
+    for one in own:
+        role = one.about.role
+        (length,) = one.about.lengths
+        place = (one.about.arm, one.about.other, "TF-IDF" if role == "baseline" else role)
+        rows.setdefault(place, {})[length] = gap_text(one)
+    shown: list[list[Entry]] = [
+        [*place, *(at.get(n, "") for n in lengths)] for place, at in rows.items()
+    ]
+    heads = [f"{n} tokens" for n in lengths]
+    what = group.metric.named("test")
+    caption = joined(
+        f"Differences of {what} between arms, each with its own 95 % interval",
+        "verdicts are corrected for all comparisons of the report" if tested(own) else "",
+        "without a verdict: TF-IDF" if any(one.about.role == "baseline" for one in own) else "",
+        by="; ",
+    )
+    head = ["Arm", "minus", "Role", *heads]
+    return [Table(group.about(caption), head, shown, frozenset(heads))] if rows else []
 
 
-def _pairs(cells: Sequence[Result]) -> list[tuple[str, str]]:
-    """Arms of SSMLoRA, each with the arm of LoRA that has the same sites and settings.
+def trend_table(
+    group: Group, found: Sequence[Compared], effective: Callable[[str], str]
+) -> list[Table]:
+    """The change of every arm over length, and its effective length."""
+    own = [one for one in found if not one.about.other]
+    rows: list[list[Entry]] = [
+        [one.about.arm, span([str(n) for n in one.about.lengths]), gap_text(one),
+         effective(one.about.arm)]
+        for one in own
+    ]  # fmt: skip
+    caption = (
+        f"Change of {group.metric.label} from the shortest to the longest length, fitted over the "
+        f"logarithm of the length, with 95 % intervals. Effective length: the shortest length from "
+        f"which on the arm is not worse than at its longest length by the margin (a fixed sequence "
+        f"of tests for each arm, corrected for the number of arms)"
+    )
+    head = ["Arm", "Lengths", "Change", "Effective length"]
+    return [Table(group.about(caption), head, rows)] if rows else []
 
-    In joined folders, labels name the target and the rate of an arm only if the arm has several;
-    if the labels differ, the target and the rates must agree.
-    """
-    asked: dict[str, set[tuple[Any, ...]]] = {}
-    labels: dict[str, Any] = {}
-    sites: dict[str, dict[tuple[Any, ...], list[str]]] = {LORA: {}, SSMLORA: {}}
-    for result in cells:
-        names = ("density", "placement", "sites", "rank")
-        key = (*(result[name] for name in names), result.get("arm_settings"))
-        arm = str(result["arm"])
-        asked.setdefault(arm, set()).add((result["settings"].get("target"), result["lr"]))
-        labels[arm] = result.get("arm_suffix")
-        if result["method"] in sites and result["sites"]:
-            own = sites[str(result["method"])].setdefault(key, [])
-            if arm not in own:
-                own.append(arm)
-    found = []
-    for key, own in sites[SSMLORA].items():
-        for arm in own:
-            others = [other for other in sites[LORA].get(key, []) if other != arm]
-            alike = [other for other in others if labels[other] == labels[arm]]
-            alike += [other for other in others if asked[other] == asked[arm]]
-            found += [(arm, other) for other in alike[:1]]
+
+def notes(groups: Sequence[Group]) -> list[Block]:
+    """What joined runs do not agree on: margins and references."""
+    found: list[Block] = []
+    for group in groups:
+        margins = sorted({r["comparisons"].margin for r in group.results})
+        if len(margins) > 1:
+            stated = listed([f"{m:g}" for m in margins])
+            text = f"The runs state the margins {stated}; the smallest counts."
+            found.append(Text(group.about(text), "note"))
+        if len(names := references(group)) > 1:
+            text = f"The runs name the references {listed(names)}; the first counts."
+            found.append(Text(group.about(text), "note"))
     return found

@@ -1,6 +1,6 @@
-"""The first section: cells by outcome, the table of all arms, and differences between arms.
+"""The first section: the answers, differences between arms, all arms, cells by outcome.
 
-The terminal and `readme_table` show the same table of arms.
+The terminal shows the same answers and, like `readme_table`, the same table of arms.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from reports.blocks import (
 )
 from reports.frame import Result, Run, arm_order, load_results
 from reports.groups import Group, costs_of, with_reach
+from reports.inference import FEWEST_SEEDS
 from reports.page import Report
-from reports.sections.comparisons import comparison_tables
+from reports.sections import comparisons
+from reports.sections.comparisons import comparison_tables, notes
 from reports.sections.evaluations import evaluation_table
 from reports.stats import (
-    FEWEST_SEEDS,
     Finished,
     Point,
     arms,
@@ -78,18 +79,36 @@ class ArmTable:
 
 @section(order=10, anchor="overview", title="Overview")
 def overview(report: Report) -> list[Block]:
-    """Outcomes of cells, arms by length, differences between arms."""
-    blocks: list[Block] = [_outcomes(report.runs)]
-    for table in arm_tables(report):
+    """The answers with their table, arms by length, outcomes of cells."""
+    blocks: list[Block] = []
+    for group in report.training:
+        blocks += [Text(text) for text in _answers(report, group)]
+        if group.points:
+            blocks += comparison_tables(group, report.comparisons[group.key])
+    blocks += notes(report.training)
+    tables = arm_tables(report)
+    for table in tables:
         where = f"{table.title}: " if table.title else ""
         numeric = frozenset(table.head[1:]) - {"Task", "Metric"}
         blocks.append(Table(where + table.caption, table.head, table.rows, numeric))
-    if len(blocks) > 1:
+    if tables:
         blocks.append(Text(_HOW_TO_READ, "note"))
     for group in report.training:
         blocks += _data_notes(group)
-        blocks += comparison_tables(group)
-    return blocks
+    return [*blocks, _outcomes(report.runs)]
+
+
+def answers(frame: pd.DataFrame | Path) -> list[str]:
+    """For the console: the answers of the overview, one paragraph each."""
+    report = Report(load_results(frame) if isinstance(frame, Path) else frame)
+    return [text for group in report.training for text in _answers(report, group)]
+
+
+def _answers(report: Report, group: Group) -> list[str]:
+    """The answers of a group; none if no test text was read."""
+    if not group.points:
+        return []
+    return comparisons.answers(group, report.comparisons[group.key], report.family)
 
 
 def summary_table(frame: pd.DataFrame | Path) -> list[tuple[str, list[dict[str, str]]]]:
@@ -199,12 +218,12 @@ def _scores(group: Group, intervals: bool) -> tuple[str, _Shown]:
         return what, _validation(cells)
     every = [p for series in points.values() for p in series]
     seeds = max((len(p.seeds) for p in every), default=1)
-    notes = ["95 % intervals"] if intervals else []
-    notes += [f"means of up to {seeds} seeds"] if seeds > 1 else []
+    about = ["95 % intervals"] if intervals else []
+    about += [f"means of up to {seeds} seeds"] if seeds > 1 else []
     two = any(len(p.seeds) == 2 for p in every)
-    notes += ["in brackets both seeds"] if intervals and two else []
-    notes += common_seed_notes(cells)
-    what = f"{group.metric.named('test')} by length" + (f" ({'; '.join(notes)})" if notes else "")
+    about += ["in brackets both seeds"] if intervals and two else []
+    about += common_seed_notes(cells)
+    what = f"{group.metric.named('test')} by length" + (f" ({'; '.join(about)})" if about else "")
     shown = _not_compared(cells, scored, "score")
     shown |= {
         (arm, p.length): (_score(p, intervals), p.note)

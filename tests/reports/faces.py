@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 
 from harness.core.result import PositionLoss
 from reports.blocks import Block, Table, Text
+from reports.compare import Compared, compared, tested
 from reports.frame import Result, Run, load_results, runs_of
 from reports.groups import Group, Key
 from reports.page import Report
 from reports.sections import (
     accuracy,
+    comparisons,
     evaluations,
     length,
     memory,
@@ -78,11 +80,27 @@ def evaluation_points(
 
 
 def overview_of(results: Sequence[Result]) -> list[Block]:
-    """Notes and comparisons of one group in the overview."""
-    from reports.sections.comparisons import comparison_tables
-
+    """Answers, comparisons and notes of one group in the overview."""
     own = group(results)
-    return [*overview._data_notes(own), *comparison_tables(own)]
+    found = comparisons_of(own)
+    sentences = [Text(text) for text in comparisons.answers(own, found, len(tested(found)))]
+    return [*sentences, *comparisons.comparison_tables(own, found), *overview._data_notes(own)]
+
+
+def comparisons_of(own: Group) -> list[Compared]:
+    """The comparisons of one group, as a family of their own."""
+    return compared([own])[0]
+
+
+def comparison(own: Group, arm: str, other: str = "", length: int = 0) -> Compared:
+    """One of the comparisons of a group; without `other` the trend of the arm."""
+    (found,) = [
+        one
+        for one in comparisons_of(own)
+        if (one.about.arm, one.about.other) == (arm, other)
+        and (not length or one.about.lengths == [length])
+    ]
+    return found
 
 
 def tables(blocks: Sequence[Block]) -> list[Table]:

@@ -70,7 +70,7 @@ def test_folders_of_other_training_sizes_name_both(tmp_path: Path) -> None:
     found = dict(zip(table[0], table[1], strict=True))
     assert found["TF-IDF (512 training texts)"] == "0.600"
     assert found["TF-IDF (64 training texts)"] == "0.500"
-    arms = [row[0] for row in rows(section(root, "overview").all("table")[1])]
+    arms = [row[0] for row in rows(section(root, "overview").all("table")[0])]
     assert {"TF-IDF (train 512)", "TF-IDF (train 64)"} <= {*arms}
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
-from harness.core.metrics import METRICS
-from reports.compare import compare, growth
+from reports.compare import effective_lengths
 from reports.frame import Result
 from reports.page import build_report
+from reports.sections.comparisons import gap_text
 from reports.sections.overview import arm_tables, summary_table
 from reports.stats import common_by_length, places, score_points
 from tests.reports.conftest import write_run
-from tests.reports.faces import load_run, loaded, overview_of, rows_of
+from tests.reports.faces import comparison, group, load_run, loaded, overview_of, rows_of
 from tests.reports.made import N, arm
 from tests.reports.pages import read, section
 
@@ -36,10 +37,9 @@ def test_a_diverged_seed_leaves_the_others_theirs_and_its_arm_without_verdict(lo
     assert point.value == pytest.approx(191 / N)
     assert (point.note, point.without_interval) == ("1 of 3 diverged", True)
     assert common_by_length(places(results)) == {128: {0, 1, 2}}
-    rows = {row["Arm"]: row for row in rows_of(overview_of(results), "minus Full (highest mean)")}
-    assert "not compared" in rows["SSMLoRA 1"]["minus Full (highest mean)"]
-    (pair,) = rows_of(overview_of(results), "SSMLoRA")
-    assert pair["Difference"] == "not compared (SSMLoRA 1: 1 of 3 diverged)"
+    gap = comparison(group(results), "SSMLoRA 1", "LoRA 1")
+    assert gap_text(gap) == "not compared (SSMLoRA 1: 1 of 3 diverged)"
+    assert comparison(group(results), "Full", "LoRA 1").reason == ""
     (row,) = rows_of(overview_of(results), "Has")
     assert (row["Arm"], row["Has"]) == ("SSMLoRA 1", "1 of 3 diverged")
 
@@ -52,10 +52,19 @@ def test_a_diverged_seed_stands_in_every_table(tmp_path: Path) -> None:
     assert table.rows[2][4] == "0.955 [0.950, 0.960]; 1 of 3 diverged"
 
 
-def test_a_length_with_a_diverged_seed_has_no_part_in_growth(load: Load) -> None:
+def test_an_arm_without_any_score_at_a_length_is_counted(load: Load) -> None:
+    lost = arm("SSMLoRA 1", {0: "oom", 1: "diverged", 2: "oom"})
+    results = load([*arm("LoRA 1", {0: 148, 1: 149, 2: 150}), *lost])
+    gap = comparison(group(results), "SSMLoRA 1", "LoRA 1")
+    assert gap_text(gap) == "not compared (SSMLoRA 1: 1 of 3 diverged, 2 of 3 failed)"
+
+
+def test_a_length_with_a_diverged_seed_has_no_trend(load: Load) -> None:
     cells = arm("SSMLoRA 1", {0: 100, 1: 101, 2: 102}, 64)
-    (found,) = growth(load([*cells, *arm("SSMLoRA 1", {0: 190, 1: "diverged", 2: 192}, 128)]))
-    assert (found.steps[0][2].gap, found.steps[0][2].verdict, found.plateau) == (None, "none", None)
+    found = group(load([*cells, *arm("SSMLoRA 1", {0: 190, 1: "diverged", 2: 192}, 128)]))
+    trend = comparison(found, "SSMLoRA 1")
+    assert (trend.value, trend.verdict) == (None, "none")
+    assert effective_lengths(found) == {"SSMLoRA 1": None}
 
 
 def test_diverged_and_missing_seeds_of_one_arm(load: Load) -> None:
@@ -79,10 +88,10 @@ def test_two_seeds_are_shown_and_nothing_is_concluded(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", cells)
     (table,) = arm_tables(loaded(run))
     assert table.rows[0][4].endswith("[0.400, 0.920]")
-    (row,) = rows_of(overview_of(load_run(run).results), "SSMLoRA")
-    assert "no verdict (two seeds are too few)" in row["Difference"]
+    gap = comparison(group(load_run(run).results), "SSMLoRA 1", "LoRA 1")
+    assert gap_text(gap).endswith(", no verdict (fewer than three seeds)")
     root = read(build_report([run], run / "report"))
-    assert "highest mean" not in section(root, "overview").text
+    assert not re.search("better|worse|comparable", section(root, "overview").text)
     assert "two seeds give no interval" in section(root, "accuracy").text
 
 
@@ -97,13 +106,7 @@ def test_no_interval_leaves_what_shares_and_their_differences_can_be(
     results = load(cells)
     for (point,) in score_points(results).values():
         assert 0 <= point.low <= point.value <= point.high <= 1
-    found = places(results)
-    for texts in (True, False):
-        if not texts:
-            for cell in cells:
-                cell["predictions"] = None
-            found = places(load(cells))
-        gap = compare(found["SSMLoRA 1"], 128, found["LoRA 1"], 128, METRICS["accuracy"]).gap
-        assert gap is not None
-        assert gap.paired == texts
-        assert -1 <= gap.low <= gap.value <= gap.high <= 1
+    gap = comparison(group(results), "SSMLoRA 1", "LoRA 1")
+    assert gap.value is not None
+    assert gap.interval is not None
+    assert -1 <= gap.interval[0] <= gap.value <= gap.interval[1] <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -50,8 +51,8 @@ def test_every_column_comes_from_its_place(tmp_path: Path) -> None:
         assert result[name] is None or type(result[name]) is kind, name
     assert result["arm"] == "SSMLoRA 1/2"
     assert (result["sites"], result["links"], result["rank"]) == (6, 4, 8)
-    assert result["correct"]["t0"] is (cell["predictions"]["predicted"][0] == 1)
-    assert len(result["correct"]) == 500
+    assert result["texts"].values["t0"] == cell["predictions"]["predicted"][0]
+    assert len(result["texts"].values) == 500
     assert [point["examples"] for point in result["curve"]] == [176, 344, 512]
 
 
@@ -161,16 +162,17 @@ def test_files_that_know_accuracies_alone_are_read_as_well(tmp_path: Path) -> No
         assert result[name] == scores[name.replace("score", "accuracy")]
     assert result["curve"][0]["validation_score"] == 0.7
     assert result["macro_f1"] == scores["macro_f1"]
-    assert len(result["correct"]) == 500
+    assert len(result["texts"].values) == 500
 
 
-def test_another_metric_is_no_accuracy_and_not_judged_text_by_text(tmp_path: Path) -> None:
+def test_another_metric_is_no_accuracy(tmp_path: Path) -> None:
     cell = copy.deepcopy(GOOD)
     about = {"score": 0.6, "score_low": 0.55, "score_high": 0.65, "test_examples": 500}
     cell["scores"] = {"metric": "micro_f1", "validation_score": 0.6, **about}
     (result,) = load_run(write_run(tmp_path, [cell])).results
     assert (result["metric"], result["score"], result["accuracy"]) == ("micro_f1", 0.6, None)
-    assert result["correct"] == {}
+    right = cell["predictions"]["predicted"]
+    assert fmean(result["texts"].values.values()) == pytest.approx(fmean(right))
 
 
 def test_the_last_readable_attempt_counts(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ def test_the_order_is_that_of_the_arms_whatever_the_files(tmp_path: Path) -> Non
 )
 def test_predictions_that_do_not_match_are_not_used(tmp_path: Path, predictions: Any) -> None:
     (result,) = load_run(write_run(tmp_path, [changed("", "predictions", predictions)])).results
-    assert result["correct"] == {}
+    assert result["texts"].values == {}
     assert result.ok
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from reports.compare import OTHER_TEXTS, declared
 from reports.frame import Run, load_results
 from reports.frame import runs_of as runs_in
 from reports.groups import Group, cost_groups, costs_of, evaluation_groups, training_groups
 from reports.joining import UNKNOWN
-from reports.sections.comparisons import comparison_tables
 from reports.sections.runs import not_joined
 from reports.stats import score_points
 from tests.reports.conftest import make_cell, write_run
-from tests.reports.faces import accuracy_by_length, load_run, rows_of
+from tests.reports.faces import accuracy_by_length, comparisons_of, load_run
 from tests.reports.made import evaluation
 
 Change = dict[str, Any]
@@ -322,15 +322,15 @@ def test_sentences_compare_what_was_given_as_many_texts(tmp_path: Path) -> None:
         for n in (512, 64)
     ]
     (group,) = training_groups(runs_of(tmp_path, *parts))
-    blocks = comparison_tables(group)
-    pairs = {(row["SSMLoRA"], row["LoRA"]) for row in rows_of(blocks, "SSMLoRA")}
+    found = comparisons_of(group)
+    pairs = {(c.about.arm, c.about.other) for c in found if c.about.role == "reference"}
     assert pairs == {(f"SSMLoRA 1 (train {n})", f"LoRA 1 (train {n})") for n in (64, 512)}
-    for row in rows_of(blocks, "minus TF-IDF (train 64)"):
-        for n in (64, 512):
-            verdict = row[f"minus TF-IDF (train {n})"]
-            same = f"(train {n})" in row["Arm"]
-            assert ("better" in verdict) == same
-            assert ("not compared" in verdict) != same
+    linear = [c for c in found if c.about.role == "baseline"]
+    assert len(linear) == 8
+    for one in linear:
+        same = one.about.arm.split("(")[1] == one.about.other.split("(")[1]
+        assert (one.value is not None) == same
+        assert (OTHER_TEXTS in one.reason) != same
 
 
 def test_linear_baselines_of_one_figure_look_different(tmp_path: Path) -> None:
@@ -348,7 +348,6 @@ def test_linear_baselines_of_one_figure_look_different(tmp_path: Path) -> None:
 def test_arms_on_the_same_sites_are_paired_by_their_rate(tmp_path: Path) -> None:
     parts = [[cell(64, m, lr=lr, accuracy=0.7) for m in ("lora", "ssmlora")] for lr in (1e-3, 1e-4)]
     (group,) = training_groups(runs_of(tmp_path, *parts))
-    rows = rows_of(comparison_tables(group), "SSMLoRA")
-    assert {(row["SSMLoRA"], row["LoRA"]) for row in rows} == {
+    assert {(one.arm, one.other) for one in declared(group)} == {
         (f"SSMLoRA 1 (lr {lr})", f"LoRA 1 (lr {lr})") for lr in ("0.001", "0.0001")
     }

@@ -104,7 +104,7 @@ def test_the_page_of_losses(tmp_path: Path) -> None:
     root = report(tmp_path, loss_cells())
     check_harmless(root)
     assert "by sequence length" in section(root, "accuracy").text
-    assert "paired by test text, Student" in section(root, "accuracy").text
+    assert "Effective length" in section(root, "accuracy").text
     assert "Lighter is better." in section(root, "density").text
     assert "zero-shot" in section(root, "accuracy").text.lower()
     (picture,) = section(root, "position").all("img")

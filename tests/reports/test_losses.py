@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from harness.core.metrics import METRICS
-from reports.compare import difference, growth
+from reports.compare import NO_TEXTS, effective_lengths
 from reports.frame import Result, write_csv
 from reports.sections.accuracy import score_by_length
 from reports.sections.overview import readme_table, summary_table
@@ -26,7 +26,15 @@ from reports.stats import (
     trials,
 )
 from tests.reports.conftest import make_cell, write_run
-from tests.reports.faces import load_run, loaded, overview_of, rates_tried, rows_of
+from tests.reports.faces import (
+    comparison,
+    group,
+    load_run,
+    loaded,
+    overview_of,
+    rates_tried,
+    rows_of,
+)
 from tests.reports.made import loss_cell, loss_cells
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -104,12 +112,11 @@ def test_texts_are_paired_by_their_own_losses(load: Load) -> None:
     a, b = shifted(0.0), shifted(0.02)
     first, second = load([loss_cell("full", texts=a), loss_cell("lora", texts=b)])
     points = score_points([first, second])
-    found = difference([first], [second], points["Full"][0], points["LoRA 1"][0], LOSS)
+    found = comparison(group([first, second]), "Full", "LoRA 1").interval
+    assert found is not None
     interval = ttest_rel(a, b).confidence_interval(0.95)
-    assert found.paired
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    assert (found.verdict, found.outcome) == ("lower", "better")
-    assert found.high - found.low < 0.1 * (points["Full"][0].high - points["Full"][0].low)
+    assert found == pytest.approx((interval.low, interval.high))
+    assert found[1] - found[0] < 0.1 * (points["Full"][0].high - points["Full"][0].low)
 
 
 @pytest.mark.parametrize("scores", [None, [1.0], ["x"] * 100, [math.nan] * 100, [-1.0] * 100])
@@ -117,23 +124,28 @@ def test_scores_of_texts_that_are_none_pair_nothing(load: Load, scores: Any) -> 
     cells = [loss_cell("full", texts=shifted(0)), loss_cell("lora", texts=shifted(0.02))]
     cells[0]["predictions"]["scores"] = scores
     first, second = load(cells)
-    points = score_points([first, second])
-    found = difference([first], [second], points["Full"][0], points["LoRA 1"][0], LOSS)
-    assert first["example_scores"] == {}
-    assert not found.paired
-    assert found.outcome == "unclear"
+    found = comparison(group([first, second]), "Full", "LoRA 1")
+    assert first["texts"].values == {}
+    assert (found.reason, found.interval, found.verdict) == (NO_TEXTS, None, "none")
 
 
 def test_a_loss_saturates_where_no_longer_length_lowers_it(load: Load) -> None:
     cells = [
-        loss_cell(length=n, texts=shifted(by))
+        loss_cell(length=n, texts=shifted(by + s / 1000), seed=s)
         for n, by in ((64, 0.3), (128, 0.1), (256, 0.0), (512, 0.001))
+        for s in range(4)
     ]
-    (found,) = growth(load(cells))
-    assert [d.verdict for *_, d in found.steps] == ["lower", "lower", "unclear"]
-    assert (found.plateau, found.rises, found.to_the_end) == (256, True, False)
-    (rising,) = growth(load([loss_cell(length=n, texts=shifted(n / 100)) for n in (64, 128)]))
-    assert not rising.rises
+    found = group(load(cells))
+    assert comparison(found, "LoRA 1").verdict == "better"
+    assert effective_lengths(found) == {"LoRA 1": 256}
+    cells = [
+        loss_cell(length=n, texts=shifted(n / 100 + s / 1000), seed=s)
+        for n in (64, 128)
+        for s in range(4)
+    ]
+    rising = group(load(cells))
+    assert comparison(rising, "LoRA 1").verdict == "worse"
+    assert effective_lengths(rising) == {"LoRA 1": 64}
 
 
 def test_the_rate_with_the_lowest_loss_is_best_and_a_failure_the_worst(load: Load) -> None:
@@ -158,23 +170,22 @@ def test_the_rate_with_the_lowest_loss_is_best_and_a_failure_the_worst(load: Loa
 
 def test_verdicts_turn_round(load: Load, tmp_path: Path) -> None:
     cells = [
-        loss_cell(method, length=length, texts=shifted(by + step))
+        loss_cell(method, length=length, texts=shifted(by + step + seed / 1000), seed=seed)
         for method, by in (("full", 0.0), ("lora", 0.2), ("base", 1.0))
         for length, step in ((64, 0.3), (128, 0.0))
+        for seed in range(1 if method == "base" else 4)
     ]
-    blocks = overview_of(load(cells))
-    found = {row["Arm"]: row for row in rows_of(blocks, "minus Full (lowest mean)")}
-    assert list(found) == ["Full", "LoRA 1"]  # the zero-shot backbone is not an arm
-    assert found["Full"]["Test loss (nats per token)"].startswith("3.5")
-    assert found["LoRA 1"]["minus Full (lowest mean)"].startswith("+0.19")
-    assert found["LoRA 1"]["minus Full (lowest mean)"].endswith(", worse")
-    assert all(row["minus Base"].endswith(", better") for row in found.values())
+    found = {(r["Arm"], r["minus"]): r["128 tokens"]
+             for r in rows_of(overview_of(load(cells)), "minus")}  # fmt: skip
+    assert list(found) == [("Full", "Base"), ("LoRA 1", "Base"), ("Full", "LoRA 1")]
+    assert found["Full", "LoRA 1"].startswith("−0.199 (")
+    assert all(text.endswith(", better") for text in found.values())
     report = loaded(write_run(tmp_path / "a", cells))
-    steps = {row["Arm"]: row for row in rows_of(score_by_length(report), "Plateau")}
-    assert {row["Plateau"] for row in steps.values()} == {"128 (longest)"}
-    for row in steps.values():
-        assert float(row["64 → 128"].split()[0].replace("−", "-")) == pytest.approx(-0.3, abs=0.01)
-    assert all(row["64 → 128"].endswith(", better") for row in steps.values())
+    trends = rows_of(score_by_length(report), "Effective length")
+    assert {row["Effective length"] for row in trends} == {"128 (longest)"}
+    for row in trends:
+        assert float(row["Change"].split()[0].replace("−", "-")) == pytest.approx(-0.3, abs=0.01)
+        assert row["Change"].endswith(", falls (better)")
 
 
 def test_tables_name_the_unit_and_hold_the_perplexity(tmp_path: Path) -> None:

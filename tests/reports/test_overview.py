@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reports.blocks import Table, Text
+from reports.compare import NO_TEXTS
 from reports.frame import Result
 from reports.sections.accuracy import interval_caption, score_by_length, values_alt
 from reports.sections.memory import memory_by_length
-from reports.sections.overview import overview
+from reports.sections.overview import answers, overview
 from reports.sections.size import links, score_by_parameters
 from reports.sections.throughput import throughput_by_length
 from reports.sections.tuning import curves, learning_rates
@@ -31,27 +34,33 @@ def cell(method: str, right: int, length: int = 128, n: int = 400, **more: Any) 
     )
 
 
-def compared(load: Load, *cells: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """The table of differences, by arm."""
-    return {row["Arm"]: row for row in rows_of(overview_of(load(cells)), "Arm")}
+def seeds(method: str, right: int, length: int = 128, **more: Any) -> list[dict[str, Any]]:
+    """Three seeds of an arm."""
+    return [cell(method, right + (seed == 1), length, seed=seed, **more) for seed in range(3)]
 
 
-def same_sites(load: Load, *cells: dict[str, Any]) -> list[dict[str, str]]:
-    return rows_of(overview_of(load(cells)), "SSMLoRA")
+def differences(load: Load, *cells: dict[str, Any]) -> dict[tuple[str, str], dict[str, str]]:
+    """The table of differences, by pair of arms."""
+    found = rows_of(overview_of(load(cells)), "minus")
+    return {(row["Arm"], row["minus"]): row for row in found}
 
 
-def test_the_best_arm_and_the_differences_from_it(load: Load) -> None:
-    cells = [cell("full", 360), cell("lora", 357), cell("ssmlora", 300)]
-    found = compared(load, *cells)
-    gap = "minus Full (highest mean)"
-    assert found["Full"] == {"Arm": "Full", "Test accuracy": "0.900", gap: ""}
-    assert found["LoRA 1"][gap].startswith("−0.007")
-    assert found["LoRA 1"][gap].endswith(", not significant")
-    assert found["SSMLoRA 1"][gap].startswith("−0.150")
-    assert found["SSMLoRA 1"][gap].endswith(", worse")
-    notes = texts(overview_of(load(cells)))
-    assert "n = 400 test texts" in notes
-    assert "Seeds: 1." in notes
+def test_the_overview_begins_with_the_answers(tmp_path: Path) -> None:
+    made = [*seeds("full", 360), *seeds("lora", 357, 128), *seeds("lora", 250, 64)]
+    made += [c for n in (64, 128) for c in seeds("head", 250, n, density=None)]
+    folder = write_run(tmp_path / "a", made)
+    gain, trend, reference, certainty, table, *_ = overview(loaded(folder))
+    assert isinstance(gain, Text)
+    assert gain.text.startswith("Adaptation gained over the control (Head only). Better: Full at")
+    assert isinstance(trend, Text)
+    assert trend.text.startswith("Accuracy from 64 to 128 tokens. Rises: LoRA 1.")
+    assert isinstance(reference, Text)
+    assert "Against lora at the same sites" in reference.text
+    assert isinstance(certainty, Text)
+    assert "comparisons in one family" in certainty.text
+    assert isinstance(table, Table)
+    assert answers(folder) == [gain.text, trend.text, reference.text, certainty.text]
+    assert "highest" not in str(overview(loaded(folder)))
 
 
 def test_intervals_are_those_of_the_result_files(load: Load, tmp_path: Path) -> None:
@@ -61,52 +70,38 @@ def test_intervals_are_those_of_the_result_files(load: Load, tmp_path: Path) -> 
     assert row["128 tokens"] == f"0.900 ({low:.3f} to {high:.3f})"
 
 
-def test_the_longest_length_that_most_arms_finished_is_compared(load: Load) -> None:
-    cells = [cell(m, 300, n) for m in ("full", "lora", "ssmlora") for n in (64, 128)]
-    cells += [cell("lora", 390, 256), cell("ssmlora", 200, 256)]
-    cells += [make_cell("full", length=256, status="oom")]
-    caption = "Differences at 128 tokens"
-    assert any(caption in text for text in captions(overview_of(load(cells))))
-    for made in cells[:2]:  # Full has no score at any length
-        made["status"] = "oom"
-    found = compared(load, *cells)
-    assert any("Differences at 256" in text for text in captions(overview_of(load(cells))))
-    assert found["LoRA 1"]["Test accuracy"] == "0.975"
-    assert found["Full"]["minus LoRA 1 (highest mean)"] == "1 oom"
+def test_every_length_is_compared_and_failures_are_counted(load: Load) -> None:
+    made = [c for n in (64, 128) for m in ("full", "lora") for c in seeds(m, 300, n)]
+    made += seeds("lora", 390, 256)
+    made += [make_cell("full", length=256, status="oom", seed=s) for s in range(3)]
+    row = differences(load, *made)["Full", "LoRA 1"]
+    assert row["64 tokens"].startswith("+0.000 (")
+    assert row["256 tokens"] == "not compared (Full: 3 of 3 failed)"
 
 
 def test_one_arm_is_compared_with_nothing(load: Load) -> None:
     assert captions(overview_of(load([cell("lora", 320)]))) == []
 
 
-@pytest.mark.parametrize(
-    ("rights", "verdicts"),
-    [
-        ((380, 380), ["better", "better"]),
-        ((380, 301), ["better", "not significant"]),
-        ((303, 302), ["not significant", "not significant"]),
-        ((250, 302), ["worse", "not significant"]),
-    ],
-)
-def test_arms_are_compared_with_the_linear_baseline(
-    load: Load, rights: Sequence[int], verdicts: list[str]
-) -> None:
-    found = compared(load, cell("full", rights[0]), cell("lora", rights[1]), cell("tfidf", 300))
-    assert list(found) == ["Full", "LoRA 1"]  # the baseline is not an arm
-    assert [found[a]["minus TF-IDF"].split(", ")[1] for a in found] == verdicts
+def test_the_linear_baseline_is_compared_without_a_verdict(load: Load) -> None:
+    made = [*seeds("full", 380), *seeds("lora", 381), *seeds("tfidf", 250, density=None)]
+    found = differences(load, *made)
+    assert list(found) == [("Full", "LoRA 1"), ("Full", "TF-IDF"), ("LoRA 1", "TF-IDF")]
+    assert re.fullmatch(r"\+0.325 \(\+0.\d+ to \+0.\d+\)", found["Full", "TF-IDF"]["128 tokens"])
+    text = texts(overview_of(load(made)))
+    assert "1 comparison in one family" in text
 
 
 def test_the_state_is_judged_on_the_same_sites(load: Load) -> None:
-    cells = [cell("lora", 320), cell("ssmlora", 322)]
-    (row,) = same_sites(load, *cells)
-    assert row["Difference"] == "+0.005 (−0.005 to +0.015), not significant"
-    assert (row["SSMLoRA"], row["LoRA"], row["Length"]) == ("SSMLoRA 1", "LoRA 1", "128")
-    (row,) = same_sites(load, cell("lora", 320), cell("ssmlora", 260))
-    assert row["Difference"].startswith("−0.150")
-    assert row["Difference"].endswith(", worse")
-    assert same_sites(load, cell("lora", 320), cell("ssmlora", 322, density=0.5)) == []
-    cells[0]["cell"]["placement"] = "first"
-    assert same_sites(load, *cells) == []
+    made = [*seeds("lora", 320), *seeds("ssmlora", 260), *seeds("lora", 240, density=0.5)]
+    row = differences(load, *made)["SSMLoRA 1", "LoRA 1"]["128 tokens"]
+    assert row.startswith("−0.150 (")
+    assert row.endswith(", worse")
+    sparse = [*seeds("ssmlora", 322, density=0.5), *seeds("lora", 240, density=0.5)]
+    assert ("SSMLoRA 1/2", "LoRA 1/2") in differences(load, *made, *sparse)
+    for one in sparse[3:]:
+        one["cell"]["placement"] = "first"
+    assert ("SSMLoRA 1/2", "LoRA 1") in differences(load, *made[:3], *sparse)
 
 
 def test_seeds_and_test_texts_are_noted(load: Load) -> None:
@@ -142,28 +137,27 @@ def test_unequal_and_extreme_rates_are_pointed_out(tmp_path: Path) -> None:
 def test_another_metric_has_its_name_and_interval(load: Load) -> None:
     made = []
     for method, value in (("full", 0.6), ("lora", 0.3)):
-        one = make_cell(method)
+        one = make_cell(method, predictions=None)
         about = {"score": value, "score_low": value - 0.05, "score_high": value + 0.05}
         one["scores"] = {"metric": "micro_f1", "test_examples": 50, **about}
         made.append(one)
     results = load(made)
-    found = {row["Arm"]: row for row in rows_of(overview_of(results), "Arm")}
-    assert found["Full"]["Test micro-F1"] == "0.600"
-    assert found["LoRA 1"]["minus Full (highest mean)"].startswith("−0.300")
+    (row,) = rows_of(overview_of(results), "minus")
+    assert row["128 tokens"] == f"+0.300, no verdict ({NO_TEXTS})"
     assert "bootstrap" in interval_caption(group(results))
 
 
 def test_negative_scores_are_compared(load: Load) -> None:
     made = []
     for method, value in (("full", 0.1), ("lora", -0.3)):
-        one = make_cell(method)
+        one = make_cell(method, predictions=None)
         about = {"score": value, "score_low": value - 0.05, "score_high": value + 0.05}
         one["scores"] = {"metric": "matthews", "test_examples": 50, **about}
         made.append(one)
     points = score_points(load(made))
     assert points["LoRA 1"][0].low == pytest.approx(-0.35)
-    found = {row["Arm"]: row for row in rows_of(overview_of(load(made)), "Arm")}
-    assert found["LoRA 1"]["minus Full (highest mean)"].startswith("−0.400")
+    (row,) = rows_of(overview_of(load(made)), "minus")
+    assert row["128 tokens"].startswith("+0.400")
 
 
 def test_costs_name_their_source(tmp_path: Path) -> None:

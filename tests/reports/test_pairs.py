@@ -1,11 +1,10 @@
-"""Arms of SSMLoRA are paired with the arm of LoRA that was trained alike."""
+"""Arms of several folders are compared with the reference that was trained alike."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reports.sections.comparisons import comparison_tables
-from tests.reports.faces import rows_of
+from reports.compare import declared
 from tests.reports.test_joining import cell, runs_of, training_groups
 
 
@@ -19,5 +18,6 @@ def test_an_arm_with_one_rate_is_paired_with_the_arm_of_that_rate(tmp_path: Path
         lora, chained = ("LoRA 1", "SSMLoRA 1")
         lora += " (lr 0.001)" if several == "lora" else ""
         chained += " (lr 0.001)" if several == "ssmlora" else ""
-        (row,) = rows_of(comparison_tables(group), "SSMLoRA")
-        assert (row["SSMLoRA"], row["LoRA"]) == (chained, lora)
+        found = [(one.arm, one.other) for one in declared(group)]
+        assert (chained, lora) in found
+        assert all(other == lora for _, other in found)

@@ -46,7 +46,7 @@ def test_an_empty_folder_makes_a_page_that_says_so(tmp_path: Path) -> None:
 def test_failures_alone_make_a_report(tmp_path: Path) -> None:
     cells = [make_cell(m, length=n, status="oom") for m in ("full", "lora") for n in (64, 128)]
     root = report(tmp_path, cells, missing=2)
-    outcomes, arms, *_ = section(root, "overview").all("table")
+    arms, *_, outcomes = section(root, "overview").all("table")
     assert rows(outcomes)[1][1:4] == ["0", "4 (4 oom)", "2"]
     assert "No test text was read" in section(root, "overview").text
     assert [r[4:] for r in rows(arms)[1:]] == [["oom"] * 2] * 2

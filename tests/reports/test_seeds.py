@@ -9,32 +9,33 @@ from typing import Any
 
 import pytest
 
-from harness.core.metrics import METRICS
 from reports.blocks import Picture
-from reports.compare import compare, growth
+from reports.compare import NO_TEXTS, effective_lengths
 from reports.frame import Result
 from reports.page import build_report
 from reports.sections.accuracy import score_by_length
 from reports.sections.evaluations import lm_eval
 from reports.sections.overview import arm_tables, incomplete_rows, readme_table, summary_table
 from reports.sections.tuning import mean_curve
-from reports.stats import best_trial, cost_points, one_rate_per_arm, places, score_points, trials
+from reports.stats import best_trial, cost_points, one_rate_per_arm, score_points, trials
 from tests.reports.conftest import make_cell, set_validation, write_run
 from tests.reports.faces import (
     accuracy_by_density,
     accuracy_by_length,
     accuracy_by_parameters,
+    comparison,
+    comparisons_of,
     evaluation_points,
+    group,
     load_run,
     loaded,
     overview_of,
     position_curves,
     rows_of,
-    tables,
     texts,
 )
 from tests.reports.made import ARMS, N, arm, evaluated_cell, evaluation, loss_cell
-from tests.reports.pages import captions, read, section
+from tests.reports.pages import read, section
 
 Load = Callable[..., list[Result]]
 # Seeds are far apart, arms are not: with seed 2 alone SSMLoRA seems .105 ahead, and is .03 ahead.
@@ -44,16 +45,17 @@ HALF = [
 ]
 
 
-def differences(results: list[Result]) -> dict[str, str]:
-    """By pair: the entries of the table of SSMLoRA and LoRA with the same sites."""
-    rows = rows_of(overview_of(results), "SSMLoRA")
-    return {f"{r['SSMLoRA']} - {r['LoRA']} at {r['Length']}": r["Difference"] for r in rows}
+def difference(results: list[Result], arm: str = "SSMLoRA 1", other: str = "LoRA 1") -> str:
+    """The entry of two arms at 128 tokens in the table of differences."""
+    (row,) = [r for r in rows_of(overview_of(results), "minus")
+              if (r["Arm"], r["minus"]) == (arm, other)]  # fmt: skip
+    return row["128 tokens"]
 
 
-def page_text(results: list[Result]) -> str:
-    """Captions and paragraphs of the overview."""
-    blocks = overview_of(results)
-    return " ".join([texts(blocks), *captions(blocks)])
+def claims(results: list[Result]) -> str:
+    """The verdicts in the overview."""
+    found = {c.verdict for c in comparisons_of(group(results))}
+    return " ".join(sorted(found))
 
 
 def sweep(
@@ -70,11 +72,9 @@ def test_means_and_differences_are_over_the_common_seed(load: Load) -> None:
     assert points["LoRA 1"][0].value == pytest.approx(164 / N)
     assert points["SSMLoRA 1"][0].value == pytest.approx(170 / N)
     assert [p.note for (p,) in points.values()] == ["", "1 of 3 seeds"]
-    found = places(results)
-    gap = compare(found["SSMLoRA 1"], 128, found["LoRA 1"], 128, METRICS["accuracy"])
-    assert gap.gap is not None
-    assert gap.gap.value == pytest.approx(0.03)
-    assert gap.gap.paired
+    gap = comparison(group(results), "SSMLoRA 1", "LoRA 1")
+    assert gap.value == pytest.approx(0.03)
+    assert gap.estimate is not None
     assert (gap.seeds, gap.verdict) == ({2}, "none")
 
 
@@ -82,28 +82,30 @@ def test_one_seed_of_three_has_no_narrower_interval(load: Load) -> None:
     points = score_points(load(HALF))
     widths = [p.high - p.low for (p,) in points.values()]
     assert widths[0] == pytest.approx(widths[1], rel=0.1)
-    assert {p.seed_half for (p,) in points.values()} == {0.0}
 
 
 @pytest.mark.parametrize("lost", ["missing", "oom", "timeout", "error"])
-def test_no_arm_is_called_the_highest_where_one_lacks_seeds(load: Load, lost: str) -> None:
+def test_there_is_no_verdict_where_one_arm_lacks_seeds(load: Load, lost: str) -> None:
     rights: dict[int, int | str] = {2: 170}
     if lost != "missing":
         rights |= {0: lost, 1: lost}
     results = load([*arm("LoRA 1", {0: 140, 1: 143, 2: 164}), *arm("SSMLoRA 1", rights)])
     blocks = overview_of(results)
-    assert all("highest" not in head for table in tables(blocks) for head in table.head)
     (row,) = rows_of(blocks, "Has")
     assert (row["Means over seeds"], row["Arm"], row["Has"]) == ("2", "SSMLoRA 1", "1 of 3 seeds")
-    found = differences(results)["SSMLoRA 1 - LoRA 1 at 128"]
+    found = difference(results)
     assert found.startswith("+0.030")
-    assert "no verdict" in found
+    why = "1 of 3 seeds" if lost == "missing" else "2 of 3 failed"
+    assert found.endswith(f", no verdict (SSMLoRA 1: {why})")
+    assert claims(results) == "none"
 
 
-def test_a_length_at_which_all_arms_have_all_seeds_is_ranked(load: Load) -> None:
+def test_a_length_at_which_all_arms_have_all_seeds_has_verdicts(load: Load) -> None:
     cells = [c for name in ARMS for c in arm(name, {0: 150, 1: 151, 2: 152}, 64)]
     results = load([*cells, *HALF])
-    assert "Differences at 64 tokens" in page_text(results)
+    own = group(results)
+    at = {n: comparison(own, "SSMLoRA 1", "LoRA 1", n).verdict for n in (64, 128)}
+    assert (at[64] != "none", at[128]) == (True, "none")
     rows = [(r["Length"], r["Means over seeds"], r["Arm"], r["Has"])
             for r in rows_of(overview_of(results), "Has")]  # fmt: skip
     assert ("128", "2", "SSMLoRA 1", "1 of 3 seeds") in rows
@@ -122,7 +124,6 @@ def test_every_table_marks_incomplete_arms(tmp_path: Path) -> None:
             [i.attributes for i in section(root, anchor).all("img")]
         )
         assert "1 of 3 seeds" in text, anchor
-        assert "highest" not in text
     assert (
         "0.745" not in section(root, "overview").all("table")[1].text
     )  # the mean over LoRA's three seeds
@@ -150,11 +151,11 @@ def test_results_without_a_manifest_are_compared_over_common_seeds(tmp_path: Pat
 def test_arms_without_a_common_seed_are_not_compared(load: Load) -> None:
     results = load([*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {2: 170})])
     assert score_points(results) == {}
-    assert differences(results) == {"SSMLoRA 1 - LoRA 1 at 128": "not compared (no common seed)"}
+    assert difference(results).startswith("not compared (")
     assert {r["Means over seeds"] for r in rows_of(overview_of(results), "Has")} == {
         "no common seed"
     }
-    assert "highest" not in page_text(results)
+    assert claims(results) == "none"
 
 
 def test_arms_without_a_common_seed_in_the_table(tmp_path: Path) -> None:
@@ -171,32 +172,32 @@ def test_three_arms_of_which_each_pair_shares_another_seed(load: Load) -> None:
     cells = [*arm("LoRA 1", {0: 140, 1: 150}), *arm("SSMLoRA 1", {1: 156, 2: 170})]
     results = load([*cells, *arm("Full", {0: 160, 2: 190})])
     assert score_points(results) == {}
-    (row,) = rows_of(overview_of(results), "SSMLoRA")
-    assert row["Difference"].startswith("+0.030")
-    assert row["Seeds"] == "1"
-    assert "highest" not in page_text(results)
+    gap = comparison(group(results), "SSMLoRA 1", "LoRA 1")
+    assert gap.value == pytest.approx(0.03)
+    assert gap.seeds == {1}
+    assert claims(results) == "none"
 
 
-def test_a_pair_names_its_seeds_where_the_table_shows_others(load: Load) -> None:
+def test_a_pair_has_its_seeds_where_the_table_shows_others(load: Load) -> None:
     cells = [*arm("LoRA 1", {0: 140, 1: 150, 2: 160}), *arm("SSMLoRA 1", {0: 140, 1: 156, 2: 172})]
-    blocks = overview_of(load([*cells, *arm("Full", {0: 160})]))
-    assert {r["Means over seeds"] for r in rows_of(blocks, "Has")} == {"0"}
-    (row,) = rows_of(blocks, "SSMLoRA")
-    assert row["Difference"].startswith("+0.030")
-    assert row["Seeds"] == "0, 1 and 2"
+    results = load([*cells, *arm("Full", {0: 160})])
+    assert {r["Means over seeds"] for r in rows_of(overview_of(results), "Has")} == {"0"}
+    gap = comparison(group(results), "SSMLoRA 1", "LoRA 1")
+    assert gap.value == pytest.approx(0.03)
+    assert (gap.seeds, gap.reason) == ({0, 1, 2}, "")
 
 
-def test_growth_is_over_the_common_seeds_of_the_two_lengths(load: Load, tmp_path: Path) -> None:
+def test_a_trend_is_over_the_common_seeds_of_its_lengths(load: Load, tmp_path: Path) -> None:
     cells = [*arm("LoRA 1", {0: 100, 1: 130}, 64), *arm("LoRA 1", {1: 136, 2: 190}, 128)]
-    (found,) = growth(load(cells))
-    ((_, _, step),) = found.steps
-    assert step.gap is not None
-    assert step.gap.value == pytest.approx(0.03)
-    assert (step.verdict, found.plateau, found.rises) == ("none", None, False)
-    (apart,) = growth(load([*arm("LoRA 1", {0: 100}, 64), *arm("LoRA 1", {1: 190}, 128)]))
-    assert (apart.steps[0][2].gap, apart.plateau) == (None, None)
+    found = group(load(cells))
+    trend = comparison(found, "LoRA 1")
+    assert trend.value == pytest.approx(0.03)
+    assert (trend.verdict, effective_lengths(found)) == ("none", {"LoRA 1": None})
+    apart = group(load([*arm("LoRA 1", {0: 100}, 64), *arm("LoRA 1", {1: 190}, 128)]))
+    assert (comparison(apart, "LoRA 1").value, effective_lengths(apart)) == (None, {"LoRA 1": None})
     blocks = score_by_length(loaded(write_run(tmp_path / "run", cells)))
-    assert rows_of(blocks, "Plateau")[0]["Plateau"] == "not judged"
+    (row,) = rows_of(blocks, "Effective length")
+    assert row["Effective length"] == "not decided"
 
 
 def test_the_linear_baseline_takes_no_seed_from_the_arms(load: Load) -> None:
@@ -205,7 +206,8 @@ def test_the_linear_baseline_takes_no_seed_from_the_arms(load: Load) -> None:
     points = score_points(results)
     assert list(points) == ["LoRA 1"]
     assert len(points["LoRA 1"][0].seeds) == 3
-    assert "minus TF-IDF" not in [head for t in tables(overview_of(results)) for head in t.head]
+    gap = comparison(group(results), "LoRA 1", "TF-IDF")
+    assert (gap.verdict, gap.reason) == ("none", "TF-IDF: 1 of 3 seeds")
     (row,) = rows_of(overview_of(results), "Has")
     assert (row["Arm"], row["Has"]) == ("TF-IDF", "1 of 3 seeds")
 
@@ -215,13 +217,10 @@ def test_the_untrained_backbone_is_compared_with_every_seed(load: Load) -> None:
     results = load([*cells, loss_cell("base", loss=3.9)])
     points = score_points(results)
     assert [(len(p.seeds), p.note) for (p,) in points.values()] == [(3, ""), (1, "")]
-    found = places(results)
-    gap = compare(found["LoRA 1"], 128, found["Base"], 128, METRICS["loss"])
-    assert gap.gap is not None
-    assert (gap.gap.paired, gap.verdict) == (True, "lower")
-    assert gap.gap.value == pytest.approx(3.31 - 3.9, abs=1e-6)
-    (row,) = rows_of(overview_of(results), "minus Base")
-    assert row["minus Base"].endswith(", better")
+    gap = comparison(group(results), "LoRA 1", "Base")
+    assert gap.verdict == "better"
+    assert gap.value == pytest.approx(3.31 - 3.9, abs=1e-6)
+    assert difference(results, "LoRA 1", "Base").endswith(", better")
     assert "Seeds: 1." in texts(overview_of(load([loss_cell("base", loss=3.9)])))
 
 
@@ -337,25 +336,22 @@ def test_paired_differences_are_over_common_texts(load: Load) -> None:
             "ids": [f"t{i}" for i in range(100)], "labels": [1] * 100, "predicted": right,
         }  # fmt: skip
     second["predictions"] = {k: v[4:] for k, v in second["predictions"].items()}
-    found = places(load([first, second]))
-    gap = compare(found["LoRA 1"], 128, found["SSMLoRA 1"], 128, METRICS["accuracy"]).gap
-    assert gap is not None
-    assert gap.paired
-    assert gap.value == pytest.approx(91 / 96 - 86 / 96)
+    gap = comparison(group(load([first, second])), "SSMLoRA 1", "LoRA 1")
+    assert gap.estimate is not None
+    assert gap.estimate.texts == 96
+    assert gap.value == pytest.approx(86 / 96 - 91 / 96)
 
 
-def test_seeds_that_read_other_texts_are_paired_seed_by_seed(load: Load) -> None:
+def test_seeds_that_read_other_texts_have_no_verdict(load: Load) -> None:
     cells = []
     for method, more in (("lora", 0), ("ssmlora", 10)):
         for seed in (0, 1, 2):
             cell = make_cell(method, seed=seed, correct=[i < 70 + more for i in range(100)])
             cell["predictions"]["ids"] = [f"{seed}-{i}" for i in range(100)]
             cells.append(cell)
-    found = places(load(cells))
-    gap = compare(found["SSMLoRA 1"], 128, found["LoRA 1"], 128, METRICS["accuracy"])
-    assert gap.gap is not None
-    assert (gap.gap.paired, gap.verdict) == (True, "higher")
-    assert gap.gap.value == pytest.approx(0.1)
+    gap = comparison(group(load(cells)), "SSMLoRA 1", "LoRA 1")
+    assert (gap.estimate, gap.verdict, gap.reason) == (None, "none", NO_TEXTS)
+    assert gap.value == pytest.approx(0.1)
 
 
 def test_a_manifest_of_a_run_under_way_is_read(tmp_path: Path) -> None:

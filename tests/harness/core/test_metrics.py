@@ -143,3 +143,16 @@ def test_a_name_is_registered_once() -> None:
     with pytest.raises(ValueError, match="accuracy"):
         register(Metric("accuracy", "other", taken.rows, taken.statistic))
     assert METRICS["accuracy"] is taken
+
+
+@pytest.mark.parametrize("name", ["micro_f1", "macro_f1", "matthews", "pearson", "spearman"])
+def test_values_by_text_have_the_mean_and_the_spread_of_the_score(name: str) -> None:
+    draw = np.random.default_rng(0)
+    targets = draw.integers(0, 3, 300)
+    predicted = np.where(draw.random(300) < 0.3, draw.integers(0, 3, 300), targets)
+    metric = METRICS[name]
+    values = np.array(metric.text_values(predicted.tolist(), targets.tolist()))
+    score, low, high = metric.score_with_interval(predicted.tolist(), targets.tolist())
+    assert values.mean() == pytest.approx(score)
+    error = values.std(ddof=1) / math.sqrt(300)
+    assert 3.92 * error == pytest.approx(high - low, rel=0.12)  # the bootstrap's interval

@@ -286,3 +286,11 @@ def test_a_plan_writes_a_line_a_cell_where_there_is_no_terminal(
     assert head.split() == ["id", "kind", "cell", "lr", "lr", "from"]
     assert len(rows) == 2
     assert rows[0].rstrip().endswith("seed 0  0.001  sweep")
+
+
+def test_a_reference_is_a_method_or_an_arm_of_the_sweep() -> None:
+    assert plan("smoke.yaml", "comparisons.reference=SSMLoRA 1/2").sweep.comparisons.margin == 0.02
+    with pytest.raises(BadInput, match=r"comparisons.reference: no method or arm 'lorra'.*lora"):
+        plan("smoke.yaml", "comparisons.reference=lorra")
+    with pytest.raises(BadInput, match=r"comparisons\.margin"):
+        plan("smoke.yaml", "comparisons.margin=0")
