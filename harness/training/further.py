@@ -98,7 +98,7 @@ def _scored(
 ) -> Evaluation:
     metric = METRICS[data.metadata.metric]
     value, low, high = metric.score_with_interval(answers, targets)
-    by_text = metric.by_text or metric.name == ACCURACY
+    by_text = position is None and (metric.by_text or metric.name == ACCURACY)
     return Evaluation(
         kind=kind,
         task=data.metadata.name,
@@ -110,7 +110,7 @@ def _scored(
         higher_is_better=metric.higher_is_better,
         length=length,
         position=position,
-        scores=metric.example_scores(answers, targets) if by_text and position is None else [],
+        scores=[*metric.example_scores(answers, targets)] if by_text else [],
         status="ok",
     )
 
