@@ -88,6 +88,17 @@ class Group:
         return f"Training texts are easier than test texts (curriculum {listed(sorted(names))})."
 
     @cached_property
+    def transfer_note(self) -> str:
+        """A caption that names the arms whose learning rate is from a study of other settings."""
+        arms = {str(r["arm"]): None for r in self.trained if r["lr_source"] == "transferred"}
+        if not arms:
+            return ""
+        return (
+            f"The learning rate of {listed([*arms])} was chosen by a study with other settings "
+            f"(transferred)."
+        )
+
+    @cached_property
     def scored_note(self) -> str:
         """Which tokens are scored, if they are the same at all lengths; otherwise empty."""
         scored = {(r["window"], r["target_tokens"]) for r in self.results if r["window"]}
@@ -101,9 +112,9 @@ class Group:
 
     @cached_property
     def notes(self) -> str:
-        """What every caption of scores says: scored tokens, curricula, lengths that few texts
-        reach."""
-        return joined(self.scored_note, self.curriculum_note, reach_caption(self.reach), by=" ")
+        """What every caption of scores says: tokens, curricula, learning rates, reach."""
+        reach = reach_caption(self.reach)
+        return joined(self.scored_note, self.curriculum_note, self.transfer_note, reach, by=" ")
 
     def about(self, text: str) -> str:
         """A caption with the title of the group, if there are several groups."""

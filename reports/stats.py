@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from harness.core.methods import BASELINES, ZERO_SHOT
-from harness.core.metrics import METRICS, Metric, common_metric
+from harness.core.metrics import METRICS, Metric, common_metric, rank_of_rate
 from harness.core.result import ACCURACY
 from reports.blocks import joined
 from reports.frame import Result
@@ -300,8 +300,8 @@ def _trial(lr: float, cells: Sequence[Result], run: int, metric: Metric) -> Lear
 
 
 def best_trial(rates: Iterable[LearningRateTrial]) -> LearningRateTrial:
-    """The rate with the best mean validation score, then the lowest validation loss."""
-    return max(rates, key=lambda t: t.metric.rank_of_rate([t.score], [t.loss]))
+    """The rate with the lowest mean validation loss, as `bench-long tuned` chooses it."""
+    return max(rates, key=lambda t: rank_of_rate([t.loss]))
 
 
 def at_edge(rates: Sequence[LearningRateTrial]) -> bool:
@@ -310,7 +310,7 @@ def at_edge(rates: Sequence[LearningRateTrial]) -> bool:
 
 
 def one_rate_per_arm(results: Sequence[Result]) -> list[Result]:
-    """Keep for each arm only its best learning rate, chosen on validation scores."""
+    """Keep for each arm only its best learning rate, chosen by validation loss."""
     best = {arm: best_trial(rates).lr for arm, rates in trials(results).items() if len(rates) > 1}
     return [r for r in results if r["arm"] not in best or r["lr"] == best[r["arm"]]]
 

@@ -310,8 +310,11 @@ def tuned(directory: Path, to: Path | None) -> None:
     chosen = study.choose(list(results.values()))
     for entry in chosen.entries:
         arm, tried = entry.arm, len(entry.tries)
-        line = f"{arm['task']}  {arm['method']} {arm['density'] or ''}  lr {entry.lr:g}  of {tried}"
+        arm_at = f"{arm['method']} {arm['density'] or ''}  {entry.settings['length']} tokens"
+        line = f"{arm['task']}  {arm_at}  lr {entry.lr:g}  of {tried}"
         click.echo(printable(line))
+    if chosen.head_note:
+        click.echo(printable(chosen.head_note))
     if to:
         study.write(chosen, to)
         click.echo(f"written: {printable(str(to))}")

@@ -60,8 +60,9 @@ class Cell(BaseModel):
     """In tokens."""
     seed: _Int64
     lr: float | None = None
-    lr_source: Literal["sweep", "tuned", "default"] | None = None
-    """Where `lr` comes from: the sweep file, a study, or the default of the method."""
+    lr_source: Literal["sweep", "tuned", "transferred", "default"] | None = None
+    """Where `lr` comes from: the sweep file, a study with the settings of this cell, a study with
+    other settings, or the default of the method."""
     head_lr: float | None = None
     """Learning rate of the classifier, the same in all arms. None without a classifier, and in
     results of protocol version 5 and lower, which used `lr`. With method `head` it equals `lr`."""

@@ -6,6 +6,7 @@ that it scores then offers it.
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Callable, Iterable, Sequence
@@ -122,16 +123,15 @@ class Metric:
             return float("-inf") if self.low is None else self.low
         return float("inf") if self.high is None else self.high
 
-    def rank_of_rate(
-        self, scores: Sequence[float | None], losses: Sequence[float]
-    ) -> tuple[float, float]:
-        """Return a sort key of a learning rate: the best rate has the highest key.
 
-        The mean validation score decides, then the mean loss. None: the cell failed.
-        """
-        values = [self.worst if score is None else score for score in scores]
-        mean = sum(values) / len(values) if values else self.worst
-        return self.rank(mean), -sum(losses) / len(losses) if losses else float("-inf")
+def rank_of_rate(losses: Sequence[float | None]) -> float:
+    """Return a sort key of a learning rate: the best rate has the highest key.
+
+    The mean validation loss of its cells decides. A rate with a cell that has no finite loss,
+    because it failed or diverged, is the worst.
+    """
+    known = [loss for loss in losses if loss is not None and math.isfinite(loss)]
+    return -sum(known) / len(known) if known and len(known) == len(losses) else -math.inf
 
 
 METRICS: dict[str, Metric] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,15 @@ HEAD_DEFAULT = 1e-2
 
 
 _SHOWN = 8
-"""The most arms that a message lists."""
+"""The most names that a message lists."""
 
 
 class Rates:
     """Learning rates for the cells of one sweep.
 
-    Order: the number in the sweep; a study (`tuned.yaml` beside the sweep file, then the one in
-    the `sweeps/` folder of this checkout); the default of the method. With `lr: tuned` an arm that
-    no study has is an error instead.
+    Order: the number in the sweep; a study with the same settings (`tuned.yaml` beside the sweep
+    file, then the one in the `sweeps/` folder of this checkout); the default of the method. With
+    `lr: tuned` an arm that no study has, or has with other settings, is an error instead.
     """
 
     def __init__(self, sweep: Sweep, source: Path) -> None:
@@ -46,6 +47,7 @@ class Rates:
         self._backbone = sweep.backbone
         self._source = source
         self._missing: dict[str, None] = {}
+        self._differing: dict[str, dict[str, None]] = {}
 
     def given_to(self, cell: Cell) -> Cell:
         """Return the cell with its learning rate and the source of the rate.
@@ -66,13 +68,33 @@ class Rates:
             return _with(cell, cell.lr, "sweep")
         if isinstance(self._asked, float):
             return _with(cell, self._asked, "sweep")
-        for entry in self._entries:
-            if entry.arm == cell.arm_key:
-                return _with(cell, entry.lr, "tuned")
-        if self._asked == "tuned":
+        if found := self._studied(cell):
+            return found
+        if self._asked is not None:
             self._missing[f"{cell.arm} on {cell.task}"] = None
             return cell
         return _with(cell, DEFAULTS.get(cell.method, ADAPTER_DEFAULT), "default")
+
+    def _studied(self, cell: Cell) -> Cell | None:
+        """Return the cell with the rate of a study; None if none has its arm and its settings.
+
+        With `lr: {tuned: transfer}` the settings may differ: the most similar ones are used. With
+        `lr: tuned` the differences are kept for `check`.
+        """
+        own = [entry for entry in self._entries if entry.arm == cell.arm_key]
+        if not own:
+            return None
+        entry = min(own, key=lambda one: one.distance(cell))
+        differences = entry.differences(cell)
+        if not differences:
+            return _with(cell, entry.lr, "tuned")
+        if isinstance(self._asked, dict):
+            return _with(cell, entry.lr, "transferred")
+        if self._asked == "tuned":
+            self._differing.setdefault(f"{cell.arm} on {cell.task}", {}).update(
+                dict.fromkeys(differences)
+            )
+        return None
 
     def _of_head(self, cell: Cell) -> Cell:
         """Return the `head` arm beside a cell: its rate is that of the classifier in all arms.
@@ -84,19 +106,30 @@ class Rates:
         head = cell.model_copy(update={**_HEAD_ARM, "lr": None})
         if self._head_lr is not None:
             return _with(head, self._head_lr, "sweep")
-        for entry in self._entries:
-            if entry.arm == head.arm_key:
-                return _with(head, entry.lr, "tuned")
-        return _with(head, HEAD_DEFAULT, "default")
+        return self._studied(head) or _with(head, HEAD_DEFAULT, "default")
 
     def check(self) -> None:
         """Check that studies have a rate for every arm where the sweep says `lr: tuned`.
 
         Raises:
-            BadInput: naming the arms, the arms that studies have, and what to do.
+            BadInput: naming the arms, what studies have instead, and what to do.
         """
-        if self._missing:
-            raise BadInput(self._no_entry([*self._missing]))
+        lines = []
+        if self._differing:
+            lines.append(self._other_settings())
+        if missing := [arm for arm in self._missing if arm not in self._differing]:
+            lines.append(self._no_entry(missing))
+        if lines:
+            raise BadInput(*lines)
+
+    def _other_settings(self) -> str:
+        differences = dict.fromkeys(text for own in self._differing.values() for text in own)
+        return (
+            f"{self._source}: train.lr: tuned: the study in {_listed(map(str, self._places))} has "
+            f"other settings for {_listed(self._differing)}: {_listed(differences)}. Run a study "
+            f"with the settings of this sweep, or use its rates all the same with "
+            f"lr: {{tuned: transfer}}"
+        )
 
     @property
     def _places(self) -> list[Path]:
@@ -110,7 +143,6 @@ class Rates:
         return [entry for place in self._places for entry in tuned.read(place)]
 
     def _no_entry(self, arms: list[str]) -> str:
-        more = f" [and {len(arms) - _SHOWN} more]" if len(arms) > _SHOWN else ""
         studied = sorted(
             {f"{e.arm.get('method')} of {e.arm.get('backbone')} on {e.arm.get('task')}"
              for e in self._entries}
@@ -118,7 +150,7 @@ class Rates:
         read = ", ".join(map(str, self._places)) or f"{self._source.parent / STUDY} (not there)"
         return (
             f"{self._source}: train.lr: tuned: no study has a learning rate of "
-            f"{self._backbone} for {', '.join(arms[:_SHOWN])}{more}; {read} has: "
+            f"{self._backbone} for {_listed(arms)}; {read} has: "
             f"{', '.join(studied) or 'nothing'}. Leave train.lr out for the method's default, give "
             f"a number, or run a study (`make tune`)"
         )
@@ -129,6 +161,13 @@ _HEAD_ARM: dict[str, Any] = {
     "method": HEAD,
     "options": {},
 }
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first names, and how many more there are."""
+    shown = [*names]
+    more = f" [and {len(shown) - _SHOWN} more]" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
 
 
 def _with(cell: Cell, lr: float, source: str) -> Cell:

@@ -71,6 +71,10 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Transfer = dict[Literal["tuned"], Literal["transfer"]]
+"""`lr: {tuned: transfer}`: the rates of a study, also of one with other settings."""
+
+
 TARGETS = 128
 """Tokens of each text that language modelling scores by default in sweeps with several lengths."""
 
@@ -103,7 +107,7 @@ class Train(_Strict):
     """How training texts are made easier than test texts, in tasks that offer it."""
     epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
-    lr: LearningRate | Literal["tuned"] | None = None
+    lr: LearningRate | Literal["tuned"] | Transfer | None = None
     """None: the rate of a matching study, else the method's default (`planning/rates.py`)."""
     head_lr: LearningRate | None = None
     """Of the classifier, in all arms. None: the rate of a study's `head` arm, else a default."""
@@ -130,8 +134,9 @@ class Train(_Strict):
     @field_validator("lr", mode="before")
     @classmethod
     def _rate(cls, value: Any) -> Any:
-        if isinstance(value, str) and value != "tuned" and number_in(value) is None:
-            raise ValueError("expected a number, or tuned")
+        wrong = isinstance(value, str) and value != "tuned" and number_in(value) is None
+        if wrong or (isinstance(value, dict) and value != {"tuned": "transfer"}):
+            raise ValueError("expected a number, tuned, or {tuned: transfer}")
         return value
 
 

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import write_atomically
-from harness.core.methods import BASELINES
-from harness.core.metrics import Metric, common_metric
+from harness.core.methods import BASELINES, HEAD
+from harness.core.metrics import rank_of_rate
 from harness.core.result import CellResult, Scores
 from harness.planning.sweep import LearningRate
 from harness.planning.validation import explain
 from harness.planning.yaml_files import dump_yaml, read_yaml
 
-_Outcome = tuple[float | None, float]
-"""Validation score and loss of a cell; None and infinity if it failed."""
+LEAST_SEEDS = 3
+"""Seeds of a study: with fewer, the luck of one seed may choose the rate."""
+
+_SETTINGS = (
+    "length", "examples", "epochs", "batch_size", "warmup", "weight_decay", "clip", "dropout",
+    "dtype", "head_lr",
+)  # fmt: skip
+"""Settings of training that the best rate depends on. The arm has the others."""
 
 
 class LearningRateTrial(BaseModel):
-    """One learning rate of one arm: means over the seeds and lengths of the study."""
+    """One learning rate of an arm: means over the seeds. The loss decides; None if a seed failed.
+
+    `validation_score` is the mean over the seeds that finished, for information.
+    """
 
     model_config = ConfigDict(extra="forbid")
     lr: float
-    validation_score: float | None
     validation_loss: float | None
+    validation_score: float | None
     cells: int
 
 
 class Entry(BaseModel):
-    """One arm of a study: its trials and the chosen learning rate."""
+    """One arm of a study at one length: its settings, its trials and the chosen learning rate.
+
+    Studies of earlier versions have no settings: they match no sweep.
+    """
 
     model_config = ConfigDict(extra="forbid")
     arm: dict[str, Any]
+    settings: dict[str, Any] = {}
     lr: LearningRate
     tries: list[LearningRateTrial]
+
+    def differences(self, cell: Cell) -> list[str]:
+        """Return the settings in which a cell differs from the study, as `name 1 (here 2)`."""
+        if not self.settings:
+            return ["the study does not say its settings"]
+        here = settings_of(cell)
+        return [
+            f"{name} {self.settings.get(name)} (here {here.get(name)})"
+            for name in sorted(here.keys() | self.settings.keys())
+            if self.settings.get(name) != here.get(name)
+        ]
+
+    def distance(self, cell: Cell) -> tuple[bool, int, float]:
+        """Return a sort key: the entry of the most similar settings, then the nearest length."""
+        apart = abs(math.log(self.settings.get("length", cell.length) / cell.length))
+        return not self.settings, len(self.differences(cell)), apart
 
 
 class Study(BaseModel):
@@ -47,6 +79,28 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid")
     study: dict[str, Any]
     entries: list[Entry]
+
+    @property
+    def head_note(self) -> str:
+        """A line for the user if the classifier's rate was not the one that the study chose."""
+        used = {e.settings["head_lr"] for e in self.entries if e.settings.get("head_lr")}
+        best = {entry.lr for entry in self.entries if entry.arm.get("method") == HEAD}
+        if not best or not used or used == best:
+            return ""
+        said, chosen = (", ".join(f"{lr:g}" for lr in sorted(s)) for s in (used, best))
+        return (
+            f"the arms trained their classifier at {said}, but the best rate of '{HEAD}' is "
+            f"{chosen}: set train.head_lr in the sweep to the rate of this study, or run the study "
+            f"again with train.head_lr={chosen.split(',')[0]}"
+        )
+
+
+def settings_of(cell: Cell) -> dict[str, Any]:
+    """Return the settings of a cell on which its best learning rate depends."""
+    own = {name: getattr(cell, name) for name in _SETTINGS}
+    if cell.method == HEAD or cell.uses_lm_head:
+        del own["head_lr"]  # it is the rate that is chosen, or there is no classifier
+    return own
 
 
 def read(path: Path) -> list[Entry]:
@@ -62,65 +116,64 @@ def read(path: Path) -> list[Entry]:
 
 
 def choose(results: list[CellResult]) -> Study:
-    """Choose for each arm the rate with the best mean validation score, then the lowest loss.
+    """Choose for each arm and length the rate with the lowest mean validation loss over the seeds.
 
-    A score of which lower is better (a loss) counts with its sign reversed, here and in the trials
-    that are written. A failed cell counts as the worst score of its metric, so that a rate that
-    fails is not chosen over one that does not. Test scores are not used.
+    A rate that failed with a seed is not chosen over one that did not. Test scores are not used.
+    Cells whose rate was not one of several (a control at its default) are left out.
 
     Raises:
-        BadInput: there is no training cell, the arms have unequal numbers of trials, or a rate
-            lacks a length and seed that another rate of its arm has.
+        BadInput: there is no training cell, a rate has too few seeds or lacks one that another
+            rate has, the arms have unequal numbers of rates, or all rates of an arm failed.
     """
-    arms: dict[str, dict[str, Any]] = {}
-    tries: dict[str, dict[float, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
-    runs: dict[str, dict[float, set[tuple[int, int]]]] = defaultdict(lambda: defaultdict(set))
-    metrics: dict[str, set[str]] = defaultdict(set)
+    kinds: dict[str, Cell] = {}
+    tries: dict[str, dict[float, list[CellResult]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
-        cell, scores = result.cell, result.scores or Scores()
+        cell = result.cell
         if cell.kind != "train" or cell.method in BASELINES or cell.lr is None:
             continue
-        arm = cell.arm_key
-        key = yaml.safe_dump(arm)
-        arms[key] = arm
-        value = scores.validation_score if result.ok else None
-        loss = scores.validation_loss if result.ok else None
-        if scores.metric:
-            metrics[key].add(scores.metric)
-        runs[key][cell.lr].add((cell.length, cell.seed))
-        tries[key][cell.lr].append((value, float("inf") if loss is None else loss))
-    if not arms:
+        if cell.lr_source in (None, "sweep"):
+            key = yaml.safe_dump([cell.arm_key, settings_of(cell)])
+            kinds.setdefault(key, cell)
+            tries[key][cell.lr].append(result)
+    if not kinds:
         raise BadInput("there are no training cells to choose learning rates from")
-    if len({len(t) for t in tries.values()}) > 1:
-        counts = ", ".join(
-            f"{arms[k]['method']} {arms[k]['density']}: {len(t)}" for k, t in tries.items()
-        )
+    if len({len(rates) for rates in tries.values()}) > 1:
+        counts = ", ".join(f"{_name(kinds[key])}: {len(rates)}" for key, rates in tries.items())
         raise BadInput(
             f"the arms had unequal numbers of tries ({counts}): all methods need the "
             "same number of learning rates"
         )
-    for key, rates in runs.items():
-        _check_same_runs(arms[key], rates)
-    entries = [_entry(arms[key], tries[key], common_metric(metrics[key])) for key in sorted(arms)]
-    trained = [r.cell for r in results if r.kind == "train"]
-    lengths = sorted({cell.length for cell in trained})
-    seeds = sorted({cell.seed for cell in trained})
-    study = {
-        name: getattr(trained[0], name)
-        for name in ("examples", "epochs", "batch_size", "validation_examples")
-    }
-    return Study(study={**study, "lengths": lengths, "seeds": seeds}, entries=entries)
+    for key, rates in tries.items():
+        _check_seeds(kinds[key], rates)
+    entries = [_entry(kinds[key], tries[key]) for key in sorted(kinds)]
+    seeds = {r.cell.seed for rates in tries.values() for own in rates.values() for r in own}
+    held = {cell.validation_examples for cell in kinds.values()}
+    return Study(
+        study={"seeds": sorted(seeds), "validation_examples": max(n or 0 for n in held)},
+        entries=entries,
+    )
 
 
-def _check_same_runs(arm: dict[str, Any], rates: dict[float, set[tuple[int, int]]]) -> None:
-    """Check that all rates of an arm have the same lengths and seeds; an easy seed would decide."""
-    every = set().union(*rates.values())
-    for lr, own in sorted(rates.items()):
-        for length, seed in sorted(every - own):
+def _name(cell: Cell) -> str:
+    return " ".join(str(part) for part in (cell.method, cell.density) if part is not None)
+
+
+def _check_seeds(cell: Cell, rates: dict[float, list[CellResult]]) -> None:
+    """Check that all rates of an arm have the same seeds, and enough of them."""
+    seeds = {lr: {result.cell.seed for result in own} for lr, own in rates.items()}
+    every = set().union(*seeds.values())
+    for lr, own in sorted(seeds.items()):
+        for seed in sorted(every - own):
             raise BadInput(
-                f"the study is not finished: {arm['method']} at learning rate {lr:g} has no cell "
-                f"of {length} tokens, seed {seed}, which other rates have; run the study to its end"
+                f"the study is not finished: {_name(cell)} at learning rate {lr:g} has no cell "
+                f"of {cell.length} tokens, seed {seed}, which other rates have; run the study to "
+                f"its end"
             )
+    if len(every) < LEAST_SEEDS:
+        raise BadInput(
+            f"the study has {len(every)} seeds for {_name(cell)} at {cell.length} tokens, and "
+            f"{LEAST_SEEDS} are needed: add seeds (`seeds: [0, 1, 2]`) and run it again"
+        )
 
 
 def write(study: Study, path: Path) -> None:
@@ -130,29 +183,44 @@ def write(study: Study, path: Path) -> None:
         OSError: the file cannot be written; it is named.
     """
     head = (
-        "# Learning rates chosen on the validation split: `bench-long tuned DIR` writes this file\n"
-        "# from a study such as sweeps/tune.yaml. Every arm had the same number of trials.\n"
+        "# Learning rates chosen by validation loss: `bench-long tuned DIR` writes this file from\n"
+        "# a study such as sweeps/tune.yaml. Every arm had the same number of trials.\n"
     )
     body = dump_yaml(study.model_dump())
     write_atomically(path, head + body)
 
 
-def _entry(arm: dict[str, Any], rates: dict[float, list[_Outcome]], metric: Metric) -> Entry:
-    """The trials of an arm and its best rate."""
-    ranks = {
-        lr: metric.rank_of_rate(*map(list, zip(*outcomes, strict=True)))
-        for lr, outcomes in rates.items()
-    }
+def _entry(cell: Cell, rates: dict[float, list[CellResult]]) -> Entry:
+    """The trials of an arm at one length, and its best rate.
+
+    Raises:
+        BadInput: every rate failed with some seed.
+    """
+    scores = {lr: [(r.scores or Scores()) if r.ok else Scores() for r in own]
+              for lr, own in rates.items()}  # fmt: skip
+    ranks = {lr: rank_of_rate([s.validation_loss for s in own]) for lr, own in scores.items()}
+    best = max(sorted(ranks), key=lambda lr: ranks[lr])
+    if not math.isfinite(ranks[best]):
+        raise BadInput(
+            f"every learning rate of {_name(cell)} at {cell.length} tokens failed with some seed: "
+            f"try lower rates"
+        )
     return Entry(
-        arm=arm,
-        lr=max(ranks, key=lambda lr: ranks[lr]),
+        arm=cell.arm_key,
+        settings=settings_of(cell),
+        lr=best,
         tries=[
             LearningRateTrial(
                 lr=lr,
-                validation_score=round(ranks[lr][0], 4),
-                validation_loss=round(-ranks[lr][1], 4),
+                validation_loss=round(-ranks[lr], 4) if math.isfinite(ranks[lr]) else None,
+                validation_score=_mean([s.validation_score for s in scores[lr]]),
                 cells=len(rates[lr]),
             )
             for lr in sorted(rates)
         ],
     )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(fmean(known), 4) if known else None

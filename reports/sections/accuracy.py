@@ -174,7 +174,7 @@ def _length_picture(group: Group) -> Picture:
         f"{what} by sequence length.",
         interval_caption(group) if group.points else "",
         baseline_caption(group),
-        "Learning rates: the best on validation scores." if several else "",
+        "Learning rates: the lowest validation loss." if several else "",
         "Crosses below the axis: failed cells." if failures(group.results) else "",
         notes,
         by=" ",

@@ -53,10 +53,10 @@ def learning_rates(report: Report) -> list[Block]:
         if max(counts, default=0) < 2:
             continue
         what = group.metric.named("Validation")
-        worst = f"{group.metric.worst:g}"
         caption = (
             f"{what} by learning rate. Small dots: cells; line: mean of the cells that finished; "
-            f"ring: best mean, where a failed cell counts as {worst}."
+            f"ring: the rate with the lowest mean validation loss (a rate with a failed cell is "
+            f"not chosen)."
         )
         alt = "; ".join(
             f"{arm}: " + ", ".join(f"{t.lr:g} gives {score_text(t.score)}" for t in rates)
@@ -95,7 +95,7 @@ def _row(arm: str, rates: Sequence[LearningRateTrial]) -> list[Entry]:
 
 @styled
 def rates_figure(group: Group) -> Figure:
-    """Validation score by learning rate, one panel for each arm; the best rate has a ring."""
+    """Validation score by learning rate, one panel for each arm; the chosen rate has a ring."""
     styles, found = arm_styles(group.results), trials(group.results)
     shown = [arm for arm in styles if found.get(arm)]
     titles = [wrapped(arm, 26) for arm in shown]
@@ -111,7 +111,7 @@ def rates_figure(group: Group) -> Figure:
     grid.panels[0].set_ylim(low - (0.2 if failed else 0.06) * room, high + 0.12 * room)
     grid.name("Learning rate", group.metric.named("Validation", "\n"))
     ring = Line2D([], [], ls="none", marker="o", mfc="none", mec="black", ms=7)
-    ring.set_label("best mean over cells")
+    ring.set_label("lowest mean validation loss")
     dot = Line2D([], [], ls="none", marker=".", color="black", ms=3, label="one cell")
     several = any(len(t.values) > 1 for rates in found.values() for t in rates)
     legend(grid.figure, [], [ring, dot] if several else [ring])
@@ -169,10 +169,10 @@ def _curve_picture(group: Group) -> Block:
     cells, note = group.trained, group.notes
     chosen = len(group.cells) < len(group.results)
     caption = joined(
-        f"{group.metric.named('Validation')} during training. Validation texts come from the "
-        f"training split; test texts are evaluated once, at the end.",
+        f"{group.metric.named('Validation')} during training. Validation texts are "
+        f"neither training nor test texts; test texts are evaluated once, at the end.",
         "Lines: means over common seeds." if len({r["seed"] for r in cells}) > 1 else "",
-        "Learning rates: the best on validation scores." if chosen else "",
+        "Learning rates: the lowest validation loss." if chosen else "",
         "Crosses: arms that failed at this length." if failures(cells) else "",
         note,
         by=" ",

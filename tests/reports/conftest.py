@@ -144,12 +144,12 @@ def make_cell(
     return data
 
 
-def set_validation(cell: dict[str, Any], value: float, loss: float = 0.6) -> None:
-    """Give a cell that ended well this score on the validation split."""
+def set_validation(cell: dict[str, Any], value: float, loss: float | None = None) -> None:
+    """Give a cell that ended well this score on the validation split; by default its loss too."""
     cell["scores"] |= {
         "validation_score": value,
         "validation_accuracy": value,
-        "validation_loss": loss,
+        "validation_loss": 1.4 - value if loss is None else loss,
     }
 
 
@@ -222,16 +222,16 @@ def laptop_cells(seeds: int = 1) -> list[dict[str, Any]]:
     return cells
 
 
-def tuning_cells() -> list[dict[str, Any]]:
-    """Like sweeps/tune.yaml: five learning rates an arm, two seeds, no test accuracy."""
+def tuning_cells(seeds: int = 2) -> list[dict[str, Any]]:
+    """Like sweeps/tune.yaml: five learning rates an arm, no test accuracy."""
     cells = []
     for method, density in ARMS:
         rates = (
             [5e-5, 1e-4, 2e-4, 4e-4, 8e-4] if method == "full" else [5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
         )
         for k, lr in enumerate(rates):
-            for seed in (0, 1):
-                status = "diverged" if k == 4 and method == "full" and seed else "ok"
+            for seed in range(seeds):
+                status = "diverged" if k == 4 and method == "full" and seed == 1 else "ok"
                 cell = make_cell(method, density, lr=lr, seed=seed, accuracy=None, status=status)
                 if status == "ok":
                     top = 0.88 - 0.02 * (k - 2.6) ** 2 + 0.01 * seed

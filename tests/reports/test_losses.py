@@ -159,7 +159,7 @@ def test_the_rate_with_the_lowest_loss_is_best_and_a_failure_the_worst(load: Loa
     assert best_trial(rates).lr == 1e-3
     assert at_edge(rates)
     better = [
-        LearningRateTrial(lr, (loss,), (), metric=LOSS)
+        LearningRateTrial(lr, (loss,), (), loss, metric=LOSS)
         for lr, loss in ((1, 3.0), (2, 2.9), (3, 3.1))
     ]
     assert best_trial(better).lr == 2

@@ -132,9 +132,9 @@ def test_a_failed_cell_counts_as_zero_for_its_rate(load: Load) -> None:
     assert best_trial(rates).lr == 1e-3
 
 
-def test_of_equal_rates_the_one_with_the_lower_loss_is_chosen() -> None:
+def test_the_rate_with_the_lowest_loss_is_chosen_whatever_its_score() -> None:
     rates = [
-        LearningRateTrial(1e-3, (0.9,), (), 0.40),
+        LearningRateTrial(1e-3, (0.95,), (), 0.40),
         LearningRateTrial(2e-3, (0.9,), (), 0.35),
         LearningRateTrial(4e-3, (0.9,), ()),
     ]
@@ -144,9 +144,9 @@ def test_of_equal_rates_the_one_with_the_lower_loss_is_chosen() -> None:
 
 def test_the_edge_of_what_was_tried() -> None:
     rates = [
-        LearningRateTrial(1e-3, (0.8,), ()),
-        LearningRateTrial(2e-3, (0.9,), ()),
-        LearningRateTrial(4e-3, (0.7,), ()),
+        LearningRateTrial(1e-3, (0.8,), (), 0.5),
+        LearningRateTrial(2e-3, (0.9,), (), 0.4),
+        LearningRateTrial(4e-3, (0.7,), (), 0.6),
     ]
     assert not at_edge(rates)
     assert at_edge(rates[1:])
@@ -156,15 +156,15 @@ def test_the_edge_of_what_was_tried() -> None:
 
 def test_the_report_and_the_tuned_file_choose_the_same_rates(load: Load) -> None:
     draw = random.Random(3)
-    cells = tuning_cells()
+    cells = tuning_cells(seeds=3)
     for cell in cells:
-        if cell["status"] == "ok":  # few values, so that ties are many
+        if cell["status"] == "ok":
             set_validation(cell, draw.choice([0.80, 0.81]), draw.random())
     results = [CellResult.model_validate(cell) for cell in cells]
     chosen = {(e.arm["method"], e.arm["density"]): e.lr for e in choose(results).entries}
     kept = one_rate_per_arm(load(cells))
     assert {(r["method"], r["density"]): r["lr"] for r in kept} == chosen
-    assert len(kept) == 2 * len(chosen)
+    assert len(kept) == 3 * len(chosen)
 
 
 def test_baselines_and_probes_are_no_tries(load: Load) -> None:

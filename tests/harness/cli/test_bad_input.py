@@ -121,7 +121,7 @@ REPLACED = {
         "train.test_examples: the sweep asks for 5000, but the task 'newsgroups' has 500",
     ),
     "rate": ("lr: 1.0e-3", "lr: -1", "train.lr"),
-    "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr: expected a number, or tuned"),
+    "rate in words": ("lr: 1.0e-3", "lr: tunned", "train.lr: expected a number, tuned, or {"),
     "no lengths": ("lengths: [32]\n", "", "training cells need both"),
     "name": ("name: tiny", "name: ../up", "name"),
     "settings of full": (

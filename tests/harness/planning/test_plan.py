@@ -273,7 +273,10 @@ def test_a_plan_names_the_arms_whose_rates_are_defaults(
 ) -> None:
     methods = "methods=[{lora: {density: [0.5, 0.25]}}]"
     assert main(["plan", str(tiny), "--set", "train.lr=null", "--set", methods]) == 0
-    assert "not tuned: LoRA 1/4 on newsgroups" in capsys.readouterr().out.splitlines()[-1]
+    assert (
+        "not tuned: LoRA 1/2 on newsgroups, LoRA 1/4 on newsgroups"
+        in capsys.readouterr().out.splitlines()[-1]
+    )
 
 
 def test_a_plan_writes_a_line_a_cell_where_there_is_no_terminal(
