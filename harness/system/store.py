@@ -47,7 +47,7 @@ class Store:
             return None
 
     def _written(self, path: Path, size: int, write: Callable[[BinaryIO], None]) -> Path | None:
-        used = sum(entry.stat().st_size for entry in self._folder.iterdir())
+        used = sum(map(_size, self._folder.iterdir()))
         free = shutil.disk_usage(self._folder).free
         if used + size > self._most_bytes or size > free * _FREE_SHARE:
             return None
@@ -67,6 +67,13 @@ def run_store() -> Store | None:
     """Return the store of this run; None outside a run."""
     folder = shared_folder()
     return None if folder is None else Store(folder)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # renamed by its writer since the folder was listed
+        return 0
 
 
 @contextmanager
