@@ -30,12 +30,13 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 
 DETAILS = (
     "curve", "texts", "by_position", "evaluations", "further", "environment", "settings",
-    "planned_seeds", "comparisons",
+    "planned_seeds", "comparisons", "timing",
 )  # fmt: skip
 """Columns of objects: validations during training; values by test text (`TextValues`); loss by
 position; tasks of lm-eval; other evaluations (other lengths, positions of the evidence, unrelated
 text); versions and machine; settings of the cell that decide whether it is comparable with another;
-seeds and comparisons that the sweep asks for."""
+seeds and comparisons that the sweep asks for;
+rounds of a probe."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -211,6 +212,7 @@ def _result(cell: CellResult, **added: Any) -> Result:
         "by_position": tuple(scores.by_position) if scores and scores.is_loss else (),
         "evaluations": tuple(one for one in cell.evaluations if one.kind == "lm_eval"),
         "further": tuple(one for one in cell.evaluations if one.kind != "lm_eval"),
+        "timing": cell.timing,
         "environment": {
             clean(key): clean(value)
             for key, value in cell.environment.model_dump().items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from harness.core import cell, result
+from harness.core import cell, result, timing
 from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS
 from harness.core.metrics import METRICS
 from reports.frame import DETAILS, as_frame
@@ -24,6 +24,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`scores`": result.Scores,
     "`curve`": result.CurvePoint,
     "`cost`": result.Cost,
+    "`timing`": timing.Timing,
     "`seconds`": result.Seconds,
     "`predictions`": result.Predictions,
     "`evaluations`": result.Evaluation,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from harness.core.cell import PROTOCOL_VERSION, Cell
 from harness.core.format1 import upgrade
 from harness.core.metrics import METRICS, common_metric
+from harness.core.timing import Timing
 from harness.core.values import LARGEST_SCORE, Amount, Count, Real, Share, Text, Words, number
 
 FORMAT = 2
@@ -151,7 +152,10 @@ class CurvePoint(_Part):
 
 
 class Cost(_Part):
-    """Tokens per second (`_low` and `_high`: quartiles over steps) and peaks of memory in bytes."""
+    """Tokens per second and peaks of memory in bytes.
+
+    `_low` and `_high` are quartiles over steps, of a probe over rounds.
+    """
 
     base_bytes: Count = None
     train_tokens_per_s: Amount = None
@@ -263,6 +267,8 @@ class Environment(BaseModel):
     commit: Text = None
     cores: Count = None
     memory_gib: Amount = None
+    host: Text = None
+    threads: Count = None
 
 
 class ErrorInfo(_Part):
@@ -338,6 +344,7 @@ class CellResult(_Part):
     scores: Scores | None = None
     curve: list[CurvePoint] = []
     cost: Cost | None = None
+    timing: Timing | None = None
     seconds: Seconds = Seconds()
     predictions: Predictions | None = None
     evaluations: list[Evaluation] = []

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +45,10 @@ from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
 from harness.training.frozen import share_states
 from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
-from harness.training.loop import attention_kernel, probe, train
+from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
+from harness.training.timing import HereArm, Probe, Turns, in_rounds
 from tasks import TaskMetadata, load_task
 from tasks.types.base import Answered, Target, Window
 
@@ -53,35 +56,78 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def run_job(job: Job) -> CellResult:
-    """Run the cell of a job in this process, with as many threads as the job says."""
+def run_job(job: Job) -> list[CellResult]:
+    """Run a job in this process, with as many threads as the job says."""
     torch.set_num_threads(job.threads)
-    return run_cell(job.cell, job.backbone, job.tasks_dir)
+    if job.timed:
+        return in_rounds([HereArm(probe_turns(c, job.backbone)) for c in job.cells], job.cells)
+    return [run_cell(cell, job.backbone, job.tasks_dir) for cell in job.cells]
 
 
 def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> CellResult:
-    """Run one cell in this process and return its result, also when it fails.
-
-    A traceback goes to standard error, which the executor sends to the cell's log.
-    """
+    """Run one cell in this process and return its result, also when it fails."""
+    if cell.kind == "probe":
+        return in_rounds([HereArm(probe_turns(cell, backbone))], [cell])[0]
     start = time.perf_counter()
     meter = MemoryMeter(cell.device)
     watch = Stopwatch()
-    machine = {**describe_machine(), "threads": torch.get_num_threads()}
-    result = CellResult.begun(cell, machine)
-    result.cost = Cost(base_bytes=meter.base)
-    try:
-        if cell.device == "cuda":
-            result.environment.gpu = torch.cuda.get_device_name()
-        _seed(cell.seed)
-        if cell.kind == "probe":
-            _probe(cell, backbone, result, watch, meter)
-        elif cell.method == TFIDF:
+    result = _begun(cell, meter)
+    with _recorded(result):
+        if cell.method == TFIDF:
             _baseline(cell, backbone, result, watch, tasks_dir)
         elif cell.task == LM_EVAL:
             _only_evaluated(cell, backbone, result, watch)
         else:
             _train(cell, backbone, result, watch, meter, tasks_dir)
+    _add_cost(result, {"memory_note": meter.note or None})
+    result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
+    return result
+
+
+def probe_turns(cell: Cell, backbone: Backbone) -> Turns:
+    """Load the model of a probe, yield None, then do each turn that is sent and yield its reading.
+
+    Its result has the time of its own turns; `in_rounds` adds the rounds.
+    """
+    meter = MemoryMeter(cell.device)
+    watch = Stopwatch()
+    result = _begun(cell, meter)
+    with _recorded(result):
+        model = _load(cell, backbone, None, result, watch, pad_token_id=0)
+        with watch.phase("probe"):
+            probe = Probe(model, cell)
+            memory, result.timing = probe.prepare(meter)
+            _add_cost(result, memory)
+        turn = yield None
+        while turn != "end":
+            with watch.phase("probe"):
+                reading = probe.timed(turn)
+            turn = yield reading
+        _add_cost(result, {"train_peak_bytes": meter.peak()})
+    _add_cost(result, {"memory_note": meter.note or None})
+    result.seconds = Seconds(**watch.seconds, wall=sum(watch.seconds.values()))
+    return result
+
+
+def _begun(cell: Cell, meter: MemoryMeter) -> CellResult:
+    machine = {**describe_machine(), "threads": torch.get_num_threads()}
+    result = CellResult.begun(cell, machine)
+    result.cost = Cost(base_bytes=meter.base)
+    return result
+
+
+@contextmanager
+def _recorded(result: CellResult) -> Iterator[None]:
+    """Set the status of a result. A failure inside is an outcome like any other.
+
+    A traceback goes to standard error, which the executor sends to the cell's log.
+    """
+    cell = result.cell
+    try:
+        if cell.device == "cuda":
+            result.environment.gpu = torch.cuda.get_device_name()
+        _seed(cell.seed)
+        yield
         result.status = OK
     except Exception as error:
         log_traceback()
@@ -89,9 +135,6 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
         result.error = ErrorInfo(
             type=type(error).__name__, message=one_line(error), log=f"logs/{cell.id}.log"
         )
-    result.cost.memory_note = meter.note or None
-    result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
-    return result
 
 
 def _train(
@@ -163,14 +206,6 @@ def _evaluations(
             cell.batch_size,
             cell.evaluation_seconds or 1.0,
         )
-
-
-def _probe(
-    cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch, meter: MemoryMeter
-) -> None:
-    model = _load(cell, backbone, None, result, watch, pad_token_id=0)
-    with watch.phase("probe"):
-        _add_cost(result, probe(model, cell, int(model.config.vocab_size), meter))
 
 
 def _baseline(

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pydantic import TypeAdapter
+
 from harness.core.cell import Cell
 from harness.core.result import CellResult, Failure
+from harness.system.resources import oom_kills
 
 if TYPE_CHECKING:
     from harness.models.backbones import Backbone
 
 
+RESULTS = TypeAdapter(list[CellResult])
+"""Sends the results of a job between processes, as JSON."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """Everything that a worker needs to run one cell.
+    """Everything that a worker needs to run one cell, or the cells of a timing group in turns.
 
     Attributes:
-        log: absolute path of the file that receives the cell's output.
-        threads: CPU threads of the cell.
+        cells: one training cell, or all probes of a timing group (`jobs.py`).
+        logs: absolute path of the folder that receives the output of each cell.
+        threads: CPU threads of each cell.
     """
 
-    cell: Cell
+    cells: tuple[Cell, ...]
     backbone: Backbone
-    log: Path
+    logs: Path
     tasks_dir: Path | None = None
     threads: int = 1
+
+    @property
+    def timed(self) -> bool:
+        """Whether its cells are timed, so that nothing else may run beside it."""
+        return self.cells[0].kind == "probe"
+
+    def log(self, cell: Cell) -> Path:
+        """Return the file that receives the output of a cell."""
+        return self.logs / f"{cell.id}.log"
+
+    def limit(self, cell_seconds: float) -> float:
+        """Return the seconds after which the whole job ends.
+
+        A group has the time of each of its cells, which take turns, and one share more, because
+        a cell that reaches its own limit ends before the group does.
+        """
+        return cell_seconds * (len(self.cells) + (len(self.cells) > 1))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How many cells run at a time, and what each may use.
+    """How many jobs run at a time, and what each cell may use.
 
     Attributes:
-        slots: cells at a time.
-        cell_seconds: after this time a cell ends with the status `timeout`.
+        slots: jobs at a time; a timing group runs alone.
+        cell_seconds: after this time a cell ends with the status `timeout`. Of a cell in a timing
+            group, the turns of the others do not count.
         memory_bytes: data segment of a cell; None for no limit.
     """
 
@@ -45,7 +72,10 @@ class Settings:
 
 
 class Executor(Protocol):
-    """A place that runs jobs. Every submitted job yields exactly one result, also if it fails."""
+    """A place that runs jobs. Every job yields one result for each of its cells, also if it fails.
+
+    The results of a job come together.
+    """
 
     slots: int
     """Jobs at a time. The runner submits no more than this."""
@@ -73,6 +103,15 @@ class Executor(Protocol):
 def timed_out(limit: float) -> Failure:
     """The failure of a cell that ran longer than `limit` seconds."""
     return Failure("timeout", "CellTimeout", f"ended after {limit:g} s, its limit")
+
+
+def died_with(code: int | None, oom_kills_before: int) -> Failure:
+    """The failure of a cell whose process ended with this exit code, negative for a signal."""
+    if code == -signal.SIGKILL and oom_kills() > oom_kills_before:
+        return Failure("oom", "KilledForMemory", "the system ended it: out of memory")
+    return died(
+        f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    )
 
 
 def died(how: str) -> Failure:

@@ -1,4 +1,4 @@
-"""The inside of a process that the local executor forks for one cell."""
+"""The inside of a process that the local executor forks for a job."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from harness.execution.executor import Job
+from harness.execution.executor import RESULTS, Job, Settings
 from harness.system.lifeline import follow
 
 PRELOAD = ["bench_long", "harness.execution.preload"]
 """Modules that the fork server imports once for all cells."""
 
 
-def main(job: Job, memory_bytes: int | None, results: Connection) -> None:
-    """Run one cell and send its result to the process of the run, which alone writes files."""
+def main(job: Job, settings: Settings, results: Connection) -> None:
+    """Run a job and send its results to the process of the run, which alone writes files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run handles Ctrl-C
     parent = multiprocessing.parent_process()
     assert parent is not None
     follow(parent.sentinel)
     # This path to the temporary folder may be valid in the run's process only. $TMPDIR is set.
     getattr(multiprocessing.current_process(), "_config").pop("tempdir", None)  # noqa: B009
-    _log_to(job.log)
+    log_to(job.log(job.cells[0]))
     from harness.execution.cell_main import run_job
+    from harness.execution.timing_group import run_group
 
-    if memory_bytes is not None:
-        _limit_memory(memory_bytes)
-    results.send_bytes(run_job(job).model_dump_json().encode())
+    if settings.memory_bytes is not None:
+        _limit_memory(settings.memory_bytes)
+    found = run_group(job, settings.cell_seconds) if job.timed else run_job(job)
+    results.send_bytes(RESULTS.dump_json(found))
 
 
-def _log_to(path: Path) -> None:
+def log_to(path: Path) -> None:
     """Append all output of this process, also that of C libraries, to the cell's log.
 
     Without a writable log the output is dropped: the run reports the same error when it writes the

@@ -14,6 +14,7 @@ from harness.core.cell import Cell
 from harness.core.folder import Manifest, RunFolder, RunTime, read_manifest
 from harness.core.result import OK, CellResult
 from harness.execution.executor import Executor, Job
+from harness.execution.jobs import in_jobs, is_done
 from harness.execution.states import State, read_states, state_of
 from harness.planning.plan import Plan
 from harness.planning.sweep import as_file
@@ -65,13 +66,16 @@ def run_plan(
 ) -> Outcome:
     """Run the cells of a plan that have no result yet, or one whose status is in `retry`.
 
+    A timing group runs as a whole if one of its cells has to run.
+
     `folder` must be held. The executor is stopped at the end. Ctrl-C and SIGTERM end the run;
     finished cells keep their results.
     """
     started = time.monotonic()
     cells = {cell.id: cell for cell in plan.cells}
     states = read_states(folder.path, cells)
-    pending = [i for i in cells if i not in states or states[i].failures & {*retry}]
+    jobs = [ids for ids in in_jobs(cells) if not is_done(ids, states, {*retry})]
+    pending = [i for ids in jobs for i in ids]
     failed = sum(state.status != OK for state in states.values())
     progress = Progress(
         total=len(cells),
@@ -91,11 +95,13 @@ def run_plan(
         try:
             with _terminate_as_interrupt(), _paused_together(executor):
                 try:
-                    for result in _results(plan, cells, pending, folder, executor, progress):
+                    for result in _results(plan, cells, jobs, folder, executor, progress):
                         folder.write_result(result)
                         states[result.id] = state_of(result)
                         this_run.cells += 1
-                        this_run.busy_s += _busy_seconds(result)
+                        # A timing group holds all slots.
+                        held = executor.slots if result.kind == "probe" else 1
+                        this_run.busy_s += held * _busy_seconds(result)
                         progress.done += 1
                         progress.failed += not result.ok
                         progress.cost_done += cells[result.id].estimated_cost
@@ -114,29 +120,42 @@ def run_plan(
 def _results(
     plan: Plan,
     cells: dict[str, Cell],
-    pending: list[str],
+    jobs: list[list[str]],
     folder: RunFolder,
     executor: Executor,
     progress: Progress,
 ) -> Iterator[CellResult]:
-    """Keep the executor's slots filled, and yield the results as cells end."""
-    logs = folder.logs.resolve()
-    queue = pending[::-1]
+    """Keep the executor's slots filled, and yield the results as cells end.
 
-    def fill() -> None:
-        while queue and progress.running < executor.slots:
-            cell_id = queue.pop()
-            log = logs / f"{cell_id}.log"
-            executor.submit(Job(cells[cell_id], plan.backbone, log, plan.tasks_dir))
-            progress.running += 1
+    A timing group runs alone: it starts when no cell runs and all results are written, and nothing
+    starts before it ends.
+    """
+    logs = folder.logs.resolve()
+    queue = jobs[::-1]
+    group_runs = False
+
+    def fill(groups: bool) -> None:
+        nonlocal group_runs
+        while queue and progress.running < executor.slots and not group_runs:
+            members = tuple(cells[i] for i in queue[-1])
+            job = Job(members, plan.backbone, logs, plan.tasks_dir)
+            if job.timed:
+                if progress.running or not groups:
+                    return
+                group_runs = True
+            queue.pop()
+            executor.submit(job)
+            progress.running += len(members)
 
     progress.running = 0
-    fill()
+    fill(groups=True)
     while progress.running:
         for result in executor.finished(timeout=0.5):
             progress.running -= 1
-            fill()
+            fill(groups=False)
             yield result
+        group_runs = group_runs and progress.running > 0
+        fill(groups=True)
 
 
 def _busy_seconds(result: CellResult) -> float:

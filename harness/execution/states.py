@@ -18,10 +18,12 @@ class State(NamedTuple):
     Attributes:
         status: of its last result.
         failures: the statuses that `--retry` accepts, of the cell and of its evaluations.
+        timing_group: of a probe, the rounds that it took part in.
     """
 
     status: str
     failures: frozenset[str]
+    timing_group: str | None = None
 
     def __str__(self) -> str:
         """The state as a table shows it."""
@@ -33,7 +35,8 @@ class State(NamedTuple):
 
 def state_of(result: CellResult) -> State:
     """Return the state that a result leaves its cell in."""
-    return _state(result.status, frozenset(result.statuses & {*FAILURES}))
+    group = result.timing.group if result.timing else None
+    return _state(result.status, frozenset(result.statuses & {*FAILURES}), group)
 
 
 _state = cache(State)  # one object for all cells of a state: a folder may hold 100,000 of them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -39,12 +40,14 @@ def describe_machine() -> dict[str, Any]:
     """Return versions, processor, memory and commit. Cached: the commit takes 20 ms.
 
     `cores` and `memory_gib` are limits of this process; `machine_cores` counts all processors.
+    `host` tells machines apart without their names.
     """
     packages = ("torch", "transformers", "peft", "datasets", "scikit-learn", "numpy")
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in packages},
         "platform": platform.platform(),
+        "host": hashlib.sha256(platform.node().encode()).hexdigest()[:8],
         "cpu": _cpu_name(),
         "cores": available_cores(),
         "machine_cores": os.cpu_count(),

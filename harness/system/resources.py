@@ -49,6 +49,14 @@ def available_memory(root: Path = _CGROUPS, own: Path = _OWN) -> int:
     return min(size for size in sizes if size > 0)
 
 
+def oom_kills() -> int:
+    """Return how many processes this system has killed for lack of memory (0 if unknown)."""
+    for line in _lines(Path("/proc/vmstat")):
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
 def _groups(root: Path, own: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's cgroups (versions 1 and 2), from its own to the root."""
     for line in _lines(own):

@@ -1,8 +1,7 @@
-"""The training loop and the cost probe, in plain PyTorch."""
+"""The training loop, in plain PyTorch."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import sys
 import time
@@ -16,8 +15,7 @@ from harness.core.cell import Cell
 from harness.core.result import CurvePoint, Scores
 from harness.training.batches import Encoded, padded, random_batch
 from harness.training.evaluate import Diverged, autocast, evaluate, moved, validation_scores
-from harness.training.memory import measure_memory
-from harness.training.meter import MemoryMeter, Rate, Stopwatch, synchronize
+from harness.training.meter import MemoryMeter, Rate, Stopwatch
 from harness.training.methods import after_step, is_head
 
 _VALIDATED = {"validation_loss", "validation_score", "validation_accuracy"}
@@ -35,10 +33,6 @@ class Outcome(NamedTuple):
     curve: list[CurvePoint]
     scores: Scores
     cost: dict[str, Any]
-
-
-_LEAST_SECONDS = 1.0
-"""Minimum duration of a measurement of a probe: the times of a few short steps vary a lot."""
 
 
 def train(
@@ -92,7 +86,7 @@ def train(
             with watch.phase("train"):
                 start = time.perf_counter()
                 step += 1
-                loss = _step(
+                loss = train_step(
                     model, inputs, optimizer, trainable, cell, after and partial(after, step)
                 )
                 schedule.step()
@@ -132,52 +126,6 @@ def _report(point: CurvePoint, total: int) -> None:
     print(f"step {point.step} of {total}: {text}", file=sys.stderr, flush=True)
 
 
-def probe(model: Any, cell: Cell, vocabulary: int, meter: MemoryMeter) -> dict[str, Any]:
-    """Measure the cost of full-length batches: first memory, then training and forward passes.
-
-    Each measurement of time starts with one unmeasured warm-up step.
-
-    Args:
-        model: a model whose output has a `loss`.
-        cell: batch size, length and number of steps.
-        vocabulary: number of token ids to draw from.
-        meter: measures the peaks of training and of forward passes.
-
-    Returns:
-        Fields of `Cost`. Throughput is the median over steps, with quartiles.
-    """
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = optimizer_of(model, cell)
-    inputs = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed, cell.uses_lm_head)
-    tokens = cell.batch_size * cell.length
-
-    after, steps = after_step(model), itertools.count(1)
-
-    def train_step() -> None:
-        hook = after and partial(after, next(steps))
-        _step(model, inputs, optimizer, trainable, cell, hook)
-
-    def forward() -> None:
-        with torch.inference_mode(), autocast(cell):
-            model(**moved(inputs, cell.device))
-
-    memory = measure_memory(model, optimizer, train_step, forward, meter)
-    meter.reset()
-    model.train()
-    training = _measured(train_step, tokens, cell)
-    rates = training.row("train_tokens_per_s", steady=True)
-    cost = {**memory, **rates, "train_peak_bytes": meter.peak()}
-    optimizer.state.clear()  # optimizer state is not part of the evaluation peak
-    meter.reset()
-    model.eval()
-    evaluation = _measured(forward, tokens, cell)
-    return {
-        **cost,
-        **evaluation.row("eval_tokens_per_s", steady=True),
-        "eval_peak_bytes": meter.peak(),
-    }
-
-
 def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
     """Return the attention kernel that a forward pass calls, found by recording its operators."""
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -203,7 +151,7 @@ def attention_kernel(model: Any, cell: Cell, vocabulary: int) -> str:
     return "eager" if getattr(model.config, "num_attention_heads", None) else "none"
 
 
-def _step(
+def train_step(
     model: Any,
     inputs: dict[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
@@ -240,19 +188,6 @@ def optimizer_of(model: torch.nn.Module, cell: Cell) -> torch.optim.Optimizer:
     ]
     filled = [group for group in groups if group["params"]]
     return torch.optim.AdamW(filled, weight_decay=cell.weight_decay, fused=True)
-
-
-def _measured(step: Callable[[], Any], tokens: int, cell: Cell) -> Rate:
-    """Measure at least `cell.steps` steps and one second, after one unmeasured warm-up step."""
-    rate = Rate()
-    step()
-    while len(rate.seconds) < (cell.steps or 1) or sum(rate.seconds) < _LEAST_SECONDS:
-        synchronize(cell.device)
-        start = time.perf_counter()
-        step()
-        synchronize(cell.device)
-        rate.add(tokens, time.perf_counter() - start)
-    return rate
 
 
 def _triangle(total: int, warmup: float) -> Callable[[int], float]:

@@ -55,7 +55,7 @@ def measure_memory(
     Returns:
         Fields of `Cost`.
     """
-    _create_state(optimizer)
+    create_state(optimizer)
     model.train()
     training = _measured(model, optimizer, train_step, meter)
     optimizer.state.clear()
@@ -70,7 +70,7 @@ def measure_memory(
     }
 
 
-def _create_state(optimizer: torch.optim.Optimizer) -> None:
+def create_state(optimizer: torch.optim.Optimizer) -> None:
     """Create the optimizer's state without a training step: the first step has none before it."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:

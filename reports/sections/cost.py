@@ -65,12 +65,13 @@ def _phases(cells: Sequence[Result], cost: Cost) -> dict[str, Series]:
 
 def source(cells: Sequence[Result]) -> str:
     """Where the costs come from."""
-    sizes, steps = (
-        span([str(n) for n in sorted({int(r[name]) for r in cells if r[name]})]) or "?"
-        for name in ("batch_size", "steps")
+    sizes, steps, rounds = (
+        span([str(n) for n in sorted({int(r[name]) for r in cells if r[name]})])
+        for name in ("batch_size", "steps", "rounds")
     )
     if cells[0]["kind"] == "probe":
-        return f"Source: probes, {steps} steps after one warm-up step, batch size {sizes}."
+        count = f"{rounds} rounds" if rounds else f"{steps or '?'} steps"
+        return f"Source: probes, {count} after one warm-up step, batch size {sizes or '?'}."
     return f"Source: training runs (no probes), batch size {sizes}; short texts are padded."
 
 

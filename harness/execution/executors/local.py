@@ -1,7 +1,7 @@
-"""Runs each cell in a process of its own on this machine, forked from a server with all imports.
+"""Runs each job in a process of its own on this machine, forked from a server with all imports.
 
 Separate processes keep peaks of memory apart and contain every failure. The fork server imports
-torch and transformers once.
+torch and transformers once. The process of a timing group forks one process for each cell.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from harness.core.errors import BadInput, one_line
 from harness.core.result import CellResult, Failure
 from harness.execution import forked
-from harness.execution.executor import Job, Settings, died, timed_out
+from harness.execution.executor import RESULTS, Job, Settings, died_with, timed_out
 from harness.system.lifeline import hold, kill_group
 from harness.system.machine import describe_machine
+from harness.system.resources import oom_kills
 
 _PAUSES = (0.1, 0.4, 1.6, None)
 """Seconds before each further attempt to start a process; after None there is none."""
@@ -42,32 +42,32 @@ class LocalExecutor:
     """Processes on this machine.
 
     Args:
-        main: the function of a cell's process; a test may pass another.
+        main: the function of a job's process; a test may pass another.
         preload: modules that the fork server imports.
     """
 
     def __init__(
         self,
         settings: Settings,
-        main: Callable[[Job, int | None, Connection], None] = forked.main,
+        main: Callable[[Job, Settings, Connection], None] = forked.main,
         preload: Sequence[str] = forked.PRELOAD,
     ) -> None:
         self.slots = settings.slots
         self._settings = settings
         self._main = main
-        self._running: dict[str, _Running] = {}
+        self._running: list[_Running] = []
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([*preload])
 
     def submit(self, job: Job) -> None:
-        """Fork a process for the cell.
+        """Fork a process for the job.
 
         Raises:
             BadInput: the system starts no process.
         """
         for pause in _PAUSES:
             try:
-                self._running[job.cell.id] = self._fork(job)
+                self._running.append(self._fork(job))
                 return
             except (OSError, EOFError) as error:
                 # The fork server died, and the next attempt starts another. A dying process closes
@@ -90,21 +90,20 @@ class LocalExecutor:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         receive, send = self._context.Pipe(duplex=False)
-        arguments = (job, self._settings.memory_bytes, send)
+        arguments = (job, self._settings, send)
         process = self._context.Process(target=self._main, args=arguments, daemon=True)
         process.start()
         send.close()
-        return _Running(job, process, receive, time.monotonic(), _oom_kills())
+        return _Running(job, process, receive, time.monotonic(), oom_kills())
 
     def finished(self, timeout: float) -> list[CellResult]:
         """Collect results; a process that died or exceeded its time yields a failed one."""
         now = time.monotonic()
-        running = self._running.values()
-        ends = [r.started + self._settings.cell_seconds for r in running]
+        running = self._running
+        ends = [r.started + r.job.limit(self._settings.cell_seconds) for r in running]
         waiting = max(0.0, min([now + timeout, *ends]) - now)
         wait([*(r.results for r in running), *(r.process.sentinel for r in running)], waiting)
-        outcomes = [self._outcome(r) for r in list(running)]
-        return [result for result in outcomes if result is not None]
+        return [result for r in list(running) for result in self._outcome(r)]
 
     def pause(self) -> None:
         """Stop every running cell and its children: they are in process groups of their own."""
@@ -116,24 +115,25 @@ class LocalExecutor:
 
     def stop(self) -> None:
         """Kill every running cell."""
-        for running in self._running.values():
+        for running in self._running:
             _kill(running.process)
         self._running.clear()
 
     def _send(self, number: int) -> None:
-        for running in self._running.values():
+        for running in self._running:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(running.process.pid or 0, number)
 
-    def _outcome(self, running: _Running) -> CellResult | None:
-        job, limit = running.job, self._settings.cell_seconds
+    def _outcome(self, running: _Running) -> list[CellResult]:
+        """Return the results of a job that has ended, otherwise none."""
+        job, limit = running.job, running.job.limit(self._settings.cell_seconds)
         seconds = time.monotonic() - running.started
-        result: CellResult | None = None
+        results: list[CellResult] = []
         failure: Failure | None = None
         dead = not running.process.is_alive()  # asked first, so that no late result is missed
         if running.results.poll():
             try:
-                result = CellResult.model_validate_json(running.results.recv_bytes())
+                results = RESULTS.validate_json(running.results.recv_bytes())
             except (EOFError, OSError):  # no result, or half of one
                 failure = _how_it_died(running)
         elif dead:  # the pipe may still be open in a process that the cell left behind
@@ -141,23 +141,19 @@ class LocalExecutor:
         elif seconds > limit:
             failure = timed_out(limit)
         if failure is not None:
-            result = CellResult.failed(job.cell, describe_machine(), failure, seconds)
-        if result is not None:
+            machine = describe_machine()
+            results = [CellResult.failed(cell, machine, failure, seconds) for cell in job.cells]
+        if results:
             running.results.close()
             running.process.join(1)
             _kill(running.process)
-            del self._running[job.cell.id]
-        return result
+            self._running.remove(running)
+        return results
 
 
 def _how_it_died(running: _Running) -> Failure:
     running.process.join(5)
-    code = running.process.exitcode
-    if code == -signal.SIGKILL and _oom_kills() > running.oom_kills:
-        return Failure("oom", "KilledForMemory", "the system ended it: out of memory")
-    return died(
-        f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    )
+    return died_with(running.process.exitcode, running.oom_kills)
 
 
 def _kill(process: BaseProcess) -> None:
@@ -168,17 +164,6 @@ def _kill(process: BaseProcess) -> None:
         kill_group(process.pid, leader_too=alive)
         if alive:
             process.join(5)
-
-
-def _oom_kills() -> int:
-    """How many processes this system has killed for lack of memory (0 where it does not say)."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
 
 
 def make(settings: Settings) -> LocalExecutor:

@@ -1,7 +1,8 @@
 """Runs cells on Ray, on this machine. Needs the package ray: `pip install -e '.[ray]'`.
 
-Ray starts one actor per slot. An actor runs its cells with the local executor, so each cell still
-has a process of its own, with the same limits and the same handling of failures. If the run is
+Ray starts one actor per slot. An actor runs its jobs with the local executor, so each cell still
+has a process of its own, with the same limits and the same handling of failures. A timing group is
+one job, so it runs on one machine. If the run is
 killed with SIGKILL, its cells end within seconds and Ray's own processes within minutes.
 """
 
@@ -22,7 +23,7 @@ import psutil
 
 from harness.core.errors import BadInput, one_line
 from harness.core.result import CellResult, Failure
-from harness.execution.executor import Job, Settings, died
+from harness.execution.executor import RESULTS, Job, Settings, died
 from harness.execution.executors.local import LocalExecutor
 from harness.system.machine import describe_machine
 from harness.system.scratch import RUN, owned_folder, run_folder
@@ -40,7 +41,7 @@ _PATIENCE = 5.0
 
 
 class Host:
-    """The actor: runs one cell at a time on the machine where Ray has placed it."""
+    """The actor: runs one job at a time on the machine where Ray has placed it."""
 
     def __init__(self, settings: Settings) -> None:
         self._stack = ExitStack()
@@ -52,11 +53,11 @@ class Host:
         return describe_machine()
 
     def run(self, job: Job) -> str:
-        """Run a cell to its end and return its result as JSON."""
+        """Run a job to its end and return its results as JSON."""
         self.executor.submit(job)
         while not (results := self.executor.finished(60)):
             pass
-        return results[0].model_dump_json()
+        return RESULTS.dump_json(results).decode()
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class RayExecutor:
     def finished(self, timeout: float) -> list[CellResult]:
         """Collect results; an actor that died yields a failed one and is replaced."""
         ready, _ = self._ray.wait([*self._running], timeout=timeout)
-        return [self._result(reference) for reference in ready]
+        return [result for reference in ready for result in self._results(reference)]
 
     def pause(self) -> None:
         """Nothing is done: the cells go on while the run is suspended."""
@@ -170,18 +171,19 @@ class RayExecutor:
         )
         return _Slot(actor, actor.machine.remote())
 
-    def _result(self, reference: Any) -> CellResult:
+    def _results(self, reference: Any) -> list[CellResult]:
         running = self._running.pop(reference)
         try:
-            result = CellResult.model_validate_json(self._ray.get(reference))
+            results = RESULTS.validate_json(self._ray.get(reference))
             self._idle.append(running.slot)
-            return result
+            return results
         except self._ray.exceptions.RayActorError:
             failure = died("its Ray actor died")
         except Exception as error:
             failure = Failure("error", type(error).__name__, one_line(error))
         seconds = time.monotonic() - running.started
-        return CellResult.failed(running.job.cell, self._machine(running.slot), failure, seconds)
+        machine = self._machine(running.slot)
+        return [CellResult.failed(cell, machine, failure, seconds) for cell in running.job.cells]
 
     def _machine(self, slot: _Slot) -> dict[str, Any] | None:
         try:

@@ -28,17 +28,20 @@ from tests.harness.conftest import ROOT
 
 
 def run(
-    folder: Path, cells: int, cell: Callable[[Job], CellResult] = done, retry: tuple[str, ...] = ()
+    folder: Path,
+    cells: int,
+    cell: Callable[[Job], list[CellResult]] = done,
+    retry: tuple[str, ...] = (),
 ) -> Outcome:
     with RunFolder(folder) as held:
         return run_plan(make_plan(cells), held, InProcessExecutor(60, cell), retry)
 
 
-def fails_on_odd_seeds(job: Job) -> CellResult:
-    print("seed", job.cell.seed)
-    result = done(job)
-    result.status = "oom" if job.cell.seed % 2 else "ok"
-    return result
+def fails_on_odd_seeds(job: Job) -> list[CellResult]:
+    print("seed", job.cells[0].seed)
+    (result,) = done(job)
+    result.status = "oom" if job.cells[0].seed % 2 else "ok"
+    return [result]
 
 
 def test_each_module_of_the_folder_is_an_executor() -> None:
@@ -104,8 +107,8 @@ def test_an_interrupt_keeps_what_is_finished(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
-    def interrupted(job: Job) -> CellResult:
-        if job.cell.seed == 2:
+    def interrupted(job: Job) -> list[CellResult]:
+        if job.cells[0].seed == 2:
             os.kill(os.getpid(), number)
         return done(job)
 
@@ -116,7 +119,7 @@ def test_an_interrupt_keeps_what_is_finished(
 
 
 def test_a_time_limit_holds_in_this_process(tmp_path: Path) -> None:
-    def stubborn(job: Job) -> CellResult:
+    def stubborn(job: Job) -> list[CellResult]:
         while True:
             try:
                 time.sleep(0.01)
@@ -124,10 +127,10 @@ def test_a_time_limit_holds_in_this_process(tmp_path: Path) -> None:
                 continue
 
     executor = InProcessExecutor(0.1, stubborn)
-    job = Job(make_plan(1).cells[0], make_plan(1).backbone, tmp_path / "log")
+    job = Job((make_plan(1).cells[0],), make_plan(1).backbone, tmp_path)
     executor.submit(job)
     (result,) = executor.finished(0)
-    assert (result.status, result.id) == ("timeout", job.cell.id)
+    assert (result.status, result.id) == ("timeout", job.cells[0].id)
     assert result.error is not None
     assert result.error.type == "CellTimeout"
 
@@ -186,7 +189,7 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_allocation_that_fails_inside_a_library_is_out_of_memory() -> None:
-    from harness.execution.cell_main import _status_of
+    from harness.training.failures import status_of
 
     def failure(inner: Exception) -> Exception:
         try:
@@ -197,6 +200,6 @@ def test_an_allocation_that_fails_inside_a_library_is_out_of_memory() -> None:
         except ValueError as error:
             return error
 
-    assert _status_of(failure(MemoryError())) == "oom"
-    assert _status_of(failure(RuntimeError("mmap: Cannot allocate memory (12)"))) == "oom"
-    assert _status_of(failure(KeyError("a"))) == "error"
+    assert status_of(failure(MemoryError())) == "oom"
+    assert status_of(failure(RuntimeError("mmap: Cannot allocate memory (12)"))) == "oom"
+    assert status_of(failure(KeyError("a"))) == "error"

@@ -33,19 +33,19 @@ from harness.execution.executors.local import LocalExecutor
 from harness.core.cell import Cell
 from harness.models.backbones import Backbone
 
-def stuck(job, memory_bytes, results):
+def stuck(job, settings, results):
     lifeline.follow(multiprocessing.parent_process().sentinel)  # as `forked.main` does
     # What a cell starts, then the interpreter's lock held for good: no thread of Python's can run.
     if not os.fork():
         time.sleep(600)
-    job.log.write_text("stuck")
+    job.log(job.cells[0]).write_text("stuck")
     re.match("(a+)+$", "a" * 99 + "b")
 
 if __name__ == "__main__":
     with scratch.run_folder():
         executor = LocalExecutor(Settings(1, 600), stuck)
         cell = Cell.model_validate_json(sys.argv[2])
-        executor.submit(Job(cell, Backbone("", Path(), ""), Path(sys.argv[1])))
+        executor.submit(Job((cell,), Backbone("", Path(), ""), Path(sys.argv[1])))
         while True:
             executor.finished(60)
 """
@@ -98,9 +98,9 @@ class Trial:
 
 @pytest.mark.parametrize("moment", [0.1, 0.6, 0.9, 1.5, "stuck"])
 def test_nothing_outlives_a_killed_run(moment: float | str, tmp_path: Path) -> None:
-    script, log = tmp_path / "script.py", tmp_path / "log"
+    script, log = tmp_path / "script.py", tmp_path / f"{BASE.id}.log"
     script.write_text(ENGINE)
-    trial = Trial(tmp_path, script, log, BASE.model_dump_json())
+    trial = Trial(tmp_path, script, tmp_path, BASE.model_dump_json())
     end = time.monotonic() + (moment if isinstance(moment, float) else 60)
     while time.monotonic() < end and not log.exists():
         time.sleep(0.01)
@@ -128,23 +128,23 @@ def test_a_child_dies_with_what_forked_it(tmp_path: Path) -> None:
     assert trial.kill() < BOUND
 
 
-def _dies_and_leaves_a_child(job: Job, memory_bytes: int | None, results: object) -> None:
+def _dies_and_leaves_a_child(job: Job, settings: Settings, results: object) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     follow(parent.sentinel)
     child = os.fork()
     if not child:
         time.sleep(600)
-    job.log.write_text(str(child))
+    job.log(job.cells[0]).write_text(str(child))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_a_killed_cell_started_ends_with_it(tmp_path: Path) -> None:
     executor = LocalExecutor(Settings(1, 30), _dies_and_leaves_a_child, ["json"])
-    executor.submit(Job(BASE, NO_BACKBONE, tmp_path / "log"))
+    executor.submit(Job((BASE,), NO_BACKBONE, tmp_path))
     (result,) = executor.finished(20)
     assert "killed by signal 9" in result.error.message
-    child = int((tmp_path / "log").read_text())
+    child = int((tmp_path / f"{BASE.id}.log").read_text())
     end = time.monotonic() + BOUND
     while psutil.pid_exists(child) and time.monotonic() < end:
         time.sleep(0.02)
@@ -155,6 +155,34 @@ def sweep(folder: Path) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(TINY)
     return path
+
+
+PROBES = """\
+name: probes
+backbone: minilm
+methods: [full, lora: {}, ssmlora: {}]
+probe: {lengths: [64], steps: 20}
+"""
+
+
+@pytest.mark.slow
+def test_a_timing_group_stops_and_dies_with_its_run(tmp_path: Path) -> None:
+    path, out = tmp_path / "probes.yaml", tmp_path / "out"
+    path.write_text(PROBES)
+    trial = Trial(tmp_path, "-m", "harness", "run", path, "--out", out)
+    end = time.monotonic() + 120
+    while len(list((out / "logs").glob("*.log"))) < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    os.kill(trial.run.pid, signal.SIGTSTP)
+    time.sleep(1)
+    states = [p.status() for p in trial.processes() if "preload" in " ".join(p.cmdline())]
+    assert states.count(psutil.STATUS_STOPPED) == 4  # the leader and three arms
+    os.kill(trial.run.pid, signal.SIGCONT)
+    time.sleep(0.5)
+    assert psutil.STATUS_STOPPED not in [p.status() for p in trial.processes()]
+    assert len(trial.processes()) >= 5
+    assert trial.kill() < BOUND
+    assert not list((out / "cells").glob("*.json"))
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import pytest
 from benchmarks.runner_overhead import make_plan
 from harness.core.folder import RunFolder, read_run
 from harness.core.result import CellResult
-from harness.execution.executor import Job, Settings
+from harness.execution.executor import RESULTS, Job, Settings
 from harness.execution.executors.local import LocalExecutor
 from harness.execution.runner import run_plan
 from tests.harness.conftest import ROOT, cells, start_bench_long
@@ -186,18 +186,18 @@ def test_the_command_without_the_benchmarks_packages() -> None:
     )
 
 
-def trial(job: Job, memory_bytes: int | None, results: Connection) -> None:
+def trial(job: Job, settings: Settings, results: Connection) -> None:
     """Seed 0 sleeps, 1 is killed, 2 is killed while it sends its result, 3 exits, 4 is done."""
-    result = CellResult.begun(job.cell)
+    result = CellResult.begun(job.cells[0])
     result.status = "ok"
-    content = result.model_dump_json().encode()
-    if job.cell.seed == 0:
+    content = RESULTS.dump_json([result])
+    if job.cells[0].seed == 0:
         time.sleep(600)
-    if job.cell.seed == 2:
+    if job.cells[0].seed == 2:
         os.write(results.fileno(), (1000).to_bytes(4, "big") + content[:20])
-    if job.cell.seed in (1, 2):
+    if job.cells[0].seed in (1, 2):
         os.kill(os.getpid(), signal.SIGKILL)
-    if job.cell.seed == 3:
+    if job.cells[0].seed == 3:
         sys.exit(3)
     results.send_bytes(content)
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.core.folder import read_run
 from harness.core.result import CellResult
-from harness.execution.executor import Job, Settings
+from harness.execution.executor import RESULTS, Job, Settings
 from harness.execution.executors.local import LocalExecutor
 from harness.execution.executors.ray import Host, RayExecutor
 from tests.harness.conftest import SWEEPS, bench_long, start_bench_long
@@ -44,19 +44,19 @@ def test_the_smoke_sweep_has_the_same_outcomes_as_on_local_processes(
         assert on_ray[name].environment.cpu == result.environment.cpu
 
 
-def _cell(job: Job, memory_bytes: int | None, results: Connection) -> None:
+def _cell(job: Job, settings: Settings, results: Connection) -> None:
     """Seed 0 sleeps, seed 1 is killed, seed 2 kills its actor, others are done."""
-    if job.cell.seed == 0:
+    if job.cells[0].seed == 0:
         time.sleep(600)
-    if job.cell.seed == 1:
+    if job.cells[0].seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    if job.cell.seed == 2:
+    if job.cells[0].seed == 2:
         server = psutil.Process(os.getppid())
         server.parent().kill()
         time.sleep(600)
-    result = CellResult.begun(job.cell)
+    result = CellResult.begun(job.cells[0])
     result.status = "ok"
-    results.send_bytes(result.model_dump_json().encode())
+    results.send_bytes(RESULTS.dump_json([result]))
 
 
 class TrialHost(Host):
@@ -72,7 +72,7 @@ def test_each_way_to_end_yields_one_result_and_no_process_stays(tmp_path: Path) 
     try:
         for seed in range(4):
             cell = BASE.model_copy(update={"seed": seed})
-            executor.submit(Job(cell, NO_BACKBONE, tmp_path / f"{seed}.log"))
+            executor.submit(Job((cell,), NO_BACKBONE, tmp_path))
             while not (found := executor.finished(60)):
                 pass
             (result,) = found

@@ -132,7 +132,7 @@ class Probe:
         self.trainable = [p for p in self.model.parameters() if p.requires_grad]
 
     def step(self) -> None:
-        loop._step(self.model, self.inputs, self.optimizer, self.trainable, self.cell)
+        loop.train_step(self.model, self.inputs, self.optimizer, self.trainable, self.cell)
 
     def forward(self) -> None:
         with torch.inference_mode(), loop.autocast(self.cell):

@@ -18,7 +18,7 @@ from harness.planning.arms import arms, check_method
 from harness.planning.rehearsal import rehearse
 from harness.planning.sweep import Method
 from harness.training.batches import random_batch
-from harness.training.loop import _optimizer, _step
+from harness.training.loop import optimizer_of, train_step
 from harness.training.methods import Adapted, adapt, after_step, task_loss_only
 from harness.training.peft_methods import REFUSED, norm_layers, peft_classes, peft_method
 from ssmlora import candidate_sites, select_sites
@@ -66,10 +66,11 @@ def steps(adapted: Adapted, cell: Cell, count: int = 2) -> set[str]:
     model: Any = adapted.model.train()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer, inputs = _optimizer(trainable, cell), random_batch(60, 4, 8, 0, cell.uses_lm_head)
+    optimizer = optimizer_of(model, cell)
+    inputs = random_batch(60, 4, 8, 0, cell.uses_lm_head)
     hook = after_step(model)
     for step in range(1, count + 1):
-        _step(model, inputs, optimizer, trainable, cell, hook and (lambda at=step: hook(at)))
+        train_step(model, inputs, optimizer, trainable, cell, hook and (lambda at=step: hook(at)))
     return {
         name.removeprefix("base_model.model.")
         for name, p in model.named_parameters()

@@ -1,0 +1,117 @@
+"""What a timing group records of each of its arms, and the ratio of two arms' step times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.core.values import Amount, Count, Text
+
+Phase = Literal["train", "eval"]
+PHASES: tuple[Phase, ...] = ("train", "eval")
+
+CONFIDENCE = 0.95
+_TRIMMED = 0.2
+"""Share of rounds left out at each end, so that a few disturbed rounds change little."""
+
+
+class Timing(BaseModel):
+    """The rounds of a probe. A list has one number per round: seconds of one step.
+
+    `train_cpu_s`, `eval_cpu_s` and the share of the peak are medians over rounds.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    group: Text = None
+    """The same in all results that were measured in the same rounds."""
+    rounds: Count = None
+    step_tokens: Count = None
+    train_round_s: list[Amount] = []
+    train_round_cpu_s: list[Amount] = []
+    eval_round_s: list[Amount] = []
+    eval_round_cpu_s: list[Amount] = []
+    train_cpu_s: Amount = None
+    eval_cpu_s: Amount = None
+    train_flops: Count = None
+    eval_flops: Count = None
+    peak_flops_per_s: Amount = None
+    """Of a matrix product on the same machine, with the same number of threads and format."""
+    train_peak_share: Amount = None
+
+    def seconds(self, phase: Phase) -> list[float]:
+        """Wall-clock seconds of a step in each round."""
+        return _numbers(self.train_round_s if phase == "train" else self.eval_round_s)
+
+    def cpu_seconds(self, phase: Phase) -> list[float]:
+        """CPU seconds of a step in each round, summed over threads."""
+        return _numbers(self.train_round_cpu_s if phase == "train" else self.eval_round_cpu_s)
+
+
+class Ratio(NamedTuple):
+    """A ratio of times and its interval. `low` and `high` are equal if there is no interval."""
+
+    value: float
+    low: float
+    high: float
+    rounds: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval as a factor minus 1; infinite with one round."""
+        return math.sqrt(self.high / self.low) - 1 if self.rounds > 1 else math.inf
+
+
+def paired_ratios(times: Mapping[str, Sequence[float]], reference: str) -> dict[str, Ratio]:
+    """Return the ratio of each arm's step time to that of the reference, paired by round.
+
+    `times` has one number per round for each arm. The estimate is the 20 % trimmed mean of the log
+    ratios. The interval is Tukey and McLaughlin's, from Student's t and winsorised variances. The
+    variance is the mean over arms, which helps where rounds are few. All log ratios share the
+    noise of the reference, so the mean has at most four times the degrees of freedom of one arm.
+    """
+    rounds = min(map(len, times.values()))
+    others = {arm: own for arm, own in times.items() if arm != reference}
+    if not rounds or not others:
+        return dict.fromkeys(times, Ratio(1, 1, 1, rounds)) if rounds else {}
+    base = times[reference]
+    logs = {
+        arm: [math.log(a / b) for a, b in zip(own, base, strict=False)]
+        for arm, own in others.items()
+    }
+    from scipy.stats import mstats, t, trim_mean
+
+    cut = int(_TRIMMED * rounds)
+    share = (cut + 1e-9) / rounds  # what is cut in fact, in place of a share that is rounded down
+    half = 0.0
+    if rounds > 1:
+        errors = [float(mstats.trimmed_stde(own, limits=(share, share))) for own in logs.values()]
+        freedom = (rounds - 2 * cut - 1) * min(len(others), 4)
+        half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(fmean(e * e for e in errors))
+    found = {reference: Ratio(1, 1, 1, rounds)}
+    for arm, own in logs.items():
+        middle = float(trim_mean(own, share))
+        low, high = math.exp(middle - half), math.exp(middle + half)
+        found[arm] = Ratio(math.exp(middle), low, high, rounds)
+    return found
+
+
+def middle(values: Sequence[float]) -> float | None:
+    """Return the median; None without values."""
+    return median(values) if values else None
+
+
+def compared(walls: list[float], cpus: list[float], device: str) -> list[float]:
+    """Return the times that arms are compared by: CPU time on a CPU, where an arm has one thread.
+
+    That is what a step takes on an idle core. Wall-clock time contains the turns of other programs.
+    """
+    return walls if device == "cuda" else cpus
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [value or 0.0 for value in values]

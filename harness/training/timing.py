@@ -1,0 +1,241 @@
+"""Steps of a probe, and the rounds in which the arms of a timing group take turns.
+
+One arm steps at a time. In each round every arm does one training step and one forward pass, in a
+random order of arms. So a disturbance of the machine meets all arms alike, and ratios between arms
+are taken within a round.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
+
+from harness.core.cell import Cell
+from harness.core.result import CellResult, Cost
+from harness.core.timing import PHASES, Phase, Timing, compared, middle, paired_ratios
+from harness.training.batches import random_batch
+from harness.training.evaluate import autocast, moved
+from harness.training.loop import optimizer_of, train_step
+from harness.training.memory import create_state, measure_memory
+from harness.training.meter import MemoryMeter, Rate, synchronize
+from harness.training.methods import after_step
+
+Turn = Phase | Literal["end"]
+"""What an arm is asked for."""
+
+_BUDGET = 3.0
+"""Seconds of rounds for each of `probe.steps`; after them, a group does not add further rounds."""
+_ENOUGH, _TIGHT = 12, 0.01
+"""After so many rounds a group ends if the interval of every ratio has this half width."""
+_MOST = 100
+"""Rounds that a result file keeps."""
+
+
+class Reading(NamedTuple):
+    """Seconds of one step; CPU seconds are summed over the threads of the process."""
+
+    wall: float
+    cpu: float
+
+
+Turns = Generator[Reading | None, Turn, CellResult]
+"""An arm as a generator: it loads its model, yields None, then a reading for each turn."""
+
+
+class Arm(Protocol):
+    """A cell of a group that takes turns, in this process or in another."""
+
+    result: CellResult | None
+    """Set when the arm has ended, also if it has failed."""
+
+    def ask(self, turn: Turn | None) -> Reading | None:
+        """Do a turn; None prepares the arm. Return None if the arm has no reading or has ended."""
+
+
+class HereArm:
+    """An arm in this process."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.result: CellResult | None = None
+        self._turns = turns
+
+    def ask(self, turn: Turn | None) -> Reading | None:
+        """Do a turn."""
+        try:
+            return self._turns.send(turn)  # type: ignore[arg-type]  # None starts a generator
+        except StopIteration as ended:
+            self.result = ended.value
+            return None
+
+
+class Probe:
+    """A training step and a forward pass of a model on a full-length batch of random tokens."""
+
+    def __init__(self, model: Any, cell: Cell) -> None:
+        vocabulary = int(model.config.vocab_size)
+        batch = random_batch(vocabulary, cell.batch_size, cell.length, cell.seed, cell.uses_lm_head)
+        self._model, self._cell = model, cell
+        self._inputs = moved(batch, cell.device)
+        self._trainable = [p for p in model.parameters() if p.requires_grad]
+        self._optimizer = optimizer_of(model, cell)
+        self._after, self._count = after_step(model), itertools.count(1)
+        self._run: dict[Phase, Callable[[], Any]] = {"train": self._train, "eval": self._forward}
+
+    def prepare(self, meter: MemoryMeter) -> tuple[dict[str, Any], Timing]:
+        """Do the untimed steps; return memory (fields of `Cost`) and FLOPs.
+
+        Afterwards `meter` measures the peak of the timed steps, which is that of training.
+        """
+        flops: dict[Phase, int] = {}
+
+        def train() -> None:
+            flops["train"] = count_flops(self._train)
+
+        memory = measure_memory(self._model, self._optimizer, train, self._forward, meter)
+        meter.reset()
+        flops["eval"] = count_flops(self._forward)
+        memory["eval_peak_bytes"] = meter.peak()
+        create_state(self._optimizer)
+        meter.reset()
+        tokens = self._cell.batch_size * self._cell.length
+        return memory, Timing(
+            step_tokens=tokens, train_flops=flops["train"], eval_flops=flops["eval"]
+        )
+
+    def run(self, phase: Phase) -> None:
+        """Do a step of this kind and wait for it."""
+        self._run[phase]()
+        synchronize(self._cell.device)
+
+    def timed(self, phase: Phase) -> Reading:
+        """Do a step of this kind and return its seconds."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        self.run(phase)
+        return Reading(time.perf_counter() - wall, time.process_time() - cpu)
+
+    def _train(self) -> None:
+        self._model.train()
+        hook = self._after and partial(self._after, next(self._count))
+        train_step(self._model, self._inputs, self._optimizer, self._trainable, self._cell, hook)
+
+    def _forward(self) -> None:
+        self._model.eval()
+        with torch.inference_mode(), autocast(self._cell):
+            self._model(**self._inputs)
+
+
+def count_flops(run: Callable[[], Any]) -> int:
+    """Run a function and return the floating-point operations of its matrix products."""
+    aten = torch.ops.aten
+
+    def forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_flop(query, key, value))
+
+    def backward(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_backward_flop(grad, query, key, value))
+
+    # PyTorch's counter has no entry for the attention kernel of CPUs.
+    more: dict[Any, Any] = {
+        aten._scaled_dot_product_flash_attention_for_cpu: forward,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
+    }
+    with FlopCounterMode(display=False, custom_mapping=more) as counter:
+        run()
+    return int(counter.get_total_flops())
+
+
+def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:
+    """Return the FLOP/s of the fastest of several products of square matrices of a cell's dtype."""
+    kind = torch.bfloat16 if cell.dtype == "bfloat16" else torch.float32
+    size = size if cell.device == "cpu" else 8 * size
+    a = torch.randn(size, size, device=cell.device).to(kind)
+    best = float("inf")
+    with torch.inference_mode():
+        for _ in range(repeats):
+            synchronize(cell.device)
+            start = time.perf_counter()
+            a @ a
+            synchronize(cell.device)
+            best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def in_rounds(
+    arms: Sequence[Arm], cells: Sequence[Cell], budget: float | None = None
+) -> list[CellResult]:
+    """Prepare the arms of a group, let them take turns, and return a result for each.
+
+    An arm that fails ends; the others go on. After `budget` seconds, only the least number of
+    rounds is completed.
+    """
+    for arm in arms:
+        arm.ask(None)
+    peak = peak_flops_per_s(cells[0])
+    readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in PHASES} for _ in arms]
+    order = random.Random(cells[0].seed)
+    least, start, rounds = cells[0].steps or 1, time.monotonic(), 0
+    budget = _BUDGET * least if budget is None else budget
+    while (alive := [i for i, arm in enumerate(arms) if arm.result is None]) and not (
+        rounds >= least
+        and _enough(
+            [readings[i] for i in alive], cells[0].device, time.monotonic() - start >= budget
+        )
+    ):
+        order.shuffle(alive)
+        for i, phase in itertools.product(alive, PHASES):
+            if arms[i].result is None and (reading := arms[i].ask(phase)):
+                readings[i][phase].append(reading)
+        rounds += 1
+    group = uuid.uuid4().hex[:12]
+    return [_ended(arm, own, group, peak) for arm, own in zip(arms, readings, strict=True)]
+
+
+def _enough(alive: Sequence[dict[Phase, list[Reading]]], device: str, late: bool) -> bool:
+    """Whether the time is used, or every ratio to the first arm is known well enough."""
+    times = {
+        str(i): compared([r.wall for r in own["train"]], [r.cpu for r in own["train"]], device)
+        for i, own in enumerate(alive)
+    }
+    rounds = len(times["0"])
+    if late or rounds >= _MOST:
+        return True
+    if rounds < _ENOUGH:
+        return False
+    return all(ratio.half_width <= _TIGHT for ratio in paired_ratios(times, "0").values())
+
+
+def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: float) -> CellResult:
+    """Return the result of an arm with its rounds."""
+    if arm.result is None:
+        arm.ask("end")
+    result = arm.result
+    assert result is not None
+    timing = (result.timing or Timing()).model_copy(
+        update={"group": group, "peak_flops_per_s": float(f"{peak:.4g}")}
+    )
+    if result.ok:
+        found: dict[str, Any] = {"rounds": len(readings["train"])}
+        rates: dict[str, Any] = {}
+        for phase in PHASES:
+            walls, cpus = (
+                [float(f"{s:.6g}") for s in ss] for ss in zip(*readings[phase], strict=True)
+            )
+            found |= {f"{phase}_round_s": walls, f"{phase}_round_cpu_s": cpus}
+            found[f"{phase}_cpu_s"] = middle(cpus)
+            rate = Rate([timing.step_tokens or 0] * len(walls), walls)
+            rates |= rate.row(f"{phase}_tokens_per_s", steady=True)
+        seconds = middle(found["train_round_s"])
+        if seconds and timing.train_flops:
+            found["train_peak_share"] = timing.train_flops / seconds / peak
+        timing = timing.model_copy(update=found)
+        result.cost = (result.cost or Cost()).model_copy(update=rates)
+    result.timing = timing
+    return result
