@@ -411,6 +411,16 @@ def cost_points(results: Sequence[Result], column: str) -> Series:
     return series
 
 
+def peak_column(results: Sequence[Result]) -> str:
+    """The end of the columns that hold peaks of memory: live tensors if every cell has them.
+
+    Training cells and files of earlier versions have the peak of the process only.
+    """
+    cells = [r for r in cost_cells(results) if r.ok]
+    live = bool(cells) and all(r["train_live_peak_bytes"] is not None for r in cells)
+    return "live_peak_bytes" if live else "peak_bytes"
+
+
 def longest_common(series: Series) -> int | None:
     """The longest of the lengths that most arms have a value at; None without values."""
     reached = Counter(p.length for points in series.values() for p in points)

@@ -138,7 +138,7 @@ def _line(result: CellResult) -> list[str | tuple[str, str]]:
         parts.append(f"validation {scores.validation_score:.3f}")
     if cost and cost.train_tokens_per_s:
         parts.append(f"{cost.train_tokens_per_s:.0f} tokens/s")
-    if cost and cost.train_peak_bytes:
-        parts.append(f"{cost.train_peak_bytes / 2**20:.0f} MiB")
+    if cost and (peak := cost.train_live_peak_bytes or cost.train_peak_bytes):
+        parts.append(f"{peak / 2**20:.0f} MiB")
     parts.append(f"{result.seconds.wall or 0:.0f} s")
     return [("ok", "green"), " " + " · ".join(parts)]

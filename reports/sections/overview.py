@@ -49,6 +49,7 @@ from reports.stats import (
     cost_points,
     failures,
     longest_common,
+    peak_column,
     places,
     planned_seeds,
     scored,
@@ -166,7 +167,8 @@ def _markdown(table: ArmTable) -> str:
 def _arm_table(group: Group, cost: Group | None, intervals: bool) -> ArmTable:
     trained = group.trained
     costly = cost_cells(cost.results) if cost else []
-    rates, peaks = (cost_points(costly, f"train_{n}") for n in ("tokens_per_s", "peak_bytes"))
+    names = ("tokens_per_s", peak_column(costly))
+    rates, peaks = (cost_points(costly, f"train_{n}") for n in names)
     at = longest_common(rates or peaks)
     what, scores = _scores(group, intervals)
     lengths = sorted({int(r["length"]) for r in trained}) if scores or failures(trained) else []

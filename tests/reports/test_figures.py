@@ -38,7 +38,7 @@ DRAWN: dict[str, tuple[Draw, list[str], tuple[str, str]]] = {
         accuracy_by_parameters, [*ARMS, "TF-IDF"], ("Trainable parameters", "Test accuracy"),
     ),
     "curves": (validation_curves, ARMS, ("Training examples", "Validation accuracy")),
-    "memory": (memory_by_length, ARMS, ("Length (tokens)", "Peak memory (GiB)")),
+    "memory": (memory_by_length, ARMS, ("Length (tokens)", "Resident memory (GiB)")),
     "throughput": (throughput_by_length, ARMS, ("Length (tokens)", "Throughput (tokens/s)")),
 }  # fmt: skip
 
