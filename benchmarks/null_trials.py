@@ -2,7 +2,7 @@
 
 Each report has six arms at three lengths. Every arm is compared with the first one at every
 length, and the trend of every arm is tested: 21 comparisons in one family. The reports call the
-same functions (`reports/inference.py`).
+same functions (`harness/core/inference.py`).
 
 Scores are right or wrong. Two trainings disagree on 6 % of the texts. `sd` is the standard
 deviation of an arm's true accuracy between seeds; an arm has one deviation for each seed (shared by
@@ -23,8 +23,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import multivariate_normal, norm
 
-from reports import inference
-from reports.inference import Array, Estimate
+from harness.core import inference
+from harness.core.inference import Array, Estimate
 
 LENGTHS = (64, 128, 256)
 TEXTS, MARGIN, DISAGREE = 500, 0.02, 0.06

@@ -2,7 +2,7 @@
 
 Declared are: every arm against the control and against the reference arm at each length, arms of
 SSMLoRA against their mechanism controls, and the trend of every arm over length. All comparisons
-of a report are one family of tests (`reports/inference.py`). Differences to TF-IDF are shown
+of a report are one family of tests (`harness/core/inference.py`). Differences to TF-IDF are shown
 without a verdict: they are not in the family.
 """
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
+from harness.core.inference import LEVEL, Estimate, Power, decide, power, slope
 from harness.core.methods import BASELINES, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
 from harness.core.metrics import Metric
 from reports.blocks import joined
 from reports.frame import Result
 from reports.groups import Group
-from reports.inference import LEVEL, Estimate, Power, decide, power, slope
 from reports.joining import same_texts
 from reports.stats import Place, Places, common, estimated, places
 

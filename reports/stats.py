@@ -5,7 +5,7 @@ nothing about a difference. A diverged seed is a result of its arm: the other ar
 and nothing is concluded about that arm at that length.
 
 Intervals are 95 %. A mean over three or more seeds has the interval of a contrast
-(`reports/inference.py`): it covers the choice of test texts and of seeds. Scores of one or two
+(`harness/core/inference.py`): it covers the choice of test texts and of seeds. Scores of one or two
 seeds have the intervals of their result files, which cover the choice of texts only.
 """
 
@@ -20,12 +20,12 @@ from statistics import fmean, median, stdev
 import numpy as np
 from scipy.stats import t as student
 
+from harness.core.inference import FEWEST_SEEDS, LEVEL, Array, Estimate, estimate
 from harness.core.methods import BASELINES, ZERO_SHOT
 from harness.core.metrics import METRICS, Metric, common_metric, rank_of_rate
 from harness.core.result import ACCURACY
 from reports.blocks import joined
 from reports.frame import Result
-from reports.inference import FEWEST_SEEDS, LEVEL, Array, Estimate, estimate
 
 Finished = Callable[[Result], bool]
 """Whether a cell has the value that is shown."""

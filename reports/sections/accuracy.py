@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from harness.core.inference import FEWEST_SEEDS
 from harness.core.methods import TFIDF, ZERO_SHOT
 from harness.core.result import PositionLoss
 from reports.axes import Grid, draw_series, empty_note, legend, marked, over_length
@@ -19,7 +20,6 @@ from reports.blocks import Block, Entry, Picture, Table, joined, listed, score_t
 from reports.compare import Compared, effective_lengths
 from reports.frame import Result
 from reports.groups import Group, reach_caption
-from reports.inference import FEWEST_SEEDS
 from reports.page import Report
 from reports.sections.comparisons import trend_table
 from reports.stats import (

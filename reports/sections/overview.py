@@ -13,6 +13,7 @@ from statistics import fmean
 
 import pandas as pd
 
+from harness.core.inference import FEWEST_SEEDS
 from harness.core.methods import SSMLORA
 from harness.core.result import LOSS
 from reports.blocks import (
@@ -34,7 +35,6 @@ from reports.blocks import (
 )
 from reports.frame import Result, Run, arm_order, load_results
 from reports.groups import Group, costs_of, with_reach
-from reports.inference import FEWEST_SEEDS
 from reports.page import Report
 from reports.sections import comparisons
 from reports.sections.comparisons import comparison_tables, notes

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import ttest_1samp, ttest_rel
 
 from benchmarks.null_trials import MARGIN, Row, rate
-from reports import inference
-from reports.inference import Array, SeedPart, decide, estimate, power, slope
+from harness.core import inference
+from harness.core.inference import Array, SeedPart, decide, estimate, power, slope
 
 random = np.random.default_rng(0)
 
