@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from harness.core.inference import LEVEL
 from harness.core.methods import BASELINES
 from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
 from reports.axes import legend, marked, panels
@@ -27,7 +28,6 @@ from reports.blocks import (
 from reports.compare import margin_of, not_worse
 from reports.frame import Result
 from reports.groups import Group
-from reports.inference import LEVEL
 from reports.page import Report
 from reports.stats import (
     Point,
