@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
+
 from harness.core.errors import BadInput
-from harness.core.methods import FULL, HEAD
-from harness.planning.sweep import Method, Sweep
+from harness.core.methods import FULL, HEAD, LORA, RANK, SSMLORA
+from harness.planning.sweep import MECHANISM, Method, Sweep
 
 
 def methods_of(sweep: Sweep, has_classifier: bool) -> list[Method]:
     """Return the entries of a sweep and of its controls for one task or for its probes.
 
-    `head` needs a classifier. Without one, the control is the untrained backbone.
+    `head` needs a classifier. Without one, the control is the untrained backbone. Entries may
+    repeat arms of the sweep: equal cells are run once.
     """
     methods = [entry for entry in sweep.methods if has_classifier or entry.type != HEAD]
     adapters = [entry for entry in methods if entry.type not in (FULL, HEAD)]
     if has_classifier and adapters and HEAD in sweep.controls and not _has(HEAD, methods):
         methods.append(Method(type=HEAD))
+    if MECHANISM in sweep.controls:
+        of_lora = next((entry for entry in sweep.methods if entry.type == LORA), None)
+        for entry in sweep.methods:
+            if entry.type == SSMLORA and entry.options.get("link_state", True):
+                methods += _of_mechanism(entry, of_lora)
     return methods
+
+
+def _of_mechanism(entry: Method, of_lora: Method | None) -> Iterator[Method]:
+    """Yield controls of an SSMLoRA entry: without links, and LoRA in three forms.
+
+    The state of SSMLoRA has a large constant part, which a bias has too. LoRA gets the learning
+    rates of the sweep's own LoRA entry.
+    """
+    yield entry.model_copy(update={"options": {**entry.options, "link_state": False}})
+    rates = {"lr": entry.lr if of_lora is None else of_lora.lr}
+    lora = entry.model_copy(update={"type": LORA, "alpha": None, "options": {}, **rates})
+    yield lora
+    yield lora.model_copy(update={"options": {"bias": "lora_only"}})
+    ranks = {
+        matching_rank(density, rank)
+        for density, rank in product(entry.density or [1.0], entry.rank or [RANK])
+    }
+    everywhere = {"density": [1.0], "placement": [], "rank": sorted(ranks)}
+    yield lora.model_copy(update=everywhere)
+
+
+def matching_rank(density: float, rank: int) -> int:
+    """Return the rank of LoRA at all sites with about as many parameters as SSMLoRA.
+
+    An SSMLoRA site has (d_in + d_out) r + 2 r² parameters, a LoRA site (d_in + d_out) r. The 2 r²
+    (2 % at rank 8 and width 384) are less than the step between two ranks, and are left out.
+    """
+    return max(1, round(density * rank))
 
 
 def check_head(sweep: Sweep, has_classifier: bool, where: str) -> None:

@@ -29,7 +29,8 @@ from harness.planning.forms import comma_in
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
 
-CONTROLS = (HEAD,)
+MECHANISM = "mechanism"
+CONTROLS = (HEAD, MECHANISM)
 """Values of the key `controls`."""
 
 MIN_LENGTH = 8

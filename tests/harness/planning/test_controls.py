@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.methods import HEAD, TFIDF
+from harness.planning.controls import matching_rank
 from harness.planning.plan import make_plan
 from harness.planning.sweep import load_sweep
 from tests.harness.conftest import SWEEPS
@@ -68,3 +70,45 @@ def test_the_classifier_has_one_rate_in_all_arms() -> None:
     assert {c.head_lr for c in trained} == {0.02}
     assert {c.lr for c in trained if c.method == HEAD} == {0.02}
     assert {c.lr for c in trained if c.method != HEAD} == {0.001}
+
+
+def test_mechanism_controls_of_ssmlora() -> None:
+    methods = "methods=[{lora: {density: 1, rank: 8}}, {ssmlora: {density: 0.5}}]"
+    cells = smoke(methods, "controls=[mechanism]", "lengths=[32]")
+    assert Counter(c.arm for c in cells if c.kind == "train") == Counter(
+        [
+            "LoRA 1", "SSMLoRA 1/2", "SSMLoRA 1/2 link_state=False", "LoRA 1/2",
+            "LoRA 1/2 bias=lora_only", "LoRA 1 r4",
+        ]
+    )  # fmt: skip
+
+
+def test_the_matching_rank_has_about_as_many_parameters() -> None:
+    """Counted on the adapted layers of a small model, for several densities and ranks."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from ssmlora import SSMLoraConfig
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q_proj, self.v_proj = torch.nn.Linear(96, 96), torch.nn.Linear(96, 96)
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.ModuleList([Block() for _ in range(4)])
+
+    def count(config: Any) -> int:
+        model = get_peft_model(Model(), config)
+        return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+    for density, rank in ((1.0, 4), (0.5, 8), (0.25, 8)):
+        wanted = count(SSMLoraConfig(r=rank, density=density))
+        matched = matching_rank(density, rank)
+        counts = {
+            r: count(LoraConfig(r=r, target_modules=["q_proj", "v_proj"]))
+            for r in range(1, 2 * rank)
+        }
+        assert min(counts, key=lambda r: abs(counts[r] - wanted)) == matched
