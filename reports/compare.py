@@ -298,28 +298,34 @@ def effective_length(
 ) -> int | None:
     """The shortest length that is sufficient: not worse than the longest by the margin or more.
 
-    Lengths are tested from the longest to the shortest until a test fails (a fixed sequence, so
-    that `level` holds for all of them). The result is the longest length if the first test fails.
-    None if there is no verdict: a seed is missing or diverged, or there are fewer than three.
-
-    Args:
-        arm: the places of an arm by length.
-        metric: the metric of its scores.
-        margin: the largest difference that does not matter.
-        level: the error rate of this arm.
+    The result is the longest length if no shorter one is. None if there is no verdict (`not_worse`)
+    or only one length.
     """
-    lengths = sorted(n for n, place in arm.items() if place.finished)
-    name = next((place.arm for place in arm.values()), "")
-    found = {name: dict(arm)}
-    for shorter, sufficient in zip(lengths[-2::-1], lengths[:0:-1], strict=True):
-        about = Comparison("trend", name, "", ((name, shorter, 1.0), (name, lengths[-1], -1.0)))
-        one = measured(about, found, metric, margin)
+    lengths = sorted((n for n, place in arm.items() if place.finished), reverse=True)
+    return not_worse(arm, lengths, metric, margin, level) if len(lengths) > 1 else None
+
+
+def not_worse(
+    arm: Mapping[int, Place], lengths: Sequence[int], metric: Metric, margin: float, level: float
+) -> int | None:
+    """The last of `lengths` where an arm is not worse than at the first, by the margin or more.
+
+    Lengths are tested in their order until a test fails (a fixed sequence, so that `level` holds
+    for all of them); each has a finished place. None if there is no verdict: a seed is missing or
+    diverged, or there are fewer than three.
+    """
+    first, last = lengths[0], lengths[0]
+    name = arm[first].arm
+    for length in lengths[1:]:
+        about = Comparison("trend", name, "", ((name, length, 1.0), (name, first, -1.0)))
+        one = measured(about, {name: dict(arm)}, metric, margin)
         if one.reason or one.estimate is None:
             return None
         better = one.estimate if metric.higher_is_better else one.estimate.negative
         if float(better.at_most(-margin)) > level:
-            return sufficient
-    return lengths[0] if len(lengths) > 1 else None
+            return last
+        last = length
+    return last
 
 
 def effective_lengths(group: Group) -> dict[str, int | None]:

@@ -305,7 +305,7 @@ class Evaluation(_Part):
     length: Count = None
     position: Count = None
     scores: list[Real] = []
-    """The score of each text, in the order of the task; for `forgetting` only."""
+    """The score of each text, in the order of the task, for `length` and `forgetting`."""
     status: Status
     message: Words = ""
     version: Words = ""

@@ -14,7 +14,7 @@ from typing import Any
 from harness.core.cell import Cell
 from harness.core.errors import log_traceback, one_line
 from harness.core.metrics import METRICS
-from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
+from harness.core.result import ACCURACY, POSITION_PARTS, Evaluation, EvaluationKind
 from harness.models.position_tables import extend_positions
 from harness.training.batches import Encoded
 from harness.training.evaluate import evaluate
@@ -82,9 +82,7 @@ def on_unrelated_text(
     def run() -> Evaluation:
         data = unrelated()
         answers = evaluate(model, cell, data, pad_id).answers
-        scores = METRICS[data.metadata.metric].example_scores(answers, data.targets)
-        found = _scored("forgetting", data, answers, data.targets)
-        return found.model_copy(update={"scores": scores})
+        return _scored("forgetting", data, answers, data.targets)
 
     return [_recorded(run, "forgetting", cell.forgetting)]
 
@@ -100,6 +98,7 @@ def _scored(
 ) -> Evaluation:
     metric = METRICS[data.metadata.metric]
     value, low, high = metric.score_with_interval(answers, targets)
+    by_text = position is None and (metric.by_text or metric.name == ACCURACY)
     return Evaluation(
         kind=kind,
         task=data.metadata.name,
@@ -111,6 +110,7 @@ def _scored(
         higher_is_better=metric.higher_is_better,
         length=length,
         position=position,
+        scores=[*metric.example_scores(answers, targets)] if by_text else [],
         status="ok",
     )
 

@@ -1,9 +1,8 @@
-"""Where the length comes from: other test lengths, evidence position, loss on unrelated text."""
+"""Where the length comes from: tests at other lengths, and the position of the evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from statistics import fmean
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +10,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from harness.core.methods import BASELINES, ZERO_SHOT
-from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind, Predictions
+from harness.core.inference import LEVEL
+from harness.core.methods import BASELINES
+from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
 from reports.axes import legend, marked, panels
 from reports.blocks import (
     Block,
@@ -22,14 +22,21 @@ from reports.blocks import (
     joined,
     score_text,
     section,
-    signed,
     span,
     wrapped,
 )
-from reports.frame import Result, TextValues
+from reports.compare import margin_of, not_worse
+from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.stats import Point, Series, arms, baseline_of, comparable_cells, failures, score_points
+from reports.stats import (
+    Point,
+    Series,
+    baseline_of,
+    failures,
+    places,
+    score_points,
+)  # fmt: skip
 from reports.style import GREY, arm_styles, baseline_handle, baseline_lines, ink_on, picture, styled
 
 _MOST = 8
@@ -44,10 +51,10 @@ Matrix = dict[str, dict[int, dict[int, Point]]]
     figures=["length-matrix", "evidence-position"],
 )  # fmt: skip
 def where_the_length_comes_from(report: Report) -> list[Block]:
-    """The matrix of training and test lengths, scores by evidence position, forgetting."""
+    """The matrix of training and test lengths and scores by evidence position."""
     blocks: list[Block] = []
     for group in report.training:
-        blocks += [*_matrix_blocks(group), *_position_blocks(group), *_forgetting_table(group)]
+        blocks += [*_matrix_blocks(group), *_position_blocks(group)]
     return blocks
 
 
@@ -59,8 +66,18 @@ def _as_test(result: Result, one: Evaluation, length: int | None) -> Result:
     """A further evaluation as the test of a cell at `length`."""
     return result.changed(
         length=length, status=one.status, score=one.value, score_low=one.low, score_high=one.high,
-        texts=TextValues(Predictions(), None),
+        texts=_ByPlace.of(one.scores),
     )  # fmt: skip
+
+
+class _ByPlace(NamedTuple):
+    """Values of test texts by their place in the task, since ids may differ between lengths."""
+
+    values: dict[str, float]
+
+    @classmethod
+    def of(cls, scores: Iterable[float | None]) -> _ByPlace:
+        return cls({str(k): value for k, value in enumerate(scores) if value is not None})
 
 
 # Trained at one length, tested at another.
@@ -68,7 +85,8 @@ def _as_test(result: Result, one: Evaluation, length: int | None) -> Result:
 
 def tests_of(group: Group, trained: int) -> list[Result]:
     """The tests of all models trained at a length, each as a cell of the test's length."""
-    own = [r for r in group.trained if r["length"] == trained and r["method"] not in BASELINES]
+    cells = [r for r in group.trained if r["length"] == trained and r["method"] not in BASELINES]
+    own = [r.changed(texts=_ByPlace.of(r["texts"].values.values())) for r in cells]
     return own + [_as_test(r, one, one.length) for r in own for one in _of(r, "length")]
 
 
@@ -79,6 +97,21 @@ def length_matrix(group: Group) -> Matrix:
         for trained in sorted({int(r["length"]) for r in group.trained}):
             for arm, points in score_points(tests_of(group, trained)).items():
                 found.setdefault(arm, {})[trained] = {p.length: p for p in points}
+    return found
+
+
+def reached(group: Group, trained: int) -> dict[str, int | None]:
+    """By arm: up to which length a model is not worse than at its own length, by the margin.
+
+    None: not decided. Bonferroni's correction over the arms and the lengths of training.
+    """
+    metric, margin = group.metric, margin_of(group)
+    rows = {(r["arm"], r["length"]) for r in group.trained if r["method"] not in BASELINES}
+    found = {}
+    for arm, at in places(tests_of(group, trained)).items():
+        lengths = [n for n in sorted(at) if n >= trained and at[n].finished]
+        if len(lengths) > 1 and lengths[0] == trained:
+            found[arm] = not_worse(at, lengths, metric, margin, LEVEL / len(rows))
     return found
 
 
@@ -110,9 +143,15 @@ def _matrix_blocks(group: Group) -> list[Block]:
     trained, tested = _lengths(matrix)
     rows: list[list[Entry]] = []
     values = []
+    holds = {length: reached(group, length) for length in trained}
     for arm, own in matrix.items():
         for length in trained:
-            row: list[Entry] = [arm, str(length)]
+            known = holds[length].get(arm, 0)
+            row: list[Entry] = [
+                arm,
+                str(length),
+                "not decided" if known is None else f"{known or ''}",
+            ]
             for n in tested:
                 failed, point = _failed(group, arm, length, n), own.get(length, {}).get(n)
                 text = joined(_point_text(point) if point else "", failed, by=", ")
@@ -130,10 +169,14 @@ def _matrix_blocks(group: Group) -> list[Block]:
         by=" ",
     )
     alt = f"{what}. {'; '.join(values)}."
-    head = ["Arm", "Trained at", *heads]
+    head = ["Arm", "Trained at", "Holds up to", *heads]
+    about = group.about(
+        f"{what}, with 95 % intervals. Holds up to: the longest test up to which the score is not "
+        f"worse than at the length of training by {margin_of(group):g} or more"
+    )
     return [
         picture("length-matrix", group, matrix_figure(group), caption, alt),
-        Table(group.about(f"{what}, with 95 % intervals"), head, rows, frozenset(head[1:]), True),
+        Table(about, head, rows, frozenset(head[1:])),
     ]
 
 
@@ -268,80 +311,3 @@ def evidence_figure(group: Group) -> Figure:
         grid.figure, [marked(styles[arm], notes[arm]) for arm in styles if arm in notes], handles
     )
     return grid.figure
-
-
-# Forgetting.
-
-
-class Forgotten(NamedTuple):
-    """The change of the loss on unrelated text during training, with its 95 % interval.
-
-    The interval is over texts; seeds are averaged for each text. None: fewer than two texts.
-    """
-
-    before: float
-    change: float
-    half: float | None
-
-
-def forgotten(group: Group) -> dict[str, dict[int, Forgotten | None]]:
-    """By arm and length; None where training or the evaluation failed. Empty without any."""
-    losses = {  # by arm, length and seed
-        (str(r["arm"]), int(r["length"]), r.seed): one.scores
-        for r in group.trained
-        for one in _of(r, "forgetting")
-        if one.value is not None
-    }
-    trained = [r for r in group.trained if r["method"] not in BASELINES]
-    kept = comparable_cells(trained, lambda r: (r["arm"], r["length"], r.seed) in losses)
-    found: dict[str, dict[int, Forgotten | None]] = {}
-    for base in [r for r in group.trained if r["method"] == ZERO_SHOT and _of(r, "forgetting")]:
-        length = int(base["length"])
-        first = losses.get((str(base["arm"]), length, base.seed), [])
-        for arm in arms(trained):
-            own = [r for r in kept if (r["arm"], r["length"]) == (arm, length)]
-            after = [losses[arm, length, r.seed] for r in own]
-            found.setdefault(arm, {})[length] = _forgotten(first, after)
-    return found
-
-
-def _forgotten(
-    before: Sequence[float | None], after: Sequence[Sequence[float | None]]
-) -> Forgotten | None:
-    every = [before, *after]
-    if not after or not before or any(len(own) != len(before) or None in own for own in every):
-        return None
-    from scipy.stats import sem, t
-
-    first, *rest = [[float(value or 0.0) for value in own] for own in every]
-    changes = [fmean(seeds) - own for own, *seeds in zip(first, *rest, strict=True)]
-    freedom = len(changes) - 1
-    half = float(t.ppf(0.975, freedom) * sem(changes)) if freedom else None
-    return Forgotten(fmean(first), fmean(changes), half)
-
-
-def _forgetting_table(group: Group) -> list[Block]:
-    found = forgotten(group)
-    lengths = sorted({length for own in found.values() for length in own})
-    if not lengths:
-        return []
-    rows: list[list[Entry]] = []
-    for arm, own in found.items():
-        row: list[Entry] = [arm]
-        for length in lengths:
-            one, here = own[length], _cells(group, arm, length)
-            tried = [r.changed(status=e.status) for r in here for e in _of(r, "forgetting")]
-            failed = _statuses([*here, *tried])
-            half = "" if one is None or one.half is None else f" ± {score_text(one.half)}"
-            row.append(f"{signed(one.change)}{half}" if one else Failed(failed) if failed else "")
-        rows.append(row)
-    known = {n: one for own in found.values() for n, one in own.items() if one}
-    names = {one.task for r in group.trained for one in _of(r, "forgetting")}
-    before = ", ".join(f"{score_text(one.before)} at {n}" for n, one in known.items())
-    caption = (
-        f"Forgetting: change of the loss on unrelated text ({', '.join(sorted(names))}) during "
-        f"training, in nats per token; positive: forgotten. Mean over texts, paired with the "
-        f"zero-shot backbone ({before}), and over common seeds; 95 % intervals over texts"
-    )
-    heads = [f"{n} tokens" for n in lengths]
-    return [Table(group.about(caption), ["Arm", *heads], rows, frozenset(heads))]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from reports.blocks import Block, Failed, Picture, Table
-from reports.sections.evaluations import lm_eval
+from reports.sections.evaluations import forgetting as forgetting_section
+from reports.sections.evaluations import forgotten, lm_eval
 from reports.sections.length import (
-    forgotten,
     length_matrix,
     position_series,
+    reached,
     where_the_length_comes_from,
 )
 from tests.reports.conftest import make_cell, write_run
@@ -90,8 +91,37 @@ def test_forgetting_is_paired_with_the_zero_shot_backbone(tmp_path: Path) -> Non
     # Differences by text .2, .2, .5: far less than the spread of the texts.
     assert one.half == pytest.approx(4.302653 * 0.1, rel=1e-5)
     assert found["SSMLoRA 1"][128] is None
-    table = _table(where_the_length_comes_from(report), "Forgetting")
+    table = _table(forgetting_section(report), "Forgetting")
     assert [list(row) for row in table.rows] == [
         ["LoRA 1", "+0.300 ± 0.430"],
         ["SSMLoRA 1", Failed("oom")],
     ]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "right", "said"),
+    [
+        ((0, 1, 2), (300, 300, 300), 2048),  # the same texts are right at all lengths
+        ((0, 1, 2), (300, 300, 150), 512),
+        ((0, 1, 2), (300, 150, 300), 128),  # in order of length: what follows a failure is not read
+        ((0, 1), (300, 300, 300), None),
+    ],
+)
+def test_how_far_a_model_holds(
+    tmp_path: Path, seeds: tuple[int, ...], right: tuple[int, ...], said: int | None
+) -> None:
+    cells = []
+    for seed in seeds:
+        own, *others = ([float(k < n) for k in range(500)] for n in right)
+        cell = make_cell("lora", seed=seed, accuracy=0.6, correct=[bool(one) for one in own])
+        cell["evaluations"] = [
+            {"kind": "length", "task": "needle", "metric": "accuracy", "length": n, "status": "ok",
+             "value": sum(scores) / 500, "low": 0.3, "high": 0.7, "examples": 500, "scores": scores}
+            for n, scores in zip((512, 2048), others, strict=True)
+        ]  # fmt: skip
+        cells.append(cell)
+    report = loaded(write_run(tmp_path / "run", cells))
+    (group,) = report.training
+    assert reached(group, 128) == {"LoRA 1": said}
+    table = _table(where_the_length_comes_from(report), "length of training")
+    assert table.rows[0][2] == (str(said) if said else "not decided")

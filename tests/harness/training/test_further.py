@@ -49,6 +49,8 @@ def test_other_lengths_change_nothing_about_the_training_or_the_own_test(bert: P
     assert [*found] == [8, 16, 64]
     for one in found.values():
         assert (one.status, one.task, one.metric, one.examples) == ("ok", "odd", "accuracy", 12)
+        assert one.value == pytest.approx(sum(map(float, filter(None, one.scores))) / 12)
+        assert len(one.scores) == 12
     assert tested.scores is not None
     assert found[16].value == tested.scores.accuracy
     assert (found[16].low, found[16].high) == (
@@ -101,6 +103,7 @@ def test_answers_are_scored_by_the_quarter_with_the_evidence() -> None:
     known = {one.position: (one.value, one.examples) for one in found}
     assert known == {12: (0.5, 2), 37: (1.0, 1), 62: (0.0, 1), 87: (0.5, 2)}
     assert {(one.kind, one.metric, one.length) for one in found} == {("position", "accuracy", None)}
+    assert all(one.scores == [] for one in found)
     for one in found:
         assert one.low is not None
         assert one.high is not None
