@@ -24,7 +24,7 @@ from harness.execution.cell_main import probe_turns
 from harness.execution.executor import Job, died_with, timed_out
 from harness.execution.forked import log_to
 from harness.system.machine import describe_machine
-from harness.system.resources import oom_kills
+from harness.system.resources import default_workers, oom_kills
 from harness.training.timing import HereArm, Reading, Turn, in_rounds
 
 
@@ -32,7 +32,7 @@ def run_group(job: Job, cell_seconds: float) -> list[CellResult]:
     """Run the cells of a job in turns, each in a process of its own."""
     arms = [ForkedArm(job, cell, cell_seconds) for cell in job.cells]
     torch.set_num_threads(job.threads)  # after the forks, which must not inherit a pool of threads
-    return in_rounds(arms, job.cells)
+    return in_rounds(arms, job.cells, at_once=default_workers(job.cells[0].device))
 
 
 class ForkedArm:

@@ -13,8 +13,8 @@ from harness.core.methods import HEAD, TFIDF, ZERO_SHOT
 from harness.planning import tuned
 from harness.planning.sweep import Sweep
 
-STUDY = "tuned.yaml"
-"""The file with the learning rates that a study chose."""
+STUDIES = "tuned*.yaml"
+"""Files with the learning rates that studies chose; `tuned.yaml` is read first."""
 
 DEFAULTS = {"full": 5e-5, "ia3": 3e-3, "vera": 4e-3}
 """Published rates: the default of transformers' Trainer for full fine-tuning; Liu et al., 2022, for
@@ -36,8 +36,8 @@ _SHOWN = 8
 class Rates:
     """Learning rates for the cells of one sweep.
 
-    Order: the number in the sweep; a study with the same settings (`tuned.yaml` beside the sweep
-    file, then the one in the `sweeps/` folder of this checkout); the default of the method. With
+    Order: the number in the sweep; a study with the same settings (`tuned*.yaml` beside the sweep
+    file, then those in the `sweeps/` folder of this checkout); the default of the method. With
     `lr: tuned` an arm that no study has, or has with other settings, is an error instead.
     """
 
@@ -134,7 +134,7 @@ class Rates:
     @property
     def _places(self) -> list[Path]:
         own = Path(__file__).resolve().parents[2] / "sweeps"
-        places = [self._source.parent / STUDY, own / STUDY]
+        places = [*sorted(self._source.parent.glob(STUDIES)), *sorted(own.glob(STUDIES))]
         found = dict.fromkeys(place.resolve() for place in places)
         return [p for p in found if p.is_file() and p != self._source.resolve()]
 
@@ -147,7 +147,9 @@ class Rates:
             {f"{e.arm.get('method')} of {e.arm.get('backbone')} on {e.arm.get('task')}"
              for e in self._entries}
         )  # fmt: skip
-        read = ", ".join(map(str, self._places)) or f"{self._source.parent / STUDY} (not there)"
+        read = (
+            ", ".join(map(str, self._places)) or f"{self._source.parent / 'tuned.yaml'} (not there)"
+        )
         return (
             f"{self._source}: train.lr: tuned: no study has a learning rate of "
             f"{self._backbone} for {_listed(arms)}; {read} has: "

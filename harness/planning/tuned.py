@@ -74,7 +74,7 @@ class Entry(BaseModel):
 
 
 class Study(BaseModel):
-    """The content of `tuned.yaml`."""
+    """The content of a file `tuned*.yaml`."""
 
     model_config = ConfigDict(extra="forbid")
     study: dict[str, Any]

@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -169,15 +170,20 @@ def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:
 
 
 def in_rounds(
-    arms: Sequence[Arm], cells: Sequence[Cell], budget: float | None = None
+    arms: Sequence[Arm], cells: Sequence[Cell], budget: float | None = None, at_once: int = 1
 ) -> list[CellResult]:
     """Prepare the arms of a group, let them take turns, and return a result for each.
 
     An arm that fails ends; the others go on. After `budget` seconds, only the least number of
-    rounds is completed.
+    rounds is completed. `at_once` arms with processes of their own are prepared at a time, because
+    these steps are not timed.
     """
-    for arm in arms:
-        arm.ask(None)
+    if at_once == 1:  # an arm in this process stays in this thread
+        for arm in arms:
+            arm.ask(None)
+    else:
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(lambda arm: arm.ask(None), arms))
     peak = peak_flops_per_s(cells[0])
     readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in PHASES} for _ in arms]
     order = random.Random(cells[0].seed)

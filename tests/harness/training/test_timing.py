@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Barrier
 
 import pytest
 import torch
@@ -86,6 +87,21 @@ def test_rounds_end_when_the_ratios_are_known() -> None:
     cells = probes(2)
     in_rounds([Fake(cell, log) for cell in cells], cells, budget=60)
     assert len([*turns(log)]) == 12
+
+
+def test_arms_are_prepared_side_by_side_and_step_alone() -> None:
+    both = Barrier(2, timeout=10)
+    log: list[tuple[int, Turn | None]] = []
+
+    class Waiting(Fake):
+        def ask(self, turn: Turn | None) -> Reading | None:
+            if turn is None:
+                both.wait()  # breaks unless the other arm prepares at the same time
+            return super().ask(turn)
+
+    cells = probes(2)
+    results = in_rounds([Waiting(cell, log) for cell in cells], cells, budget=0, at_once=2)
+    assert [result.status for result in results] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("turn", [1, 2, 5])
