@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.core.errors import BadInput
+from harness.core.result import LOSS
 from harness.planning.sweep import Sweep
 from tasks import Task
 
@@ -57,9 +58,10 @@ def check_forgetting(sweep: Sweep, unrelated: Task, tasks: Iterable[Task], where
     asked = sweep.train.forgetting
     assert asked is not None
     metadata = unrelated.metadata
-    if metadata.family != "language_modelling":
+    if metadata.metric != LOSS:
         raise BadInput(
-            f"{where}: '{asked.task}' is a task of {metadata.family}: use one of language_modelling"
+            f"{where}: the metric of '{asked.task}' is {metadata.metric}: use a task whose metric "
+            f"is {LOSS}, one of language_modelling"
         )
     if not any(measures_forgetting(sweep, task) for task in tasks):
         raise BadInput(

@@ -143,7 +143,7 @@ def _metadata(name: str, title: str, labels: tuple[str, ...], generator: int) ->
         natural_length=1024,
         lengths=(128, 256, 512, 1024, 2048, 4096),
         min_length=96,
-        slack=8,
+        slack=12,
         balanced=True,
     )
 

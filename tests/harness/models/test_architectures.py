@@ -36,12 +36,12 @@ from harness.core.errors import BadInput
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier, load_skeleton
-from harness.training import loop as training
+from harness.training import timing
 from tests.harness.tiny_backbones import SIZES, byte_level, found, outcomes, plan, save
 
 ROBERTA = {**SIZES, "max_position_embeddings": 34, "type_vocab_size": 1}
 TEXTS = ["the sky is blue " * 20, "the sea", "the sky", "is green " * 9]
-BEYOND = "lengths: [50]\nmethods: [lora: {}]\nprobe: {lengths: [90], steps: 2}\n"
+BEYOND = "lengths: [50]\nmethods: [lora: {}]\ncontrols: []\nprobe: {lengths: [90], steps: 2}\n"
 """Lengths beyond a table of 32 positions, and no multiples of a block or window."""
 
 RUNNING = {
@@ -69,7 +69,7 @@ RUNNING = {
 
 @pytest.fixture(autouse=True)
 def _short_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "_BUDGET", 0.0)
 
 
 @pytest.mark.parametrize("kind", RUNNING)

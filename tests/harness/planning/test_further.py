@@ -62,7 +62,7 @@ def test_without_the_keys_ids_stay(tiny: Path) -> None:
         ("train.test_lengths=[4]", "train.test_lengths.0: "),
         ("train.test_lengths=some", "train.test_lengths: "),
         ("train.test_lengths=[100000]", "train.test_lengths: 100000: none of the 8 evaluated"),
-        ("train.forgetting=newsgroups", "train.forgetting: 'newsgroups' is a task of classif"),
+        ("train.forgetting=newsgroups", "train.forgetting: the metric of 'newsgroups' is accuracy"),
         ("train.forgetting=nowhere", "train.forgetting: "),
         ("train.forgetting={examples: 3}", "train.forgetting.task: is missing"),
     ],

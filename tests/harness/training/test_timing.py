@@ -10,6 +10,7 @@ import torch
 
 from harness.core.cell import Cell
 from harness.core.result import OK, CellResult, Failure
+from harness.models.chunked_loss import chunked_loss
 from harness.training.timing import Reading, Turn, count_flops, in_rounds, peak_flops_per_s
 from tests.harness.planning.test_plan import BASE
 
@@ -30,6 +31,15 @@ def test_flops_of_a_layer_and_of_attention() -> None:
     product = 2 * 2 * 64 * 64 * 16
     assert count_flops(lambda: attention(q, q, q)) == 2 * product
     assert count_flops(lambda: attention(q, q, q).sum().backward()) == (2 + 5) * product
+
+
+def test_flops_of_a_chunked_loss() -> None:
+    """Its gradients are taken within the forward pass: three products of states and weights."""
+    head = torch.nn.Linear(8, 32, bias=False)
+    states = torch.randn(1, 17, 8, requires_grad=True)
+    labels = torch.randint(0, 32, (1, 17))
+    flops = count_flops(lambda: chunked_loss(states, head, labels).loss.backward())
+    assert flops == 3 * 2 * 16 * 8 * 32
 
 
 def test_the_peak_is_plausible() -> None:
