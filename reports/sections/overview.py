@@ -254,17 +254,19 @@ def _score(point: Point, intervals: bool) -> str:
     return text
 
 
+def _validated(result: Result) -> bool:
+    """Whether a cell has a validation score."""
+    return result.ok and result["validation_score"] is not None
+
+
 def _validation(cells: Sequence[Result]) -> _Shown:
     """Mean validation scores by arm and length, over common seeds."""
-
-    def known(result: Result) -> bool:
-        return result.ok and result["validation_score"] is not None
-
     found: dict[tuple[str, int], list[float]] = {}
-    for r in comparable_cells(cells, known):
+    for r in comparable_cells(cells, _validated):
         found.setdefault((str(r["arm"]), int(r["length"])), []).append(r["validation_score"])
-    notes = {(arm, n): p.note for arm, at in places(cells, known).items() for n, p in at.items()}
-    return _not_compared(cells, known, "validation_score") | {
+    all_places = places(cells, _validated)
+    notes = {(arm, n): place.note for arm, at in all_places.items() for n, place in at.items()}
+    return _not_compared(cells, _validated, "validation_score") | {
         place: (score_text(fmean(values)), notes[place]) for place, values in found.items()
     }
 
@@ -366,7 +368,8 @@ def _data_notes(group: Group) -> list[Block]:
         parts.append("Intervals cover the choice of test texts; they leave out seed variance.")
     parts += [group.notes] if group.notes else []
     blocks: list[Block] = [Text(group.about(" ".join(parts)), "note")]
-    rows: list[list[Entry]] = incomplete_rows(cells) if len(seeds) > 1 else []
+    finished = scored if any(scored(r) for r in cells) else _validated
+    rows: list[list[Entry]] = incomplete_rows(cells, finished) if len(seeds) > 1 else []
     if rows:
         caption = group.about("Arms without all seeds; an arm is compared over common seeds only")
         head = ["Length", "Means over seeds", "Arm", "Has"]

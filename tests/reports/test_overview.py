@@ -19,7 +19,7 @@ from reports.sections.size import links, score_by_parameters
 from reports.sections.throughput import throughput_by_length
 from reports.sections.tuning import curves, learning_rates
 from reports.stats import score_points
-from tests.reports.conftest import make_cell, set_validation, wilson, write_run
+from tests.reports.conftest import make_cell, set_validation, tuning_cells, wilson, write_run
 from tests.reports.faces import group, loaded, overview_of, rows_of, texts
 from tests.reports.pages import captions
 
@@ -110,6 +110,15 @@ def test_seeds_and_test_texts_are_noted(load: Load) -> None:
     three = [cell("lora", 300 + s, seed=s) for s in range(3)]
     assert "leave out seed variance" not in texts(overview_of(load(three)))
     assert "No test text was read" in texts(overview_of(load([make_cell(accuracy=None)])))
+
+
+def test_a_finished_study_without_test_texts_lacks_no_seed(load: Load) -> None:
+    cells = tuning_cells()
+    tables = [b for b in overview_of(load(cells)) if isinstance(b, Table)]
+    assert not any("without all seeds" in table.caption for table in tables)
+    fewer = [c for c in cells if (c["arm"], c["cell"]["seed"]) != ("LoRA 1", 1)]
+    tables = [b for b in overview_of(load(fewer)) if isinstance(b, Table)]
+    assert any("without all seeds" in table.caption for table in tables)
 
 
 def test_a_curriculum_is_named(load: Load, tmp_path: Path) -> None:
