@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.core.folder import PAGE, REPORT, write_atomically
 from reports.frame import load_results, runs_of
 from reports.page import build_report
-from reports.sections.overview import readme_table
+from reports.sections.overview import answers, readme_table
 
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.png)\)")
@@ -31,7 +31,7 @@ def generated(text: str, root: Path) -> str:
 
 
 def table(folder: Path) -> str:
-    """Return the table of arms of a published run in Markdown, and where it was measured."""
+    """Return table, answers and origin of a published run in Markdown."""
     first = runs_of(load_results(folder))[0].results[0]
     seen = first["environment"]
     origin = (
@@ -39,7 +39,8 @@ def table(folder: Path) -> str:
         f"{seen.get('gpu') or seen.get('cpu', 'unknown machine')}, {seen.get('cores', '?')} cores, "
         f"torch {seen.get('torch', '?')}."
     )
-    return f"\n{readme_table(folder)}\n{origin}\n\n"
+    found = "".join(f"- {text}\n" for text in answers(folder))
+    return f"\n{readme_table(folder)}\n{found}- {origin}\n\n"
 
 
 def figures(documents: Sequence[Path]) -> dict[Path, set[str]]:

@@ -82,7 +82,8 @@ class Manifest(BaseModel):
     def overhead_share(self) -> float | None:
         """Share of the workers' time that was not training, evaluating or probing."""
         available = sum(run.wall_s * run.workers for run in self.runs)
-        return 1 - sum(run.busy_s for run in self.runs) / available if available else None
+        # Arms of a timing group are prepared side by side, and their group has all workers.
+        return max(0.0, 1 - sum(run.busy_s for run in self.runs) / available) if available else None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
