@@ -2,10 +2,10 @@
 
     python -m reports.published README.md docs/*.md
 
-A document names a table by a pair of comments, `<!-- table: published/NAME -->` and `<!-- end -->`.
-All between them is replaced. Figures of a run that a document shows as
-`published/NAME/FIGURE.png` are drawn again. `--check` writes nothing, and exits with 1 if a
-document differs from its runs.
+A document names a part by two comments: `<!-- arms: published/NAME -->` (the table of arms) or
+`<!-- answers: published/NAME -->` (differences and answers), then `<!-- end -->`. All between them
+is replaced. Files of a run that a document links to, such as `published/NAME/FIGURE.png`, are made
+again. `--check` writes nothing, and exits with 1 if a document differs from its runs.
 """
 
 from __future__ import annotations
@@ -13,38 +13,52 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.core.folder import PAGE, REPORT, write_atomically
 from reports.frame import load_results, runs_of
 from reports.page import build_report
-from reports.sections.overview import answers, readme_table
+from reports.sections.overview import answers, differences_table, readme_table
 
-_TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.png)\)")
+_PART = re.compile(r"(<!-- (arms|answers): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.(?:png|html))\)")
 
 
 def generated(text: str, root: Path) -> str:
-    """Return a document with its tables made again; paths in it are relative to `root`."""
-    return _TABLE.sub(lambda found: found[1] + table(root / found[2]) + found[3], text)
+    """Return a document with its parts made again; paths in it are relative to `root`."""
+
+    def made(found: re.Match[str]) -> str:
+        folder = root / found[3]
+        return f"{found[1]}\n{_PARTS[found[2]](folder)}- {origin(folder)}\n\n{found[4]}"
+
+    return _PART.sub(made, text)
 
 
-def table(folder: Path) -> str:
-    """Return table, answers and origin of a published run in Markdown."""
+def _answers(folder: Path) -> str:
+    return differences_table(folder) + "".join(f"- {text}\n" for text in answers(folder))
+
+
+_PARTS: dict[str, Callable[[Path], str]] = {
+    "arms": lambda folder: f"{readme_table(folder)}\n",
+    "answers": _answers,
+}
+"""What a document can show of a published run: the table of arms; differences and answers."""
+
+
+def origin(folder: Path) -> str:
+    """Return commit, number format, machine and library of a published run."""
     first = runs_of(load_results(folder))[0].results[0]
     seen = first["environment"]
-    origin = (
+    return (
         f"Commit {seen.get('commit', 'not recorded')}, {first['dtype']}, "
         f"{seen.get('gpu') or seen.get('cpu', 'unknown machine')}, {seen.get('cores', '?')} cores, "
         f"torch {seen.get('torch', '?')}."
     )
-    found = "".join(f"- {text}\n" for text in answers(folder))
-    return f"\n{readme_table(folder)}\n{found}- {origin}\n\n"
 
 
 def figures(documents: Sequence[Path]) -> dict[Path, set[str]]:
-    """Return the folders of published runs, and the names of their figures, in documents."""
+    """Return the folders of published runs that documents link to, and the names of the files."""
     found: dict[Path, set[str]] = {}
     for document in documents:
         for folder, name in _FIGURE.findall(document.read_text(encoding="utf-8")):
@@ -60,8 +74,7 @@ def draw(folder: Path, names: set[str]) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         page = build_report([folder], Path(scratch) / REPORT)
-        write_atomically(folder / PAGE, page.read_bytes())
-        for name in sorted(names):
+        for name in sorted({PAGE, *names}):
             write_atomically(folder / name, (page.parent / name).read_bytes())
 
 

@@ -46,7 +46,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_the_readme_is_short_and_its_figure_small() -> None:
     readme = (ROOT / "README.md").read_text()
-    assert len(readme.splitlines()) <= 130
+    assert len(readme.splitlines()) <= 150
     first_screen = "\n".join(readme.splitlines()[:20])
     assert "make bench-long" in first_screen
     assert "make test" in first_screen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from harness.core.methods import method_info
 from reports.blocks import Block, Entry, Table, Text, capital, joined, listed, signed, span
 from reports.compare import Compared, Role, Verdict, power_of, references, tested
 from reports.groups import Group
@@ -44,7 +45,10 @@ def answers(group: Group, found: Sequence[Compared], family: int) -> list[str]:
     roles = {role: [one for one in found if one.about.role == role] for role in _ROLES}
     headings: dict[Role, str] = {
         "trend": _trend_heading(roles["trend"]),
-        "reference": f"Against {references(group)[0]} at the same sites (else at density 1)",
+        "reference": (
+            f"Against {method_info(references(group)[0]).label} at the same sites (else at "
+            f"density 1)"
+        ),
         "mechanism": "Against the controls of SSMLoRA's state",
     }
     return [

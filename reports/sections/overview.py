@@ -151,14 +151,27 @@ def arm_tables(report: Report, intervals: bool = True) -> list[ArmTable]:
     return [_arm_table(group, cost, intervals) for group, cost in pairs]
 
 
-def _markdown(table: ArmTable) -> str:
+def differences_table(folder: Path) -> str:
+    """The declared differences between arms in Markdown; "" without any."""
+    report = Report(load_results(folder))
+    tables = [
+        _markdown(Table(one.caption, one.head, one.rows))
+        for group in report.training
+        if group.points
+        for one in comparison_tables(group, report.comparisons[group.key])
+        if isinstance(one, Table)
+    ]
+    return "".join(f"{table}\n\n" for table in tables)
+
+
+def _markdown(table: ArmTable | Table) -> str:
     def escaped(text: str) -> str:
         for sign in "\\`*_[]|~":
             text = text.replace(sign, "\\" + sign)
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
-    lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)]]
-    lines += [[escaped(entry) for entry in row] for row in table.rows]
+    lines = [[*table.head], ["---", *["---:"] * (len(table.head) - 1)]]
+    lines += [[escaped(str(entry)) for entry in row] for row in table.rows]
     return "\n".join(
         [f"{escaped(table.caption)}.", "", *("| " + " | ".join(line) + " |" for line in lines)]
     )

@@ -55,7 +55,7 @@ def test_the_overview_begins_with_the_answers(tmp_path: Path) -> None:
     assert isinstance(trend, Text)
     assert trend.text.startswith("Accuracy from 64 to 128 tokens. Rises: LoRA 1.")
     assert isinstance(reference, Text)
-    assert "Against lora at the same sites" in reference.text
+    assert "Against LoRA at the same sites" in reference.text
     assert isinstance(certainty, Text)
     assert "comparisons in one family" in certainty.text
     assert isinstance(table, Table)

@@ -8,12 +8,14 @@ import pytest
 
 from harness.core.folder import read_run, write_packed
 from reports import published
-from reports.sections.overview import readme_table
+from reports.sections.overview import answers, readme_table
 from tests.reports.conftest import laptop_cells, write_run
 
 DOCUMENT = """# Mine
-<!-- table: published/mine -->
+<!-- arms: published/mine -->
 old
+<!-- end -->
+<!-- answers: published/mine -->
 <!-- end -->
 ![Accuracy](published/mine/accuracy-length.png)
 """
@@ -36,6 +38,7 @@ def test_one_command_writes_tables_figures_and_page(root: Path) -> None:
     text = document.read_text()
     assert readme_table(folder).strip() in text
     assert "old" not in text
+    assert f"- {answers(folder)[0]}\n" in text
     assert (folder / "accuracy-length.png").read_bytes()[:4] == b"\x89PNG"
     assert "<html" in (folder / "index.html").read_text()
     assert published.main(["--check", str(document)]) == 0
