@@ -97,6 +97,7 @@ class Cell(BaseModel):
     """Tasks of lm-eval that the cell's model is evaluated on."""
     evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
+    probe_seconds: float | None = None
     test_lengths: tuple[_Int64, ...] = ()
     """Other lengths at which the trained model is tested."""
     forgetting: str | None = None
@@ -110,7 +111,7 @@ class Cell(BaseModel):
     @property  # not cached: `model_copy` would carry it to a cell that has another id
     def id(self) -> str:
         """12 hexadecimal digits of the SHA-256 of all settings that decide the outcome."""
-        fields = self.model_dump(exclude={"evaluation_seconds", "lr_source"})
+        fields = self.model_dump(exclude={"evaluation_seconds", "probe_seconds", "lr_source"})
         for name, field in type(self).model_fields.items():
             if name in fields:
                 first = _ID_NAMES.get(name, name)

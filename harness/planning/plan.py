@@ -192,7 +192,7 @@ class _Expansion:
                 yield Cell(
                     **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
                     length=length, seed=self._sweep.seeds[0], lr=1e-4,
-                    batch_size=probe.batch_size, steps=probe.steps,
+                    batch_size=probe.batch_size, steps=probe.steps, probe_seconds=probe.seconds,
                     lm_loss=self._sweep.train.loss if uses_lm_head else None,
                 )  # fmt: skip
 

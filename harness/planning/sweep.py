@@ -146,6 +146,9 @@ class Probe(_Strict):
 
     lengths: Annotated[list[Length], Field(min_length=1), AfterValidator(_distinct)]
     steps: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 5
+    """Rounds of each length, at least."""
+    seconds: Annotated[Number, Field(ge=0)] | None = None
+    """Time for further rounds of each length; None: 3 s for each of `steps`."""
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
 
 

@@ -203,7 +203,9 @@ def in_rounds(
     readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in PHASES} for _ in arms]
     order = random.Random(cells[0].seed)
     least, start, rounds = cells[0].steps or 1, time.monotonic(), 0
-    budget = _BUDGET * least if budget is None else budget
+    if budget is None:
+        asked = cells[0].probe_seconds
+        budget = _BUDGET * least if asked is None else asked
     while (alive := [i for i, arm in enumerate(arms) if arm.result is None]) and not (
         rounds >= least
         and _enough(

@@ -36,12 +36,14 @@ from harness.core.errors import BadInput
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier, load_skeleton
-from harness.training import timing
 from tests.harness.tiny_backbones import SIZES, byte_level, found, outcomes, plan, save
 
 ROBERTA = {**SIZES, "max_position_embeddings": 34, "type_vocab_size": 1}
 TEXTS = ["the sky is blue " * 20, "the sea", "the sky", "is green " * 9]
-BEYOND = "lengths: [50]\nmethods: [lora: {}]\ncontrols: []\nprobe: {lengths: [90], steps: 2}\n"
+BEYOND = (
+    "lengths: [50]\nmethods: [lora: {}]\ncontrols: []\n"
+    "probe: {lengths: [90], steps: 2, seconds: 0}\n"
+)
 """Lengths beyond a table of 32 positions, and no multiples of a block or window."""
 
 RUNNING = {
@@ -65,11 +67,6 @@ RUNNING = {
     # Its `attn_config` is a group of settings, not another model.
     "mpt": (MptConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=2, max_seq_len=96), "eager"),
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _short_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "_BUDGET", 0.0)
 
 
 @pytest.mark.parametrize("kind", RUNNING)

@@ -99,6 +99,14 @@ def test_rounds_end_when_the_ratios_are_known() -> None:
     assert len([*turns(log)]) == 12
 
 
+def test_the_time_for_further_rounds_is_that_of_the_sweep() -> None:
+    log: list[tuple[int, Turn | None]] = []
+    cells = [cell.model_copy(update={"probe_seconds": 0.0}) for cell in probes(2)]
+    in_rounds([Fake(cell, log) for cell in cells], cells)
+    assert len([*turns(log)]) == 3
+    assert [cell.id for cell in cells] == [cell.id for cell in probes(2)]
+
+
 def test_arms_are_prepared_side_by_side_and_step_alone() -> None:
     both = Barrier(2, timeout=10)
     log: list[tuple[int, Turn | None]] = []

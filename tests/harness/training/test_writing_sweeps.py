@@ -46,7 +46,7 @@ def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> N
     changes = [
         "tasks=[made_read, made_written]",
         "methods=[full, {ssmlora: {density: 0.5, lr: 0.02}}]",
-        "probe={lengths: [32], steps: 2}",
+        "probe={lengths: [32], steps: 2, seconds: 0}",
         "train={examples: all, validation_examples: 8, test_examples: 20, epochs: 2, lr: 1.0e-2}",
     ]
     words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
