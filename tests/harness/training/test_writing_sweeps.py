@@ -95,7 +95,11 @@ def test_a_sweep_evaluates_the_base_and_what_it_trained(tmp_path: Path, causal: 
         ("needle_written", "lora"), ("needle_written", "base"), ("needle_written", "tfidf"),
         ("lm_eval", "base"),
     }  # fmt: skip
-    evaluated = {key: r["evaluations"] for key, r in found.items() if r.get("evaluations")}
+    of_lm_eval = {
+        key: [one for one in r["evaluations"] if one["kind"] == "lm_eval"]
+        for key, r in found.items()
+    }
+    evaluated = {key: entries for key, entries in of_lm_eval.items() if entries}
     assert set(evaluated) == {("needle_written", "lora"), ("lm_eval", "base")}
     for entries in evaluated.values():
         assert [(e["task"], e["status"]) for e in entries] == [("niah_single_1", "ok")]
