@@ -179,6 +179,7 @@ for name, code in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
+@pytest.mark.slow
 def test_python_examples_run() -> None:
     """The examples of each document run in order, in a new process.
 

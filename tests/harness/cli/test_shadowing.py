@@ -12,6 +12,7 @@ import pytest
 import bench_long
 
 
+@pytest.mark.slow
 def test_a_run_uses_its_own_packages(tmp_path: Path, tiny: Path) -> None:
     """The command, its fork server, its workers and its report: none imports the user's files."""
     for name in bench_long.PACKAGES:

@@ -164,6 +164,7 @@ def test_a_waiting_cell_takes_little_memory(tmp_path: Path) -> None:
     assert kilobytes_per_cell(2000, tmp_path) < KILOBYTES
 
 
+@pytest.mark.slow
 def test_real_cells_in_one_process_without_ray(tmp_path: Path, tiny: Path) -> None:
     out = tmp_path / "out"
     words = ["run", str(tiny), "--executor", "in-process", "--out", str(out)]

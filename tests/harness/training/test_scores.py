@@ -166,6 +166,7 @@ class Turned(_Made):
 """
 
 
+@pytest.mark.slow
 def test_correlations_of_either_sign_are_results(tmp_path: Path, tiny: Path) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "made.py").write_text(CORRELATED)
