@@ -314,7 +314,7 @@ class Evaluation(_Part):
     @model_validator(mode="after")
     def _without_value(self) -> Evaluation:
         nothing = (None, -1) if self.kind == "lm_eval" else (None,)
-        if self.status == OK and self.value in nothing:  # lm-eval returns -1 for nothing
+        if self.status == OK and self.value in nothing:  # lm-eval returns -1 without a value
             self.status, self.message = "error", self.message or "nothing was measured"
         if self.status != OK:
             self.value = self.stderr = None

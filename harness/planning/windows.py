@@ -33,7 +33,7 @@ def window_of(sweep: Sweep, task: Task) -> Window | None:
 
 
 def check_windows(sweep: Sweep, task: Task, backbone: Backbone, where: str) -> list[str]:
-    """Return a warning for each split in which fewer texts reach the window than are asked for.
+    """Return a warning for each split with fewer texts that reach the window than the sweep needs.
 
     Raises:
         BadInput: no text of a split reaches the end of the window.

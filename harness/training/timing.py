@@ -35,7 +35,7 @@ Turn = Phase | Literal["end"]
 _BUDGET = 3.0
 """Seconds of rounds for each of `probe.steps`; after them, a group does not add further rounds."""
 _ENOUGH, _TIGHT = 12, 0.01
-"""After so many rounds a group ends if the interval of every ratio has this half width."""
+"""A group with this many rounds ends if every ratio's interval has at most this half width."""
 _MOST = 100
 """Rounds that a result file keeps."""
 

@@ -19,7 +19,7 @@ from reports.style import styled
 
 
 def _exact(value: float) -> str:
-    """Bytes with so many digits that small differences between arms are seen."""
+    """Bytes as text, with enough digits to show small differences between arms."""
     return f"{value / GIB:.3f} GiB" if value >= GIB else f"{value / MIB:.1f} MiB"
 
 

@@ -121,7 +121,7 @@ def test_a_window_scores_the_same_tokens_at_every_length(causal: Path) -> None:
     found, targets = {}, {}
     for length in (16, 48):
         data = encode(examples, TOKENIZER, length, READ, 2, window=window)
-        assert data.names == ["x", "y"]  # one text does not reach token 48, two are asked for
+        assert data.names == ["x", "y"]  # one text does not reach token 48; the cell needs two
         assert {len(ids) for ids in data.ids} == {length}
         assert data.starts == [length - 8] * 2
         targets[length] = [ids[-8:] for ids in data.ids]
