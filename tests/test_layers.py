@@ -12,7 +12,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "ssmlora", "tasks", "reports")
-HARNESS = ("core", "system", "models", "training", "lm_eval", "planning", "execution", "cli")
+HARNESS = (
+    "core",
+    "system",
+    "models",
+    "training",
+    "lm_eval",
+    "costs",
+    "planning",
+    "execution",
+    "cli",
+)
 """Packages of harness from the bottom to the top."""
 
 

@@ -94,11 +94,7 @@ def _measured(
     work: Callable[[], Any],
     meter: MemoryMeter,
 ) -> _Usage:
-    live = LiveBytes(meter.device)
-    live.hold([*model.parameters(), *model.buffers()], "weights")
-    live.hold(
-        tree_leaves([list(state.values()) for state in optimizer.state.values()]), "optimizer"
-    )
+    live = live_bytes(model, optimizer, meter.device)
     with fixed_mmap_threshold() as refused:
         meter.reset()
         with live.watching(model):
@@ -114,6 +110,16 @@ def _measured(
         meter.note = meter.note or refused
     known = not refused and peak is not None and meter.base is not None
     return _Usage(live.peak, live.parts, max(0, peak - meter.base) if known else None)  # type: ignore[operator]
+
+
+def live_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, device: str) -> LiveBytes:
+    """Return a counter that knows the weights of a model and the state of its optimizer."""
+    live = LiveBytes(device)
+    live.hold([*model.parameters(), *model.buffers()], "weights")
+    live.hold(
+        tree_leaves([list(state.values()) for state in optimizer.state.values()]), "optimizer"
+    )
+    return live
 
 
 def _sums_gradients(func: Any) -> bool:

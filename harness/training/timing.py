@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop, sdpa_flop
 
 from harness.core.cell import Cell
 from harness.core.result import CellResult, Cost
@@ -28,6 +27,7 @@ from harness.training.loop import optimizer_of, train_step
 from harness.training.memory import create_state, measure_memory
 from harness.training.meter import MemoryMeter, Rate, synchronize
 from harness.training.methods import after_step
+from harness.training.work import count_work
 
 Turn = Phase | Literal["end"]
 """What an arm is asked for."""
@@ -78,7 +78,11 @@ class HereArm:
 
 
 class Probe:
-    """A training step and a forward pass of a model on a full-length batch of random tokens."""
+    """A training step and a forward pass of a model on a full-length batch of random tokens.
+
+    Attributes:
+        optimizer: the optimizer of the training step.
+    """
 
     def __init__(self, model: Any, cell: Cell) -> None:
         vocabulary = int(model.config.vocab_size)
@@ -86,9 +90,9 @@ class Probe:
         self._model, self._cell = model, cell
         self._inputs = moved(batch, cell.device)
         self._trainable = [p for p in model.parameters() if p.requires_grad]
-        self._optimizer = optimizer_of(model, cell)
+        self.optimizer = optimizer_of(model, cell)
         self._after, self._count = after_step(model), itertools.count(1)
-        self._run: dict[Phase, Callable[[], Any]] = {"train": self._train, "eval": self._forward}
+        self._run: dict[Phase, Callable[[], Any]] = {"train": self.train, "eval": self.forward}
 
     def prepare(self, meter: MemoryMeter) -> tuple[dict[str, Any], Timing]:
         """Do the untimed steps; return memory (fields of `Cost`) and FLOPs.
@@ -98,13 +102,13 @@ class Probe:
         flops: dict[Phase, int] = {}
 
         def train() -> None:
-            flops["train"] = count_flops(self._train)
+            flops["train"] = count_work(self.train).flops
 
-        memory = measure_memory(self._model, self._optimizer, train, self._forward, meter)
+        memory = measure_memory(self._model, self.optimizer, train, self.forward, meter)
         meter.reset()
-        flops["eval"] = count_flops(self._forward)
+        flops["eval"] = count_work(self.forward).flops
         memory["eval_peak_bytes"] = meter.peak()
-        create_state(self._optimizer)
+        create_state(self.optimizer)
         meter.reset()
         tokens = self._cell.batch_size * self._cell.length
         return memory, Timing(
@@ -122,50 +126,17 @@ class Probe:
         self.run(phase)
         return Reading(time.perf_counter() - wall, time.process_time() - cpu)
 
-    def _train(self) -> None:
+    def train(self) -> None:
+        """Do a training step."""
         self._model.train()
         hook = self._after and partial(self._after, next(self._count))
-        train_step(self._model, self._inputs, self._optimizer, self._trainable, self._cell, hook)
+        train_step(self._model, self._inputs, self.optimizer, self._trainable, self._cell, hook)
 
-    def _forward(self) -> None:
+    def forward(self) -> None:
+        """Do a forward pass without gradients."""
         self._model.eval()
         with torch.inference_mode(), autocast(self._cell):
             self._model(**self._inputs)
-
-
-class _NoModules:
-    """Stands for PyTorch's tracker of modules, whose hooks fail in `autograd.grad` (chunked loss).
-
-    Only the sum over all modules is needed.
-    """
-
-    parents = frozenset({"Global"})
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-def count_flops(run: Callable[[], Any]) -> int:
-    """Run a function and return the floating-point operations of its matrix products."""
-    aten = torch.ops.aten
-
-    def forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-        return int(sdpa_flop(query, key, value))
-
-    def backward(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-        return int(sdpa_backward_flop(grad, query, key, value))
-
-    # PyTorch's counter has no entry for the attention kernel of CPUs.
-    more: dict[Any, Any] = {
-        aten._scaled_dot_product_flash_attention_for_cpu: forward,
-        aten._scaled_dot_product_flash_attention_for_cpu_backward: backward,
-    }
-    counter = FlopCounterMode(display=False, custom_mapping=more)
-    counter.mod_tracker = _NoModules()  # type: ignore[assignment]
-    with counter:
-        run()
-    return int(counter.get_total_flops())
 
 
 def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:

@@ -1,0 +1,84 @@
+"""One training step and one forward pass of a cell on fake tensors.
+
+The model, the adapter, the loss and the optimizer are those of a run, and live bytes are counted by
+the same code (`training/memory.py`). No weights are read and no numbers are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.core.cell import Cell
+from harness.costs.fake import AssumedAnswers, fake_tensors, replace_tensors
+from harness.models.backbones import Backbone
+from harness.models.chunked_loss import use_chunked_loss
+from harness.models.load import load_skeleton
+from harness.models.quiet import quiet
+from harness.training.memory import create_state, live_bytes
+from harness.training.methods import adapt
+from harness.training.timing import Probe
+from harness.training.work import Work, WorkCounter
+
+
+@dataclass(frozen=True)
+class Step:
+    """Peak of live bytes of a step, its parts at the peak, and its work."""
+
+    peak_bytes: int
+    parts: dict[str, int]
+    work: Work
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A training step and a forward pass, and the parameters of the model."""
+
+    train: Step
+    eval: Step
+    trainable_params: int
+    total_params: int
+
+
+def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
+    """Run the steps of a probe of a cell (full-length batches) on fake tensors.
+
+    Fake tensors take the kernels of a CPU. A fused attention kernel of another device saves the
+    same tensors: its output and the log-sum-exp of each row.
+
+    Raises:
+        ValueError: the arm cannot be built on this backbone.
+    """
+    cell = cell.model_copy(update={"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4})
+    with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
+        model = load_skeleton(backbone, cell.length, cell.uses_lm_head)
+        if cell.lm_loss == "chunked":
+            use_chunked_loss(model)
+        model = adapt(model, cell).model
+    with quiet(), fake_tensors():
+        replace_tensors(model, "cpu")
+        probe = Probe(model, cell)
+        create_state(probe.optimizer)
+        model.train()
+        train = _step(probe.train, model, probe.optimizer)
+        probe.optimizer.state.clear()
+        model.eval()
+        evaluation = _step(probe.forward, model, probe.optimizer)
+        parameters = list(model.parameters())
+    return DryRun(
+        train,
+        evaluation,
+        sum(p.numel() for p in parameters if p.requires_grad),
+        sum(p.numel() for p in parameters),
+    )
+
+
+def _step(run: Callable[[], Any], model: Any, optimizer: torch.optim.Optimizer) -> Step:
+    live = live_bytes(model, optimizer, "cpu")
+    counter = WorkCounter()
+    with counter, live.watching(model):  # in this order the parts of operators are not live bytes
+        run()
+    return Step(live.peak, live.parts, counter.work)
