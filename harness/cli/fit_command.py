@@ -1,0 +1,241 @@
+"""`bench-long fit`: the longest context that fits, from dry runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.core.fits import Fits, Memory
+    from harness.costs.fit_table import Question
+    from harness.models.backbones import Backbone
+
+METHODS = ("full", "lora: {density: [1, 0.5]}", "ssmlora: {density: [1, 0.5]}", "head")
+"""Methods without `--method`; a language model has no head."""
+
+_LM = "lm"
+_UNITS = {"GiB": 2**30, "GB": 10**9, "MiB": 2**20, "MB": 10**6}
+
+
+@click.command()
+@click.option("--model", required=True, help="Embedded, folder, hub name, or a config.json.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="ENTRY",
+    help="As under `methods` of a sweep: lora, 'lora: {density: 0.5}'. May be repeated.",
+)
+@click.option(
+    "--memory",
+    required=True,
+    multiple=True,
+    metavar="SIZE",
+    help="Of the device, such as 24GiB. May be repeated.",
+)
+@click.option(
+    "--reserve",
+    metavar="SIZE|SHARE",
+    help="What tensors cannot have, such as 2GiB or 8% (default: 5 %, at least 1 GiB).",
+)
+@click.option("--length", type=click.IntRange(8, 2**20), help="Live bytes at this length instead.")
+@click.option(
+    "--task-type",
+    type=click.Choice(["classification", _LM]),
+    help="Default: lm if the model is a causal language model.",
+)
+@click.option("--batch-size", type=click.IntRange(1, 65536), default=1, show_default=True)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="bfloat16",
+    show_default=True,
+    help="Of the computation.",
+)
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Folder for files.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes (default: one per core).")
+def fit(
+    model: str,
+    methods: tuple[str, ...],
+    memory: tuple[str, ...],
+    reserve: str | None,
+    length: int | None,
+    task_type: str | None,
+    batch_size: int,
+    dtype: str,
+    to: Path | None,
+    workers: int | None,
+) -> None:
+    """Find the longest context that fits into a memory, for each method with each lever."""
+    from harness.cli.console import coloured, make_console
+    from harness.core.fits import Fits
+    from harness.costs.fit_table import answers
+    from harness.models.backbones import is_causal_lm
+    from harness.system.machine import describe_machine
+    from harness.system.resources import available_cores
+
+    memories = [_memory(text, reserve) for text in memory]
+    backbone = _backbone(model)
+    causal = is_causal_lm(backbone, "--model")
+    if task_type == _LM and not causal:
+        raise BadInput(f"--task-type: '{model}' is not a causal language model: use classification")
+    task_type = task_type or (_LM if causal else "classification")
+    questions = [
+        *_questions(methods or METHODS, backbone, memories, length, task_type, batch_size, dtype)
+    ]
+    rows = []
+    with make_console(stderr=True).status("dry runs") as status:
+        for place, found in enumerate(answers(questions, backbone, workers or available_cores())):
+            rows += found
+            status.update(f"dry runs: {place + 1} of {len(questions)} methods and levers")
+    seen = describe_machine()
+    fits = Fits(
+        model=backbone.name,
+        revision=backbone.pin,
+        memories=memories,
+        task_type=task_type,
+        batch_size=batch_size,
+        dtype=dtype,
+        length=length,
+        environment={name: seen.get(name) for name in ("commit", "torch", "transformers", "peft")},
+        rows=rows,
+    )
+    console = make_console()
+    _show(fits, console)
+    for path in _written(fits, to) if to else ():
+        console.print(coloured(f"written: {path}"), soft_wrap=True)
+
+
+def _questions(
+    entries: Sequence[str],
+    backbone: Backbone,
+    memories: Sequence[Memory],
+    length: int | None,
+    task_type: str,
+    batch_size: int,
+    dtype: str,
+) -> Iterator[Question]:
+    """Yield a question for each method with each lever, which are read as those of a sweep."""
+    from pydantic import ValidationError
+
+    from harness.core.cell import Cell
+    from harness.costs.fit_table import Question
+    from harness.planning.arms import arms, check_method
+    from harness.planning.controls import methods_of
+    from harness.planning.sweep import Sweep
+    from harness.planning.validation import explain
+    from harness.planning.yaml_files import parse_yaml
+
+    data = {
+        "name": "fit",
+        "backbone": backbone.name,
+        "methods": [parse_yaml(entry, f"--method {entry}") for entry in entries],
+        "controls": [],
+        "probe": {"lengths": [length or 8]},
+    }
+    try:
+        sweep = Sweep.model_validate(data)
+    except ValidationError as error:
+        raise explain(error, Sweep, "fit") from None
+    for method in sweep.methods:
+        check_method(method, f"--method {method.type}")
+    for method in methods_of(sweep, task_type != _LM):
+        for arm in arms(method):
+            cell = Cell(
+                **arm,
+                kind="probe",
+                task=None,
+                backbone=backbone.name,
+                length=length or 8,
+                seed=0,
+                batch_size=batch_size,
+                dtype=dtype,
+                device="cpu",
+                uses_lm_head=task_type == _LM,
+                lm_loss="chunked" if task_type == _LM else None,
+            )
+            yield Question(cell.arm, "default", cell, memories, length)
+
+
+def _memory(text: str, reserve: str | None) -> Memory:
+    """Read a size of memory and what is kept of it."""
+    from harness.core.fits import Memory
+
+    size = _bytes(text, "--memory")
+    if reserve is None:
+        kept = max(_UNITS["GiB"], size // 20)
+    elif reserve.endswith("%"):
+        kept = int(size * _number(reserve[:-1], "--reserve", reserve) / 100)
+    else:
+        kept = _bytes(reserve, "--reserve")
+    if kept >= size:
+        raise BadInput(f"--reserve: nothing is left of {text}: give less, such as 5%")
+    return Memory(name=text, bytes=size, reserve_bytes=kept)
+
+
+def _bytes(text: str, option: str) -> int:
+    found = re.fullmatch(r"([\d.]+) ?([KMGT]i?B)", text.strip())
+    if not found or found[2] not in _UNITS:
+        raise BadInput(f"{option}: '{text}' is no size: give one such as 24GiB")
+    return int(_number(found[1], option, text) * _UNITS[found[2]])
+
+
+def _number(text: str, option: str, given: str) -> float:
+    from harness.planning.yaml_files import number_in
+
+    number = number_in(text)
+    if not number or number < 0:
+        raise BadInput(f"{option}: '{given}' is no size: give one such as 2GiB")
+    return number
+
+
+def _backbone(model: str) -> Backbone:
+    """Find a backbone; of a config.json, or a folder with nothing else, only the shape."""
+    from harness.models.backbones import Backbone, find_backbone
+
+    path = Path(model)
+    folder = path.parent if path.name == "config.json" else path
+    if (folder / "config.json").is_file() and not [*folder.glob("*.safetensors*")]:
+        return Backbone(folder.resolve().name, folder, "shape")
+    return find_backbone(model, "--model")
+
+
+def _show(fits: Fits, console: Console) -> None:
+    from rich.table import Table
+
+    from harness.cli.console import coloured
+
+    head, *rows = fits.table()
+    table = Table(box=None, pad_edge=False)
+    for place, name in enumerate(head):
+        table.add_column(name, justify="left" if place < 2 else "right")
+    for row in rows:
+        table.add_row(*map(coloured, row))
+    console.print(table)
+    for line in fits.notes():
+        console.print(coloured(line), soft_wrap=True)
+
+
+def _written(fits: Fits, to: Path) -> Iterator[Path]:
+    """Write the table as JSON and CSV, and its figure; yield the paths."""
+    from harness.core.folder import write_atomically
+    from reports.style import as_png
+
+    to.mkdir(parents=True, exist_ok=True)
+    files = {"fit.json": fits.model_dump_json(indent=1) + "\n", "fit.csv": fits.csv()}
+    for name, text in files.items():
+        write_atomically(to / name, text)
+        yield to / name
+    if fits.length is None:
+        from harness.cli.fit_figure import draw
+
+        write_atomically(to / "longest-context.png", as_png(draw(fits)))
+        yield to / "longest-context.png"
