@@ -22,6 +22,8 @@ from reports.style import ink_on, picture, styled
 _STEM = "memory-parts"
 _ROOM = 0.065
 """Least height of a part, as a share of the axis, that has room for its value."""
+_SEEN = 0.002
+"""Least height of a part, as a share of the tallest bar, that can be seen."""
 _NAMED = 4
 """The most arms that a caption names."""
 
@@ -181,7 +183,7 @@ def parts_figure(group: Group) -> Figure:
         Line2D([], [], ls="none", marker="s", ms=6, mfc=PARTS[p].colour, mec="#555555", mew=0.4,
                label=PARTS[p].name)
         for p in PARTS
-        if any(parts.get(p) for parts in every)
+        if any(parts.get(p, 0) > _SEEN * most for parts in every)
     ]  # fmt: skip
     legend(grid.figure, [], marks, lines=False)
     return grid.figure

@@ -39,7 +39,7 @@ def _blocks(group: Group) -> list[Block]:
     reference = reference_arm(cells)
     counts = sorted({len(timing_of(r).seconds("train")) for r in cells})
     how = (
-        f"Step time ({_clock(cells)}) divided by that of {reference} in the same round, on "
+        f"Step time ({clock(cells)}) divided by that of {reference} in the same round, on "
         f"full-length batches of random tokens: below 1 is faster. Bars: 95 % intervals over "
         f"{counts[0]}"
         + (f" to {counts[-1]}" if len(counts) > 1 else "")
@@ -68,7 +68,8 @@ def _blocks(group: Group) -> list[Block]:
     return [*blocks, _details(group, cells)]
 
 
-def _clock(cells: Sequence[Result]) -> str:
+def clock(cells: Sequence[Result]) -> str:
+    """The time that arms are compared by."""
     on_gpu = any(r["device"] == "cuda" for r in cells)
     return "wall-clock time" if on_gpu else "CPU time: what it takes on an idle core"
 

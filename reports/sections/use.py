@@ -15,6 +15,7 @@ from reports.groups import Group
 from reports.page import Report
 from reports.sections.accuracy import values_alt
 from reports.sections.throughput import (
+    clock,
     ratio_panels,
     ratio_table,
     ratios_of,
@@ -57,8 +58,8 @@ def _blocks(group: Group) -> list[Block]:
     rates = joined("Tokens per second in use by length.", how, "Bars: quartiles over rounds.",
                    by=" ")  # fmt: skip
     times = joined(
-        f"Time in use divided by that of {reference} in the same round: below 1 is faster. Bars: "
-        "95 % intervals over rounds.",
+        f"Time in use ({clock(cells)}) divided by that of {reference} in the same round: below 1 "
+        "is faster. Bars: 95 % intervals over rounds.",
         _answer(ratios["decode"], reference),
         by=" ",
     )
