@@ -25,6 +25,10 @@ from harness.training.timing import Probe
 from harness.training.work import Work, WorkCounter
 
 
+_INITIAL_VALUES = ("init_lora_weights",)
+"""Options that decide the first values of an adapter, some from the weights. Costs are the same."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """Peak of live bytes of a step, and its parts at the peak."""
@@ -96,7 +100,9 @@ def _probe(
     cell: Cell, backbone: Backbone, blocks: int | None = None
 ) -> Iterator[tuple[Any, Probe]]:
     """Yield a model in training mode and its probe; within the block tensors are fake."""
-    cell = cell.model_copy(update={"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4})
+    options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
+    update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
+    cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
         model = load_skeleton(backbone, cell.length, cell.uses_lm_head, blocks)
         if cell.lm_loss == "chunked":
