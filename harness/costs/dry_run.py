@@ -24,7 +24,6 @@ from harness.training.methods import adapt
 from harness.training.timing import Probe
 from harness.training.work import Work, WorkCounter
 
-
 _INITIAL_VALUES = ("init_lora_weights",)
 """Options that decide the first values of an adapter, some from the weights. Costs are the same."""
 
