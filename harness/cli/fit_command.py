@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.errors import BadInput
+from harness.core.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +21,15 @@ METHODS = ("full", "lora: {density: [1, 0.5]}", "ssmlora: {density: [1, 0.5]}", 
 """Methods without `--method`; a language model has no head."""
 
 _LM = "lm"
-_UNITS = {"GiB": 2**30, "GB": 10**9, "MiB": 2**20, "MB": 10**6}
+_LEAST_RESERVE = 2**30
 
 
 @click.command()
-@click.option("--model", required=True, help="Embedded, folder, hub name, or a config.json.")
+@click.option(
+    "--model",
+    required=True,
+    help="Embedded, shipped configuration, folder, hub name, or a config.json.",
+)
 @click.option(
     "--method",
     "methods",
@@ -38,8 +41,8 @@ _UNITS = {"GiB": 2**30, "GB": 10**9, "MiB": 2**20, "MB": 10**6}
     "--memory",
     required=True,
     multiple=True,
-    metavar="SIZE",
-    help="Of the device, such as 24GiB. May be repeated.",
+    metavar="DEVICE|SIZE",
+    help="Such as h100 or 24GiB. May be repeated.",
 )
 @click.option(
     "--reserve",
@@ -168,43 +171,46 @@ def _questions(
 def _memory(text: str, reserve: str | None) -> Memory:
     """Read a size of memory and what is kept of it."""
     from harness.core.fits import Memory
+    from harness.costs.devices import find_device
 
-    size = _bytes(text, "--memory")
+    size = find_device(text, "--memory").memory_bytes
     if reserve is None:
-        kept = max(_UNITS["GiB"], size // 20)
+        kept = max(_LEAST_RESERVE, size // 20)
     elif reserve.endswith("%"):
-        kept = int(size * _number(reserve[:-1], "--reserve", reserve) / 100)
+        kept = int(size * _share(reserve))
     else:
-        kept = _bytes(reserve, "--reserve")
+        kept = find_device(reserve, "--reserve").memory_bytes
     if kept >= size:
         raise BadInput(f"--reserve: nothing is left of {text}: give less, such as 5%")
     return Memory(name=text, bytes=size, reserve_bytes=kept)
 
 
-def _bytes(text: str, option: str) -> int:
-    found = re.fullmatch(r"([\d.]+) ?([KMGT]i?B)", text.strip())
-    if not found or found[2] not in _UNITS:
-        raise BadInput(f"{option}: '{text}' is no size: give one such as 24GiB")
-    return int(_number(found[1], option, text) * _UNITS[found[2]])
-
-
-def _number(text: str, option: str, given: str) -> float:
+def _share(text: str) -> float:
     from harness.planning.yaml_files import number_in
 
-    number = number_in(text)
-    if not number or number < 0:
-        raise BadInput(f"{option}: '{given}' is no size: give one such as 2GiB")
-    return number
+    number = number_in(text.removesuffix("%"))
+    if number is None or number < 0:
+        raise BadInput(f"--reserve: '{text:.40}' is no share: give one such as 5%")
+    return number / 100
 
 
 def _backbone(model: str) -> Backbone:
-    """Find a backbone; of a config.json, or a folder with nothing else, only the shape."""
-    from harness.models.backbones import Backbone, find_backbone
+    """Find a backbone; of a shipped configuration or a config.json, only its shape is known."""
+    from harness.costs.configurations import find_configuration, shipped_configurations
+    from harness.models.backbones import EMBEDDED, find_backbone
 
-    path = Path(model)
+    shipped = shipped_configurations()
+    path = Path(model).expanduser()
     folder = path.parent if path.name == "config.json" else path
-    if (folder / "config.json").is_file() and not [*folder.glob("*.safetensors*")]:
-        return Backbone(folder.resolve().name, folder, "shape")
+    shape = (folder / "config.json").is_file() and not [*folder.glob("*.safetensors*")]
+    if model in shipped or shape:
+        return find_configuration(model, "--model")
+    if "/" not in model and model not in EMBEDDED and not path.is_dir():
+        known = [*EMBEDDED, *shipped]
+        raise BadInput(
+            f"--model: '{model:.80}' is no embedded backbone, shipped configuration, folder or "
+            f"config.json.{nearest(model, known)}"
+        )
     return find_backbone(model, "--model")
 
 
