@@ -154,9 +154,9 @@ class Fits(BaseModel):
         head, *rows = self.table()
         marks = ["---", "---", *("---:" for _ in head[2:])]
         lines = [f"| {' | '.join(row)} |" for row in (head, marks, *rows)]
-        return "\n".join(
-            [*lines, "", *(f"- {note}".replace("- *", "- \\*") for note in self.notes())]
-        )
+        source = ", ".join(f"{name} {version}" for name, version in self.environment.items())
+        notes = [note.replace("*", "\\*") for note in self.notes()]
+        return "\n".join([*lines, "", *(f"- {note}" for note in notes), f"- {source}.", ""])
 
     def csv(self) -> str:
         """Return one line for each answer."""
