@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -73,7 +73,7 @@ def fit(
     length: int | None,
     task_type: str | None,
     batch_size: int,
-    dtype: str,
+    dtype: Literal["float32", "bfloat16"],
     to: Path | None,
     workers: int | None,
 ) -> None:
@@ -124,7 +124,7 @@ def _questions(
     length: int | None,
     task_type: str,
     batch_size: int,
-    dtype: str,
+    dtype: Literal["float32", "bfloat16"],
 ) -> Iterator[Question]:
     """Yield a question for each method with each lever, which are read as those of a sweep."""
     from pydantic import ValidationError
