@@ -13,6 +13,7 @@ from typing import Any
 from harness.core.cell import Cell
 from harness.core.errors import one_line
 from harness.core.fits import Fit, Memory
+from harness.core.methods import FULL
 from harness.models.backbones import Backbone
 
 _FEW, _MORE = 2, 4
@@ -88,6 +89,8 @@ def answer(question: Question, backbone: Backbone) -> list[Fit]:
         return few + (depth - _FEW) * (more - few) // (_MORE - _FEW)
 
     try:
+        if question.cell.method == FULL and question.cell.levers.weights != "float32":
+            raise ValueError("full fine-tuning trains the weights, which are float32 then")
         skeleton = load_skeleton(backbone, SHORTEST)
         depth = getattr(skeleton.config, "num_hidden_layers", 0)
         base["positions"], base["learned_positions"] = positions_of(skeleton.encoder)
@@ -110,4 +113,5 @@ def answer(question: Question, backbone: Backbone) -> list[Fit]:
         return found
     except Exception as error:  # of PEFT's or the model's code on fake tensors
         reason = one_line(error)
+        base["length"] = question.length
         return [Fit(**base, memory=space.name, reason=reason) for space in question.memories]

@@ -47,7 +47,7 @@ def test_one_length(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     asked = ("--length", "1000", "--method", "lora", "--memory", "24GiB", "--memory", "1100MiB")
     assert main([*LLAMA, *asked]) == 0
     line = capsys.readouterr().out.splitlines()[1].split()
-    assert line[:4] == ["LoRA", "1", "default", "0.01"]
+    assert line[:5] == ["LoRA", "1", "default", "1,000", "0.01"]
     assert line[-2:] == ["yes", "yes"]
 
 
