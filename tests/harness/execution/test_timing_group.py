@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.runner_overhead import done, make_plan
 from harness.core.cell import Cell
-from harness.core.folder import RunFolder, read_run
+from harness.core.folder import RunFolder, read_manifest, read_run
 from harness.core.result import OK, CellResult
 from harness.core.timing import Timing
 from harness.execution import timing_group
@@ -127,6 +127,36 @@ def test_a_group_starts_when_nothing_runs_and_every_result_is_written(tmp_path: 
         "result train", "result train", "start probe 2", "result probe", "result probe",
         "start probe 2", "result probe", "result probe",
     ]  # fmt: skip
+
+
+def test_with_little_time_probes_and_short_lengths_run_first(tmp_path: Path) -> None:
+    notes: list[str] = []
+    plan = mixed_plan()
+    lengths: list[int] = []
+
+    class Short(Spy):
+        slots = 1
+
+        def submit(self, job: Job) -> None:
+            super().submit(job)
+            lengths.append(job.cells[0].length)
+
+    def stop_after(count: int, folder: Path) -> int:
+        now = iter(range(1000))
+        with pytest.MonkeyPatch.context() as patch, RunFolder(folder) as held:
+            patch.setattr("harness.execution.runner.time.monotonic", lambda: next(now))
+            spy = Short(notes, ["a", "a"])
+            return run_plan(plan, held, spy, last_start=count).left
+
+    notes.clear()
+    left = stop_after(3, tmp_path)
+    assert 0 < left < len(plan.cells)
+    assert notes[0] == "start probe 2"
+    assert lengths[0] == 64
+    assert not read_manifest(tmp_path).finished
+    assert stop_after(10**6, tmp_path) == 0
+    assert lengths == [64, 128, *(cell.length for cell in plan.cells if cell.kind == "train")]
+    assert read_manifest(tmp_path).finished
 
 
 def test_a_group_runs_again_as_a_whole(tmp_path: Path) -> None:
