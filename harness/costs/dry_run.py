@@ -6,14 +6,15 @@ the same code (`training/memory.py`). No weights are read and no numbers are com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from harness.core.cell import Cell
-from harness.costs.fake import AssumedAnswers, fake_tensors, replace_tensors
+from harness.costs.fake import AssumedAnswers, fake_tensors, few_chunks, replace_tensors
 from harness.models.backbones import Backbone
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_skeleton
@@ -25,11 +26,17 @@ from harness.training.work import Work, WorkCounter
 
 
 @dataclass(frozen=True)
-class Step:
-    """Peak of live bytes of a step, its parts at the peak, and its work."""
+class Memory:
+    """Peak of live bytes of a step, and its parts at the peak."""
 
     peak_bytes: int
     parts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Step(Memory):
+    """The memory of a step, and its work."""
+
     work: Work
 
 
@@ -52,17 +59,7 @@ def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
     Raises:
         ValueError: the arm cannot be built on this backbone.
     """
-    cell = cell.model_copy(update={"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4})
-    with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
-        model = load_skeleton(backbone, cell.length, cell.uses_lm_head)
-        if cell.lm_loss == "chunked":
-            use_chunked_loss(model)
-        model = adapt(model, cell).model
-    with quiet(), fake_tensors():
-        replace_tensors(model, "cpu")
-        probe = Probe(model, cell)
-        create_state(probe.optimizer)
-        model.train()
+    with _probe(cell, backbone) as (model, probe):
         train = _step(probe.train, model, probe.optimizer)
         probe.optimizer.state.clear()
         model.eval()
@@ -74,6 +71,43 @@ def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
         sum(p.numel() for p in parameters if p.requires_grad),
         sum(p.numel() for p in parameters),
     )
+
+
+def train_memory(cell: Cell, backbone: Backbone, blocks: int | None = None) -> Memory:
+    """Return the peak of the training step of `dry_run`, without its work.
+
+    Args:
+        cell: what is run.
+        backbone: its configuration is read.
+        blocks: the number of blocks of the model; None: that of the configuration.
+
+    Raises:
+        ValueError: the arm cannot be built on this backbone.
+    """
+    with _probe(cell, backbone, blocks) as (model, probe), few_chunks():
+        live = live_bytes(model, probe.optimizer, "cpu")
+        with live.watching(model):
+            probe.train()
+    return Memory(live.peak, live.parts)
+
+
+@contextmanager
+def _probe(
+    cell: Cell, backbone: Backbone, blocks: int | None = None
+) -> Iterator[tuple[Any, Probe]]:
+    """Yield a model in training mode and its probe; within the block tensors are fake."""
+    cell = cell.model_copy(update={"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4})
+    with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
+        model = load_skeleton(backbone, cell.length, cell.uses_lm_head, blocks)
+        if cell.lm_loss == "chunked":
+            use_chunked_loss(model)
+        model = adapt(model, cell).model
+    with quiet(), fake_tensors():
+        replace_tensors(model, "cpu")
+        probe = Probe(model, cell)
+        create_state(probe.optimizer)
+        model.train()
+        yield model, probe
 
 
 def _step(run: Callable[[], Any], model: Any, optimizer: torch.optim.Optimizer) -> Step:

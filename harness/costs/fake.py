@@ -12,6 +12,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.models import chunked_loss
+
 _aten = torch.ops.aten
 
 
@@ -49,6 +51,20 @@ def fake_tensors() -> Iterator[None]:
         # transformers builds attention masks for fake tensors that it leaves out for real ones.
         patch("transformers.masking_utils.is_tracing", lambda *_: False),
     ):
+        yield
+
+
+@contextmanager
+def few_chunks() -> Iterator[None]:
+    """Within the block the chunked loss has three chunks at most: all but the last are alike."""
+
+    chunks = chunked_loss.chunks
+
+    def three(*tensors: Any) -> list[Any]:
+        found = chunks(*tensors)
+        return found if len(found) <= 3 else [*found[:2], found[-1]]
+
+    with patch.object(chunked_loss, "chunks", three):
         yield
 
 

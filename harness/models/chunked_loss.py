@@ -92,7 +92,7 @@ def chunked_loss(states: torch.Tensor, head: nn.Module, labels: torch.Tensor) ->
         return TokenLosses(_MeanLoss.apply(head, wanted, inputs, *weights))  # type: ignore[no-untyped-call]
     losses = torch.zeros(scored.shape, device=states.device)
     correct = torch.zeros_like(scored)
-    parts = [_compared(head(part).float(), ids) for part, ids in _chunks(inputs, wanted)]
+    parts = [_compared(head(part).float(), ids) for _, part, ids in chunks(inputs, wanted)]
     if parts:
         losses[scored] = torch.cat([one for one, _ in parts])
         correct[scored] = torch.cat([hit for _, hit in parts])
@@ -113,8 +113,10 @@ def _compared(logits: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, to
     return losses, logits.argmax(-1) == ids
 
 
-def _chunks(states: torch.Tensor, ids: torch.Tensor) -> Any:
-    return zip(torch.split(states, CHUNK), torch.split(ids, CHUNK), strict=True)
+def chunks(states: torch.Tensor, ids: torch.Tensor) -> list[tuple[int, torch.Tensor, torch.Tensor]]:
+    """The number of the first token, the states and the ids of each chunk."""
+    pairs = zip(torch.split(states, CHUNK), torch.split(ids, CHUNK), strict=True)
+    return [(place * CHUNK, *pair) for place, pair in enumerate(pairs)]
 
 
 class _MeanLoss(torch.autograd.Function):
@@ -130,8 +132,7 @@ class _MeanLoss(torch.autograd.Function):
         total = states.new_zeros((), dtype=torch.float32)
         gradient = torch.empty_like(states)
         sums: list[torch.Tensor] = [torch.zeros_like(weight) for weight in weights]
-        starts = range(0, len(ids), CHUNK)
-        for (part, wanted), start in zip(_chunks(states, ids), starts, strict=True):
+        for start, part, wanted in chunks(states, ids):
             with torch.enable_grad():
                 inputs = part.detach().requires_grad_()
                 logits = head(inputs)

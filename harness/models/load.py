@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import one_line
-from harness.models.architectures import attention_of, read_config
+from harness.models.architectures import attention_of, read_config, shorten
 from harness.models.backbone_files import model_files
 from harness.models.backbones import Backbone, is_causal_lm
 from harness.models.position_tables import extend_positions
@@ -99,12 +99,19 @@ def _pretrained(
     return model
 
 
-def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any:
-    """Return the model of the functions above without weights, on torch's `meta` device."""
+def load_skeleton(
+    backbone: Backbone, length: int, lm_head: bool = False, blocks: int | None = None
+) -> Any:
+    """Return the model of the functions above without weights, on torch's `meta` device.
+
+    `blocks` is the number of its blocks; None: that of the configuration.
+    """
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, 0.0, 0)
+    if blocks is not None:
+        shorten(config, blocks)
     kind: Any = AutoModelForCausalLM if lm_head else AutoModel
     more = {} if lm_head else _without_pooler(config)
     with torch.device("meta"):

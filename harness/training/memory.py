@@ -201,13 +201,13 @@ class LiveBytes(TorchDispatchMode):
 
     def _seen(self, value: Any) -> _Storage | None:
         """The storage of a tensor of the device, counted from now on if it is new."""
-        if not isinstance(value, torch.Tensor) or value.device.type != self._device:
-            return None
-        if value.layout != torch.strided:
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
             return None
         storage = value.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if (found := self._live.get(key)) is None:
+            if value.device.type != self._device:  # asked rarely: it is an operator of fake tensors
+                return None
             reference = weakref.ref(storage, lambda _: self._freed(key))
             found = self._live[key] = _Storage(reference, 0, "transient")
         if size != found.size:  # new, or resized

@@ -10,7 +10,7 @@ from transformers import BertConfig, LlamaConfig
 
 from harness.core.cell import Cell
 from harness.core.result import CellResult
-from harness.costs.dry_run import dry_run
+from harness.costs.dry_run import dry_run, train_memory
 from harness.execution.cell_main import run_cell
 from harness.models.backbones import Backbone
 
@@ -72,3 +72,14 @@ def test_full_loss_keeps_logits(tmp_path: Path) -> None:
     result = measured(full, folder)
     assert result.cost
     assert dry_run(full, folder).train.peak_bytes == result.cost.train_live_peak_bytes
+
+
+def test_memory_of_a_training_step_alone(tmp_path: Path) -> None:
+    """Also with more chunks of the loss than are run, and with fewer blocks."""
+    folder = backbone(tmp_path, True)
+    for method in ("full", "ssmlora"):
+        cell = probe(method, True).model_copy(update={"length": 480})
+        whole = dry_run(cell, folder).train
+        alone = train_memory(cell, folder)
+        assert (alone.peak_bytes, alone.parts) == (whole.peak_bytes, whole.parts)
+        assert train_memory(cell, folder, 1).peak_bytes < alone.peak_bytes
