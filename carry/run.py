@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carry.parts import CarryError, Cargo, code_digest, join, keep, missing
+from carry.parts import Cargo, CarryError, code_digest, join, keep, missing
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS_MISSING = 3
@@ -68,7 +68,7 @@ def _site(joined: Path) -> Path:
     if not done.is_file():
         for wheel in sorted((joined / "wheels").glob("*.whl")):
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)  # noqa: S202  # its checksum was verified
+                archive.extractall(site)  # its checksum was verified
         done.touch()
     return site
 
@@ -92,9 +92,7 @@ def run_slice(
             print(f"{name}: no time is left", flush=True)
             break
         words = ["run", str(step.sweep), "--out", str(folder), "--for", f"{left:.0f}"]
-        code = _bench_long(
-            [*words, "--workers", str(workers), *step.arguments], env, left + _GRACE
-        )
+        code = _bench_long([*words, "--workers", str(workers), *step.arguments], env, left + _GRACE)
         worst = max(worst, code if code != 130 else 1)
         # After each step, because the machine may end this process at any time.
         if _bench_long(["publish", str(folder), "--to", str(out / name), "--partial"], env) == 0:
@@ -126,7 +124,7 @@ def _write_failures(folder: Path, to: Path) -> None:
         if "Traceback" in text:
             found.append(f"== {log.name}\n{text[-3000:]}")
     if found:
-        to.write_text("\n".join(found)[:2**20], encoding="utf-8")
+        to.write_text("\n".join(found)[: 2**20], encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,9 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     todo = steps([sweep for sweep in sweeps if sweep.is_file()], options.probes)
     left = options.seconds - (time.monotonic() - started)
-    return run_slice(
-        todo, options.out, options.runs, options.published, left, env, options.workers
-    )
+    return run_slice(todo, options.out, options.runs, options.published, left, env, options.workers)
 
 
 if __name__ == "__main__":
