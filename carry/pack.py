@@ -92,7 +92,7 @@ def _package(name: str) -> dict[str, Path]:
 
 def tree_bytes(root: Path = ROOT) -> int:
     """The size of the working tree, which travels with each part: tracked and untracked files."""
-    listed = subprocess.run(
+    listed = subprocess.run(  # noqa: S603
         ["git", "-C", str(root), "ls-files", "-coz", "--exclude-standard"],  # noqa: S607
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
