@@ -94,8 +94,9 @@ def run_slice(
         words = ["run", str(step.sweep), "--out", str(folder), "--for", f"{left:.0f}"]
         code = _bench_long([*words, "--workers", str(workers), *step.arguments], env, left + _GRACE)
         worst = max(worst, code if code != 130 else 1)
-        # After each step, because the machine may end this process at any time.
-        if _bench_long(["publish", str(folder), "--to", str(out / name), "--partial"], env) == 0:
+        if any((folder / "cells").glob("*.json")):
+            # After each step, because the machine may end this process at any time.
+            _bench_long(["publish", str(folder), "--to", str(out / name), "--partial"], env)
             _write_failures(folder, out / f"{name}-failures.txt")
     return worst
 

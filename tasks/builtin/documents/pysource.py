@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
+from tasks.builtin.documents.frozen import freeze, frozen_file, frozen_revision, thawed
 from tasks.lib.cache import cached
 from tasks.lib.content import tested
 from tasks.lib.duplicates import without_duplicates
-from tasks.lib.frozen import freeze, frozen_file, frozen_revision, thawed
 from tasks.lib.rows import deal_folders, shuffle_train
 
 PACKAGES = {

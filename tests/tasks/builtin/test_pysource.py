@@ -12,9 +12,9 @@ import pytest
 
 from tasks import Example, Splits, TaskError, load_task
 from tasks.builtin.documents import pysource
+from tasks.builtin.documents.frozen import freeze
 from tasks.builtin.documents.pysource import PACKAGES, PySource, _read, strip
 from tasks.lib.content import splits_digest
-from tasks.lib.frozen import freeze
 
 SOURCE = '''#!/usr/bin/env python
 # Licence: of numpy
