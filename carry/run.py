@@ -39,7 +39,7 @@ class Step:
 
 def steps(sweeps: Sequence[Path], only_probes: bool) -> list[Step]:
     """The steps of a slice in the order of their worth: all probes, then training."""
-    probes = ("--set", "tasks=[]", "--set", "lengths=[]")
+    probes = ("--set", "tasks=[]", "--set", "lengths=[]", "--set", "train={}")
     first = [Step(sweep, probes) for sweep in sweeps]
     return first if only_probes else [*first, *map(Step, sweeps)]
 
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path.home() / ".cache" / "bench-long-carried")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--published", type=Path, default=ROOT / "published")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--probes", action="store_true", help="cost probes only")
     options = parser.parse_args(arguments)
     started = time.monotonic()
