@@ -14,7 +14,7 @@ from types import FrameType
 from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.contract import first_fault
 from tasks.findings import label_findings, near
-from tasks.lib.network import refused
+from tasks.network import refused
 
 MOST = 5_000
 """Examples read of each split."""

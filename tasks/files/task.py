@@ -96,8 +96,9 @@ def _about(prepared: _Prepared) -> bytes:
 def _prepare(entry: DataEntry, files: Sequence[DataFile]) -> _Prepared:
     problems = Problems()
     rows = read_entry(entry, files, problems)
-    if rows:
-        examples = make_examples(entry, rows, problems)
+    if not rows:
+        _refuse(entry, problems)
+    examples = make_examples(entry, rows, problems)
     _refuse(entry, problems)
     fields = _fields(entry, files, examples)
     metadata = _metadata(entry, {**fields, "revision": "unread"})
