@@ -2,10 +2,11 @@
 
     python -m reports.published README.md docs/*.md
 
-A document names a part by two comments: `<!-- arms: published/NAME -->` (the table of arms) or
-`<!-- answers: published/NAME -->` (differences and answers), then `<!-- end -->`. All between them
-is replaced. Files of a run that a document links to, such as `published/NAME/FIGURE.png`, are made
-again. `--check` writes nothing, and exits with 1 if a document differs from its runs.
+A document names a part by two comments, `<!-- KIND: published/NAME -->` and `<!-- end -->`. All
+between them is replaced. Kinds: `arms` (the table of arms), `answers` (differences and answers),
+`parts` (parts of memory by length), `use` (prefill and decoding by length). Files of a run that a
+document links to, such as `published/NAME/FIGURE.png`, are made again. `--check` writes nothing,
+and exits with 1 if a document differs from its runs.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.core.folder import PAGE, REPORT, write_atomically
+from reports.blocks import Block, Table
 from reports.frame import load_results, runs_of
-from reports.page import build_report
-from reports.sections.overview import answers, differences_table, readme_table
+from reports.page import Report, build_report
+from reports.sections.overview import answers, differences_table, markdown, readme_table
+from reports.sections.parts import memory_parts
+from reports.sections.use import use_by_length
 
-_PART = re.compile(r"(<!-- (arms|answers): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.(?:png|html))\)")
 
 
@@ -32,18 +35,31 @@ def generated(text: str, root: Path) -> str:
         folder = root / found[3]
         return f"{found[1]}\n{_PARTS[found[2]](folder)}- {origin(folder)}\n\n{found[4]}"
 
-    return _PART.sub(made, text)
+    kinds = "|".join(_PARTS)
+    return re.sub(rf"(<!-- ({kinds}): (\S+) -->\n).*?(<!-- end -->)", made, text, flags=re.DOTALL)
 
 
 def _answers(folder: Path) -> str:
     return differences_table(folder) + "".join(f"- {text}\n" for text in answers(folder))
 
 
+def _tables(section: Callable[[Report], list[Block]]) -> Callable[[Path], str]:
+    """All tables of a section of the report."""
+
+    def made(folder: Path) -> str:
+        blocks = section(Report(load_results(folder)))
+        return "".join(f"{markdown(b)}\n\n" for b in blocks if isinstance(b, Table))
+
+    return made
+
+
 _PARTS: dict[str, Callable[[Path], str]] = {
     "arms": lambda folder: f"{readme_table(folder)}\n",
     "answers": _answers,
+    "parts": _tables(memory_parts),
+    "use": _tables(use_by_length),
 }
-"""What a document can show of a published run: the table of arms; differences and answers."""
+"""What a document can show of a published run, by the kind of the part."""
 
 
 def origin(folder: Path) -> str:

@@ -25,7 +25,7 @@ _ID_NAMES = {"uses_lm_head": "writes"}
 _OPTIONAL = (
     "writes", "evaluations", "evaluation_examples", "curriculum", "head_lr", "test_lengths",
     "forgetting", "forgetting_examples",
-    "window", "target_tokens", "lm_loss",
+    "window", "target_tokens", "lm_loss", "decode",
 )  # fmt: skip
 """Fields that were added later. At their defaults they are not part of the id."""
 
@@ -98,6 +98,8 @@ class Cell(BaseModel):
     evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
     probe_seconds: float | None = None
+    decode: _Int64 = 0
+    """Tokens that a probe decodes in each round; 0: it measures neither prefill nor decoding."""
     test_lengths: tuple[_Int64, ...] = ()
     """Other lengths at which the trained model is tested."""
     forgetting: str | None = None
@@ -168,12 +170,15 @@ class Cell(BaseModel):
         if self.method == TFIDF:
             return 2000.0
         unrelated = self.forgetting_examples or 0
+        used = 5 if self.decode else 0  # prefill and decoding, once more with merged weights
+        if self.method == ZERO_SHOT and self.kind == "probe":
+            return self.length * self.batch_size * ((self.steps or 0) + 1) * used
         if self.method == ZERO_SHOT:
             read = (self.test_examples or 0) + (self.evaluation_examples or 0) + unrelated
             return self.length * read + 1.0
         step = {FULL: 3.6, HEAD: 1.0}.get(self.method, 3.0)
         if self.kind == "probe":
-            return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)
+            return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1 + used)
         trained = (self.examples or 0) * (self.epochs or 0) * step
         read = (self.validation_examples or 0) * (self.validations or 0) + (self.test_examples or 0)
         other_lengths = sum(self.test_lengths) * (self.test_examples or 0)

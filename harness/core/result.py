@@ -164,6 +164,22 @@ class Cost(_Part):
     eval_tokens_per_s: Amount = None
     eval_tokens_per_s_low: Amount = None
     eval_tokens_per_s_high: Amount = None
+    prefill_tokens_per_s: Amount = None
+    prefill_tokens_per_s_low: Amount = None
+    prefill_tokens_per_s_high: Amount = None
+    decode_tokens_per_s: Amount = None
+    decode_tokens_per_s_low: Amount = None
+    decode_tokens_per_s_high: Amount = None
+    prefill_merged_tokens_per_s: Amount = None
+    prefill_merged_tokens_per_s_low: Amount = None
+    prefill_merged_tokens_per_s_high: Amount = None
+    decode_merged_tokens_per_s: Amount = None
+    decode_merged_tokens_per_s_low: Amount = None
+    decode_merged_tokens_per_s_high: Amount = None
+    kv_cache_bytes: Count = None
+    """After the prefill: the keys and values of `length` tokens in every layer."""
+    merge_note: Text = None
+    """Why the adapter cannot be merged into the weights."""
     train_peak_bytes: Count = None
     eval_peak_bytes: Count = None
     train_live_peak_bytes: Count = None

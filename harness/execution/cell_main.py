@@ -47,7 +47,7 @@ from harness.training.further import at_other_lengths, by_evidence, on_unrelated
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
-from harness.training.timing import HereArm, Probe, Turns, in_rounds
+from harness.training.timing import HereArm, Probe, Turns, in_rounds, phases_of
 from tasks import OwnTasks, TaskMetadata, load_task
 from tasks.types.base import Answered, Target, Window
 
@@ -102,7 +102,8 @@ def probe_turns(cell: Cell, backbone: Backbone) -> Turns:
             with watch.phase("probe"):
                 reading = probe.timed(turn)
             turn = yield reading
-        _add_cost(result, {"train_peak_bytes": meter.peak()})
+        if "train" in phases_of(cell):
+            _add_cost(result, {"train_peak_bytes": meter.peak()})
     _add_cost(result, {"memory_note": meter.note or None})
     result.seconds = Seconds(**watch.seconds, wall=sum(watch.seconds.values()))
     return result
@@ -282,7 +283,8 @@ def _load(
         chunked = False
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
-            model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
+            tokens = cell.length + cell.decode
+            model = load_language_model(backbone, tokens, cell.dropout, pad_token_id, spare)
             chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
             model = load_classifier(

@@ -139,7 +139,8 @@ class _Expansion:
             cells += [pins.added_to(cell) for cell in self._task_cells(name, task, evaluated)]
         self._rates.check()
         all_write = bool(cells) and all(cell.uses_lm_head for cell in cells)
-        uses_lm_head = all_write or bool(evaluated and not cells)
+        decodes = self._decodes(bool(cells) and not all_write)
+        uses_lm_head = all_write or bool((evaluated or decodes) and not cells)
         check_head(self._sweep, not uses_lm_head, str(self._source))
         cells += self._probe_cells(uses_lm_head)
         if evaluated:
@@ -183,19 +184,39 @@ class _Expansion:
                 settings[key] = len(part) if settings[key] == "all" else settings[key]
         return settings
 
+    def _decodes(self, has_classifier: bool) -> bool:
+        """Return whether probes decode.
+
+        Raises:
+            BadInput: they cannot, because the model is not a language model.
+        """
+        if self._sweep.probe is None or not self._sweep.probe.decode:
+            return False
+        where = f"{self._source}: probe.decode"
+        if has_classifier:
+            raise BadInput(
+                f"{where}: a task of this sweep has a classifier, so its probes have one too, and "
+                f"a classifier does not decode: remove probe.decode, or use a sweep without tasks"
+            )
+        require_causal_lm(self._prepared.backbone, where)
+        return True
+
     def _probe_cells(self, uses_lm_head: bool) -> Iterator[Cell]:
         probe = self._sweep.probe
         if probe is None:
             return
+        place: _Fields = {
+            **self._common, "kind": "probe", "task": None, "uses_lm_head": uses_lm_head,
+            "seed": self._sweep.seeds[0], "batch_size": probe.batch_size, "steps": probe.steps,
+            "probe_seconds": probe.seconds, "decode": probe.decode,
+        }  # fmt: skip
+        loss = self._sweep.train.loss if uses_lm_head else None
         methods = methods_of(self._sweep, not uses_lm_head)
         for length, method in product(probe.lengths, methods):
             for arm in arms(method):
-                yield Cell(
-                    **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
-                    length=length, seed=self._sweep.seeds[0], lr=1e-4,
-                    batch_size=probe.batch_size, steps=probe.steps, probe_seconds=probe.seconds,
-                    lm_loss=self._sweep.train.loss if uses_lm_head else None,
-                )  # fmt: skip
+                yield Cell(**place, **arm, length=length, lr=1e-4, lm_loss=loss)
+        for length in probe.lengths if probe.decode else []:
+            yield Cell(**place, method=ZERO_SHOT, length=length)
 
     def _zero_shot_evaluations(self, evaluated: _Fields) -> Iterator[Cell]:
         """Tasks of lm-eval on the untrained backbone, once per length."""

@@ -72,7 +72,7 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
     for path in weights:
         _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
     for writes in sorted({cell.uses_lm_head for cell in cells}):
-        longest = max(cell.length for cell in cells if cell.uses_lm_head == writes)
+        longest = max(c.length + c.decode for c in cells if c.uses_lm_head == writes)
         small = _bytes(backbone, where) < _SMALL
         load = _load if small else load_skeleton
         model = _or_refuse(where, partial(load, backbone, longest, writes))
@@ -80,6 +80,17 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
             _or_refuse(f"{where}: tokenizer", partial(check_ids, tokenizer, _encoder(model)))
         if small:
             _or_refuse(where, partial(_rehearse, model, writes, cells[0].dtype))
+            for cell in [c for c in cells if c.decode and writes][:1]:
+                _or_refuse(f"{where}: probe.decode", partial(_decode, model, cell))
+
+
+def _decode(model: Any, cell: Cell) -> None:
+    """Decode a token after a short prompt."""
+    import torch
+
+    from harness.training.decoding import Use
+
+    Use(model, cell.model_copy(update={"decode": 1}), torch.ones(1, 2, dtype=torch.long)).prepare()
 
 
 def _check_weights(path: Path) -> None:

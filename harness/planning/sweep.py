@@ -170,6 +170,8 @@ class Probe(_Strict):
     seconds: Annotated[Number, Field(ge=0)] | None = None
     """Time for further rounds of each length; None: 3 s for each of `steps`."""
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
+    decode: Annotated[int, Field(ge=0, le=65536, strict=True)] = 0
+    """Tokens decoded in each round, after a prefill; 0: none. Needs a language model."""
 
 
 class Limits(_Strict):

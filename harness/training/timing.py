@@ -1,8 +1,8 @@
 """Steps of a probe, and the rounds in which the arms of a timing group take turns.
 
-One arm steps at a time. In each round every arm does one training step and one forward pass, in a
-random order of arms. So a disturbance of the machine meets all arms alike, and ratios between arms
-are taken within a round.
+One arm steps at a time. In each round every arm does one training step and one forward pass, and
+with `decode` a prefill and decoding, in a random order of arms. So a disturbance of the machine
+meets all arms alike, and ratios between arms are taken within a round.
 """
 
 from __future__ import annotations
@@ -13,15 +13,27 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import nullcontext
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 
 from harness.core.cell import Cell
+from harness.core.methods import ZERO_SHOT
 from harness.core.result import CellResult, Cost
-from harness.core.timing import PHASES, Phase, Timing, compared, middle, paired_ratios
+from harness.core.timing import (
+    MERGED,
+    PHASES,
+    USE_PHASES,
+    Phase,
+    Timing,
+    compared,
+    middle,
+    paired_ratios,
+)
 from harness.training.batches import random_batch
+from harness.training.decoding import Use, merged
 from harness.training.evaluate import autocast, moved
 from harness.training.loop import optimizer_of, train_step
 from harness.training.memory import create_state, measure_memory
@@ -45,6 +57,12 @@ class Reading(NamedTuple):
 
     wall: float
     cpu: float
+
+
+def phases_of(cell: Cell) -> tuple[Phase, ...]:
+    """What a probe is asked for in each round. The zero-shot backbone is used, not trained."""
+    trained = () if cell.method == ZERO_SHOT else PHASES
+    return (*trained, *USE_PHASES, *MERGED.values()) if cell.decode else trained
 
 
 Turns = Generator[Reading | None, Turn, CellResult]
@@ -78,11 +96,7 @@ class HereArm:
 
 
 class Probe:
-    """A training step and a forward pass of a model on a full-length batch of random tokens.
-
-    Attributes:
-        optimizer: the optimizer of the training step.
-    """
+    """The steps of a model on a full-length batch of random tokens."""
 
     def __init__(self, model: Any, cell: Cell) -> None:
         vocabulary = int(model.config.vocab_size)
@@ -90,15 +104,27 @@ class Probe:
         self._model, self._cell = model, cell
         self._inputs = moved(batch, cell.device)
         self._trainable = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = optimizer_of(model, cell)
         self._after, self._count = after_step(model), itertools.count(1)
-        self._run: dict[Phase, Callable[[], Any]] = {"train": self.train, "eval": self.forward}
+        self._use = Use(model, cell, self._inputs["input_ids"])
+        self._run: dict[Phase, Callable[[], Any]] = {
+            "train": self.train, "eval": self.forward,
+            "prefill": self._use.prefill, "decode": self._use.decode,
+            "prefill_merged": self._use.prefill, "decode_merged": self._use.decode,
+        }  # fmt: skip
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of the training step; the zero-shot backbone has nothing to optimize."""
+        return optimizer_of(self._model, self._cell)
 
     def prepare(self, meter: MemoryMeter) -> tuple[dict[str, Any], Timing]:
-        """Do the untimed steps; return memory (fields of `Cost`) and FLOPs.
+        """Do the untimed steps; return fields of `Cost`, and FLOPs.
 
         Afterwards `meter` measures the peak of the timed steps, which is that of training.
         """
+        tokens = self._cell.batch_size * self._cell.length
+        if not self._trainable:
+            return self._use.prepare(), Timing(step_tokens=tokens)
         flops: dict[Phase, int] = {}
 
         def train() -> None:
@@ -108,10 +134,10 @@ class Probe:
         meter.reset()
         flops["eval"] = count_work(self.forward).flops
         memory["eval_peak_bytes"] = meter.peak()
+        used = self._use.prepare() if self._cell.decode else {}
         create_state(self.optimizer)
         meter.reset()
-        tokens = self._cell.batch_size * self._cell.length
-        return memory, Timing(
+        return memory | used, Timing(
             step_tokens=tokens, train_flops=flops["train"], eval_flops=flops["eval"]
         )
 
@@ -120,11 +146,15 @@ class Probe:
         self._run[phase]()
         synchronize(self._cell.device)
 
-    def timed(self, phase: Phase) -> Reading:
-        """Do a step of this kind and return its seconds."""
-        cpu, wall = time.process_time(), time.perf_counter()
-        self.run(phase)
-        return Reading(time.perf_counter() - wall, time.process_time() - cpu)
+    def timed(self, phase: Phase) -> Reading | None:
+        """Do a step of this kind and return its seconds; None if the adapter cannot be merged."""
+        with_merged = phase in MERGED.values()
+        if with_merged and not self._use.merges:
+            return None
+        with merged(self._model) if with_merged else nullcontext():
+            cpu, wall = time.process_time(), time.perf_counter()
+            self.run(phase)
+            return Reading(time.perf_counter() - wall, time.process_time() - cpu)
 
     def train(self) -> None:
         """Do a training step."""
@@ -171,7 +201,8 @@ def in_rounds(
         with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(lambda arm: arm.ask(None), arms))
     peak = peak_flops_per_s(cells[0])
-    readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in PHASES} for _ in arms]
+    phases = [phases_of(cell) for cell in cells]
+    readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in own} for own in phases]
     order = random.Random(cells[0].seed)
     least, start, rounds = cells[0].steps or 1, time.monotonic(), 0
     if budget is None:
@@ -184,9 +215,10 @@ def in_rounds(
         )
     ):
         order.shuffle(alive)
-        for i, phase in itertools.product(alive, PHASES):
-            if arms[i].result is None and (reading := arms[i].ask(phase)):
-                readings[i][phase].append(reading)
+        for i in alive:
+            for phase in phases[i]:
+                if arms[i].result is None and (reading := arms[i].ask(phase)):
+                    readings[i][phase].append(reading)
         rounds += 1
     group = uuid.uuid4().hex[:12]
     return [_ended(arm, own, group, peak) for arm, own in zip(arms, readings, strict=True)]
@@ -194,16 +226,21 @@ def in_rounds(
 
 def _enough(alive: Sequence[dict[Phase, list[Reading]]], device: str, late: bool) -> bool:
     """Whether the time is used, or every ratio to the first arm is known well enough."""
-    times = {
-        str(i): compared([r.wall for r in own["train"]], [r.cpu for r in own["train"]], device)
-        for i, own in enumerate(alive)
-    }
-    rounds = len(times["0"])
+    rounds = max(len(readings) for own in alive for readings in own.values())
     if late or rounds >= _MOST:
         return True
     if rounds < _ENOUGH:
         return False
-    return all(ratio.half_width <= _TIGHT for ratio in paired_ratios(times, "0").values())
+    for phase in ("train", *USE_PHASES):
+        times = {
+            str(i): compared([r.wall for r in own[phase]], [r.cpu for r in own[phase]], device)
+            for i, own in enumerate(alive)
+            if own.get(phase)
+        }
+        ratios = paired_ratios(times, next(iter(times))) if times else {}
+        if any(ratio.half_width > _TIGHT for ratio in ratios.values()):
+            return False
+    return True
 
 
 def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: float) -> CellResult:
@@ -216,17 +253,21 @@ def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: flo
         update={"group": group, "peak_flops_per_s": float(f"{peak:.4g}")}
     )
     if result.ok:
-        found: dict[str, Any] = {"rounds": len(readings["train"])}
+        cell = result.cell
+        found: dict[str, Any] = {"rounds": max(map(len, readings.values()))}
         rates: dict[str, Any] = {}
-        for phase in PHASES:
-            walls, cpus = (
-                [float(f"{s:.6g}") for s in ss] for ss in zip(*readings[phase], strict=True)
-            )
+        for phase, own in readings.items():
+            if not own:  # the adapter cannot be merged
+                continue
+            walls, cpus = ([float(f"{s:.6g}") for s in ss] for ss in zip(*own, strict=True))
             found |= {f"{phase}_round_s": walls, f"{phase}_round_cpu_s": cpus}
-            found[f"{phase}_cpu_s"] = middle(cpus)
-            rate = Rate([timing.step_tokens or 0] * len(walls), walls)
+            if phase in PHASES:
+                found[f"{phase}_cpu_s"] = middle(cpus)
+            decoding = phase in ("decode", MERGED["decode"])
+            tokens = cell.decode * cell.batch_size if decoding else timing.step_tokens or 0
+            rate = Rate([tokens] * len(walls), walls)
             rates |= rate.row(f"{phase}_tokens_per_s", steady=True)
-        seconds = middle(found["train_round_s"])
+        seconds = middle(found.get("train_round_s", []))
         if seconds and timing.train_flops:
             found["train_peak_share"] = timing.train_flops / seconds / peak
         timing = timing.model_copy(update=found)
