@@ -24,6 +24,9 @@ from harness.training.methods import adapt
 from harness.training.timing import Probe
 from harness.training.work import Work, WorkCounter
 
+_INITIAL_VALUES = ("init_lora_weights",)
+"""Options that decide the first values of an adapter, some from the weights. Costs are the same."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -96,7 +99,9 @@ def _probe(
     cell: Cell, backbone: Backbone, blocks: int | None = None
 ) -> Iterator[tuple[Any, Probe]]:
     """Yield a model in training mode and its probe; within the block tensors are fake."""
-    cell = cell.model_copy(update={"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4})
+    options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
+    update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
+    cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
         model = load_skeleton(backbone, cell.length, cell.uses_lm_head, blocks)
         if cell.lm_loss == "chunked":

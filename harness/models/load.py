@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.core.errors import one_line
 from harness.models.architectures import attention_of, read_config, shorten
 from harness.models.backbone_files import model_files
-from harness.models.backbones import Backbone, is_causal_lm
+from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.position_tables import extend_positions
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def load_language_model(
 def _pretrained(
     kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
 ) -> Any:
+    if backbone.stored_as == RANDOM:
+        return _random(kind, config, length, spare, **more)
     model_files(backbone.folder, "backbone")  # an adapter may have been added since
     model, info = kind.from_pretrained(
         backbone.folder,
@@ -94,6 +96,19 @@ def _pretrained(
         **more,
     )
     _check_tensors(model, info)
+    extend_positions(model.base_model, length, spare)
+    _keep_attention_type(model.base_model)
+    return model
+
+
+def _random(kind: Any, config: Any, length: int, spare: int, **more: Any) -> Any:
+    """Return a model with random weights, on the default device of torch."""
+    import torch
+
+    attention = attention_of(kind, config)
+    model = kind.from_config(
+        config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False, **more
+    )
     extend_positions(model.base_model, length, spare)
     _keep_attention_type(model.base_model)
     return model
@@ -118,6 +133,7 @@ def load_skeleton(
         model = kind.from_config(
             config,
             attn_implementation=attention_of(kind, config),
+            dtype=torch.float32,  # config.json may name another one
             trust_remote_code=False,
             **more,
         )

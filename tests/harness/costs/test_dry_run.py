@@ -83,3 +83,27 @@ def test_memory_of_a_training_step_alone(tmp_path: Path) -> None:
         alone = train_memory(cell, folder)
         assert (alone.peak_bytes, alone.parts) == (whole.peak_bytes, whole.parts)
         assert train_memory(cell, folder, 1).peak_bytes < alone.peak_bytes
+
+
+def test_capped_logits_are_kept_whole(tmp_path: Path) -> None:
+    """A model that changes its logits behind the output layer has the full loss, as in a run."""
+    from transformers import AutoModelForCausalLM, Gemma2Config
+
+    config = Gemma2Config(
+        **SIZES, num_key_value_heads=2, head_dim=16, pad_token_id=0, final_logit_softcapping=0.01
+    )
+    AutoModelForCausalLM.from_config(config, dtype="bfloat16").save_pretrained(tmp_path)
+    folder, cell = Backbone("tiny", tmp_path, "none"), probe("lora", True)
+    result = measured(cell, folder)
+    assert result.model
+    assert result.model.lm_loss == "full"
+    assert result.cost
+    assert dry_run(cell, folder).train.peak_bytes == result.cost.train_live_peak_bytes
+
+
+def test_an_adapter_that_starts_from_the_weights(tmp_path: Path) -> None:
+    folder = backbone(tmp_path, False)
+    cell = probe("lora", False, options={"init_lora_weights": "pissa"})
+    result = measured(cell, folder)
+    assert result.cost
+    assert dry_run(cell, folder).train.peak_bytes == result.cost.train_live_peak_bytes
