@@ -103,7 +103,7 @@ def test_the_type_follows_from_the_columns(tmp_path: Path, family: str) -> None:
     keys, values = NEEDED[family]
     table = [
         {"t": words(n), **{c: options[n % len(options)] for c, options in values.items()}}
-        for n in range(80)
+        for n in range(200)
     ]
     write_json(tmp_path / "mine.jsonl", table)
     task = load(tmp_path, jsonl="mine.jsonl", text="t", **keys)
