@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import click
 
+    from harness.cli.fit_command import fit
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -345,6 +346,9 @@ def tuned(directory: Path, to: Path | None) -> None:
         click.echo(f"written: {printable(str(to))}")
 
 
+cli.add_command(fit)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. Errors are printed in one line each."""
     for stream in (sys.stdout, sys.stderr):
@@ -403,7 +407,7 @@ def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
 
     with console.status("describing the tasks"):
         lost = write_cards(
-            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
+            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.own_tasks
         )
     for line in lost:
         console.print(coloured((line, "yellow")), soft_wrap=True)

@@ -90,7 +90,7 @@ def run_plan(
         running=min(executor.slots, len(pending)),  # being started
         cost_total=sum(cells[i].estimated_cost for i in pending),
     )
-    folder.write_sweep(dump_yaml(as_file(plan.sweep)))
+    folder.write_sweep(dump_yaml(as_file(plan.sweep, folder.path)))
     update = {"name": plan.sweep.name, "ids": [*cells], "finished": False}
     manifest = read_manifest(folder.path).model_copy(update=update)
     folder.write_manifest(manifest)
@@ -150,7 +150,7 @@ def _results(
             queue.clear()
         while queue and progress.running < executor.slots and not group_runs:
             members = tuple(cells[i] for i in queue[-1])
-            job = Job(members, plan.backbone, logs, plan.tasks_dir)
+            job = Job(members, plan.backbone, logs, plan.own_tasks)
             if job.timed:
                 if progress.running or not groups:
                     return

@@ -80,7 +80,7 @@ def _blocks(group: Group) -> list[Block]:
         f"{arm}: " + "; ".join(_values(n, parts) for n, parts in lengths.items()) + "."
         for arm, lengths in found.items()
     )
-    return [picture(_STEM, group, parts_figure(group), caption, alt), _table(group)]
+    return [picture(_STEM, group, parts_figure(group), caption, alt), *parts_tables(group)]
 
 
 def _values(length: int, parts: dict[str, float]) -> str:
@@ -124,8 +124,8 @@ def _whose(shares: dict[str, float], count: int) -> str:
     return f" in {listed([*shares]) if len(shares) <= _NAMED else f'{len(shares)} arms'}"
 
 
-def _table(group: Group) -> Table:
-    """The parts of every arm at each length, in MiB."""
+def parts_tables(group: Group) -> list[Table]:
+    """The parts of every arm at each length, in MiB; no table without a value."""
     cells = cost_cells(group.results)
     columns = {
         "Live peak": "train_live_peak_bytes",
@@ -152,7 +152,7 @@ def _table(group: Group) -> Table:
         by=" ",
     )
     head = ["Arm", "Length", *found]
-    return Table(group.about(caption), head, rows, frozenset(head[1:]))
+    return [Table(group.about(caption), head, rows, frozenset(head[1:]))] if rows else []
 
 
 @styled

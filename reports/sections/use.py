@@ -63,23 +63,33 @@ def _blocks(group: Group) -> list[Block]:
         _answer(ratios["decode"], reference),
         by=" ",
     )
-    styles = _styles(cells)
-    blocks: list[Block] = [
+    pictures = [
         picture(_RATE, group, rate_figure(group), rates, _alt(speeds, cells, rate)),
         picture(
-            _TIME, group, ratio_panels(group, cells, ratios, reference, _NAMES, styles), times,
-            _alt(ratios, cells, lambda value: f"{value:.3f}"),
+            _TIME, group, ratio_panels(group, cells, ratios, reference, _NAMES, _styles(cells)),
+            times, _alt(ratios, cells, lambda value: f"{value:.3f}"),
         ),
-        ratio_table(group, cells, ratios, reference, _NAMES),
-        _speed_table(group, cells, speeds),
-        _cache_table(group, cells),
     ]  # fmt: skip
     notes: dict[str, dict[str, None]] = {}
     for r in cells:
         if r["merge_note"]:
             notes.setdefault(str(r["merge_note"]).rstrip("."), {})[str(r["arm"])] = None
     own = (Text(f"Not merged: {listed([*who])}. {note}.", "note") for note, who in notes.items())
-    return [*blocks, *own]
+    return [*pictures, *use_tables(group), *own]
+
+
+def use_tables(group: Group) -> list[Table]:
+    """Times relative to the reference arm, tokens per second, the KV cache; none without values."""
+    cells = used_cells(group)
+    if not cells:
+        return []
+    reference = _reference(group)
+    ratios = {phase: ratios_of(cells, reference, phase) for phase in USE_PHASES}
+    return [
+        ratio_table(group, cells, ratios, reference, _NAMES),
+        _speed_table(group, cells),
+        _cache_table(group, cells),
+    ]
 
 
 def _reference(group: Group) -> str:
@@ -153,11 +163,11 @@ def rate_figure(group: Group) -> Figure:
     return canvas.figure
 
 
-def _speed_table(group: Group, cells: Sequence[Result], speeds: dict[Phase, Series]) -> Table:
+def _speed_table(group: Group, cells: Sequence[Result]) -> Table:
     lengths = sorted({int(r["length"]) for r in cells})
     rows: list[list[Entry]] = []
-    for phase, series in speeds.items():
-        for arm, points in series.items():
+    for phase in USE_PHASES:
+        for arm, points in speeds_of(cells, phase).items():
             found = {p.length: rate(p.value) for p in points}
             rows.append([arm, _NAMES[phase], *(found.get(n, "") for n in lengths)])
     heads = [f"{n} tokens" for n in lengths]
