@@ -382,7 +382,7 @@ def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
 
     with console.status("describing the tasks"):
         lost = write_cards(
-            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
+            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.own_tasks
         )
     for line in lost:
         console.print(coloured((line, "yellow")), soft_wrap=True)

@@ -84,7 +84,7 @@ def run_plan(
         running=min(executor.slots, len(pending)),  # being started
         cost_total=sum(cells[i].estimated_cost for i in pending),
     )
-    folder.write_sweep(dump_yaml(as_file(plan.sweep)))
+    folder.write_sweep(dump_yaml(as_file(plan.sweep, folder.path)))
     update = {"name": plan.sweep.name, "ids": [*cells], "finished": False}
     manifest = read_manifest(folder.path).model_copy(update=update)
     folder.write_manifest(manifest)
@@ -138,7 +138,7 @@ def _results(
         nonlocal group_runs
         while queue and progress.running < executor.slots and not group_runs:
             members = tuple(cells[i] for i in queue[-1])
-            job = Job(members, plan.backbone, logs, plan.tasks_dir)
+            job = Job(members, plan.backbone, logs, plan.own_tasks)
             if job.timed:
                 if progress.running or not groups:
                     return
