@@ -213,7 +213,8 @@ def _missing(axes: Axes, place: int, cells: Sequence[Result]) -> None:
     """Write why there is no bar."""
     status = next((str(r["status"]) for r in cells if not r.ok), "")
     if status:
-        axes.text(place, axes.get_ylim()[1] / 50, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
+        low = axes.get_ylim()[1] / 50
+        axes.text(place, low, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
                   color="#333333", gid=f"failure:{status}")  # fmt: skip
 
 
