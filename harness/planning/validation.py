@@ -78,6 +78,8 @@ def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
     current: type[BaseModel] | None = model
     for part in path:
+        if part.isdigit():  # the place in a list
+            continue
         field = current.model_fields.get(part) if current else None
         current = _model_in(field.annotation) if field else None
     return list(current.model_fields) if current else []
