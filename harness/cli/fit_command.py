@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from harness.core.errors import BadInput, nearest
+from harness.core.errors import BadInput, similar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -212,22 +212,17 @@ def _share(text: str) -> float:
 
 
 def _backbone(model: str) -> Backbone:
-    """Find a backbone; of a shipped configuration or a config.json, only its shape is known."""
+    """Find a backbone; of a shipped configuration or a folder, only the shape is read."""
     from harness.costs.configurations import find_configuration, shipped_configurations
     from harness.models.backbones import EMBEDDED, find_backbone
 
     shipped = shipped_configurations()
     path = Path(model).expanduser()
     folder = path.parent if path.name == "config.json" else path
-    shape = (folder / "config.json").is_file() and not [*folder.glob("*.safetensors*")]
-    if model in shipped or shape:
+    if model in shipped or (model not in EMBEDDED and (folder / "config.json").is_file()):
         return find_configuration(model, "--model")
-    if "/" not in model and model not in EMBEDDED and not path.is_dir():
-        known = [*EMBEDDED, *shipped]
-        raise BadInput(
-            f"--model: '{model:.80}' is no embedded backbone, shipped configuration, folder or "
-            f"config.json.{nearest(model, known)}"
-        )
+    if model not in EMBEDDED and not path.is_dir() and (meant := similar(model, shipped)):
+        raise BadInput(f"--model: there is no '{model}'. Did you mean '{meant}'?")
     return find_backbone(model, "--model")
 
 
