@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from harness.core.result import (
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
-from harness.models.backbones import Backbone, is_causal_lm
+from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -279,7 +279,7 @@ def _load(
     watch: Stopwatch,
     pad_token_id: int | None,
 ) -> Any:
-    with watch.phase("load"):
+    with watch.phase("load"), _device_of_new(cell, backbone):
         model: Any
         chunked = False
         if cell.uses_lm_head:
@@ -313,6 +313,11 @@ def _load(
             device=cell.device,
         )
     return model
+
+
+def _device_of_new(cell: Cell, backbone: Backbone) -> AbstractContextManager[Any]:
+    """Random weights are made on the device of the cell; others are moved to it."""
+    return torch.device(cell.device) if backbone.stored_as == RANDOM else nullcontext()
 
 
 def _score(result: CellResult, cell: Cell, test: Encoded, answers: list[Target]) -> None:
