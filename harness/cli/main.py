@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import click
 
+    from harness.cli.fit_command import fit
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -318,6 +319,9 @@ def tuned(directory: Path, to: Path | None) -> None:
     if to:
         study.write(chosen, to)
         click.echo(f"written: {printable(str(to))}")
+
+
+cli.add_command(fit)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
