@@ -47,7 +47,8 @@ def test_probes_run_on_random_weights(tmp_path: Path) -> None:
 
 
 def test_the_sweep_is_written_as_it_was_read(tmp_path: Path) -> None:
-    assert as_file(load_sweep(write(tmp_path)))["backbone"] == {"config": "mine", "weights": "random"}
+    given = {"config": "mine", "weights": "random"}
+    assert as_file(load_sweep(write(tmp_path)))["backbone"] == given
 
 
 def refused(path: Path, *overrides: str) -> str:
