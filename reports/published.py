@@ -20,12 +20,13 @@ from pathlib import Path
 
 from harness.core.fits import read_fits
 from harness.core.folder import PAGE, REPORT, write_atomically
-from reports.blocks import Block, Table
+from reports.blocks import Table
 from reports.frame import load_results, runs_of
+from reports.groups import Group
 from reports.page import Report, build_report
 from reports.sections.overview import answers, differences_table, markdown, readme_table
-from reports.sections.parts import memory_parts
-from reports.sections.use import use_by_length
+from reports.sections.parts import parts_tables
+from reports.sections.use import use_tables
 
 _FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.(?:png|html))\)")
 
@@ -46,12 +47,12 @@ def _answers(folder: Path) -> str:
     return differences_table(folder) + "".join(f"- {text}\n" for text in answers(folder))
 
 
-def _tables(section: Callable[[Report], list[Block]]) -> Callable[[Path], str]:
-    """All tables of a section of the report."""
+def _tables(tables_of: Callable[[Group], list[Table]]) -> Callable[[Path], str]:
+    """The tables of a section, of every group of costs."""
 
     def made(folder: Path) -> str:
-        blocks = section(Report(load_results(folder)))
-        return "".join(f"{markdown(b)}\n\n" for b in blocks if isinstance(b, Table))
+        costs = Report(load_results(folder)).costs
+        return "".join(f"{markdown(t)}\n\n" for group in costs for t in tables_of(group))
 
     return made
 
@@ -62,8 +63,8 @@ _FITS = "fits"
 _PARTS: dict[str, Callable[[Path], str]] = {
     "arms": lambda folder: f"{readme_table(folder)}\n",
     "answers": _answers,
-    "parts": _tables(memory_parts),
-    "use": _tables(use_by_length),
+    "parts": _tables(parts_tables),
+    "use": _tables(use_tables),
     _FITS: lambda path: read_fits(path).markdown(),
 }
 """What a document can show of a published run, by the kind of the part."""

@@ -110,7 +110,7 @@ def make_bill(
         else min(available_memory(), cell_bytes or available_memory())
     )
     run = PredictedRun(
-        versions=cache.versions(),
+        versions={**cache.versions()},
         device=device.name if device else None,
         time_error=_rounded(rates.error) if rates else None,
         cells=found,

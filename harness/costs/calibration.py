@@ -124,7 +124,7 @@ def _points(cell: Cell, backbone: Backbone) -> Iterator[Point]:
     probe = Probe(model, cell)
     for phase in PHASES:
         probe.run(phase)
-        readings = [probe.timed(phase) for _ in range(_REPEATS)]
+        readings = [reading for _ in range(_REPEATS) if (reading := probe.timed(phase))]
         step = cost.train if phase == "train" else cost.eval
         yield Point(
             work=step.work,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -24,7 +25,7 @@ _UNUSED = (
     "task", "lr_source", "head_lr", "examples", "validation_examples", "test_examples", "epochs",
     "validations", "curriculum", "steps", "evaluations", "evaluation_examples",
     "evaluation_seconds", "probe_seconds", "test_lengths", "forgetting", "forgetting_examples",
-    "window", "target_tokens",
+    "window", "target_tokens", "decode",
 )  # fmt: skip
 """Settings that do not change a step on a full-length batch."""
 
@@ -124,16 +125,20 @@ def _computed(
         waiting = {pool.submit(shape_cost, cell, backbone): i for i, cell in shapes}
         for future in as_completed(waiting):
             error = future.exception()
-            cost = ShapeCost(reason=one_line(error)) if error else future.result()  # type: ignore[arg-type]
+            cost = ShapeCost(reason=one_line(error)) if error else future.result()
             yield waiting[future], cost
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and use one thread."""
+    """Leave Ctrl-C to the parent, use one thread, and exempt libraries from collections."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+    import harness.costs.dry_run
+    import harness.training.peft_wrap  # noqa: F401
+
+    gc.freeze()  # each dry run begins with a collection
 
 
 def shape_cost(shape: Cell, backbone: Backbone) -> ShapeCost:
