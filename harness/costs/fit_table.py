@@ -14,6 +14,7 @@ from harness.core.cell import Cell
 from harness.core.errors import one_line
 from harness.core.fits import Fit, Memory
 from harness.core.methods import FULL
+from harness.costs.shapes import prepare_worker
 from harness.models.backbones import Backbone
 
 _FEW, _MORE = 2, 4
@@ -49,22 +50,19 @@ def answers(
     """Yield the answers to each question, one for each memory, in the order of the questions."""
     ask: Callable[[Question], list[Fit]] = partial(answer, backbone=backbone)
     if processes == 1 or len(questions) == 1:
-        _prepare()
+        import harness.costs.dry_run
+
+        gc.freeze()  # each dry run begins with a collection
         yield from map(ask, questions)
         return
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["harness.costs.dry_run", "harness.training.peft_wrap"])
     count = min(processes, len(questions))
-    with ProcessPoolExecutor(count, mp_context=server, initializer=_prepare) as pool:
+    pool = ProcessPoolExecutor(count, mp_context=server, initializer=prepare_worker)
+    try:
         yield from pool.map(ask, questions)
-
-
-def _prepare() -> None:
-    """Exempt the objects of libraries from garbage collections, which each dry run begins with."""
-    import harness.costs.dry_run
-    import harness.training.peft_wrap  # noqa: F401
-
-    gc.freeze()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def answer(question: Question, backbone: Backbone) -> list[Fit]:
