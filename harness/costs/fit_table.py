@@ -50,7 +50,7 @@ def answers(
     """Yield the answers to each question, one for each memory, in the order of the questions."""
     ask: Callable[[Question], list[Fit]] = partial(answer, backbone=backbone)
     if processes == 1 or len(questions) == 1:
-        import harness.costs.dry_run
+        import harness.costs.dry_run  # noqa: F401
 
         gc.freeze()  # each dry run begins with a collection
         yield from map(ask, questions)
