@@ -45,6 +45,7 @@ from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
 from harness.training.frozen import share_states
 from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
+from harness.training.levers import elements, use_levers
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
@@ -285,7 +286,9 @@ def _load(
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
             tokens = cell.length + cell.decode
-            model = load_language_model(backbone, tokens, cell.dropout, pad_token_id, spare)
+            model = load_language_model(
+                backbone, tokens, cell.dropout, pad_token_id, spare, cell.levers, cell.device
+            )
             chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
             model = load_classifier(
@@ -296,20 +299,23 @@ def _load(
                 pad_token_id,
                 metadata.task_type if metadata else None,
                 tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else (),
+                cell.levers,
+                cell.device,
             )
         adapted = adapt(model, cell)
+        use_levers(adapted.model, cell)
         model = adapted.model.to(cell.device)
         parameters = list(model.parameters())
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
-            trainable_params=sum(p.numel() for p in parameters if p.requires_grad),
-            total_params=sum(p.numel() for p in parameters),
+            trainable_params=sum(elements(p) for p in parameters if p.requires_grad),
+            total_params=sum(map(elements, parameters)),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
             lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,
             weights=backbone.stored_as,
-            dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
+            dtype="float32" if cell.compute_dtype == "float32" else "bfloat16 autocast",
             device=cell.device,
         )
     return model

@@ -26,6 +26,7 @@ from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD
 from harness.planning.forms import comma_in
+from harness.planning.levers import LeverEntry, Setting
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
 
@@ -223,6 +224,8 @@ class Sweep(_Strict):
     methods: Annotated[list[Method], Field(min_length=1)]
     controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
+    levers: Annotated[list[LeverEntry], Field(min_length=1)] = [LeverEntry()]
+    """Every arm runs with every entry."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None
@@ -236,6 +239,16 @@ class Sweep(_Strict):
     @classmethod
     def _methods(cls, value: Any) -> Any:
         return [_method(entry) for entry in value] if isinstance(value, list) else value
+
+    @field_validator("levers", mode="before")
+    @classmethod
+    def _one_entry(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
+    @property
+    def lever_settings(self) -> list[Setting]:
+        """The settings of all entries of `levers`, each once."""
+        return [*dict.fromkeys(s for entry in self.levers for s in entry.settings())]
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Sweep:
