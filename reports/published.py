@@ -4,9 +4,10 @@
 
 A document names a part by two comments, `<!-- KIND: published/NAME -->` and `<!-- end -->`. All
 between them is replaced. Kinds: `arms` (the table of arms), `answers` (differences and answers),
-`parts` (parts of memory by length), `use` (prefill and decoding by length). Files of a run that a
-document links to, such as `published/NAME/FIGURE.png`, are made again. `--check` writes nothing,
-and exits with 1 if a document differs from its runs.
+`parts` (parts of memory by length), `use` (prefill and decoding by length), and `fits` (a table of
+`bench-long fit`, from `published/NAME/FILE.json`). Files of a run that a document links to, such as
+`published/NAME/FIGURE.png`, are made again. `--check` writes nothing, and exits with 1 if a
+document differs from its runs.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.core.fits import read_fits
 from harness.core.folder import PAGE, REPORT, write_atomically
-from reports.blocks import Block, Table
+from reports.blocks import Table
 from reports.frame import load_results, runs_of
+from reports.groups import Group
 from reports.page import Report, build_report
 from reports.sections.overview import answers, differences_table, markdown, readme_table
-from reports.sections.parts import memory_parts
-from reports.sections.use import use_by_length
+from reports.sections.parts import parts_tables
+from reports.sections.use import use_tables
 
 _FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.(?:png|html))\)")
 
@@ -32,8 +35,9 @@ def generated(text: str, root: Path) -> str:
     """Return a document with its parts made again; paths in it are relative to `root`."""
 
     def made(found: re.Match[str]) -> str:
-        folder = root / found[3]
-        return f"{found[1]}\n{_PARTS[found[2]](folder)}- {origin(folder)}\n\n{found[4]}"
+        path = root / found[3]
+        source = "" if found[2] == _FITS else f"- {origin(path)}\n"
+        return f"{found[1]}\n{_PARTS[found[2]](path)}{source}\n{found[4]}"
 
     kinds = "|".join(_PARTS)
     return re.sub(rf"(<!-- ({kinds}): (\S+) -->\n).*?(<!-- end -->)", made, text, flags=re.DOTALL)
@@ -43,21 +47,25 @@ def _answers(folder: Path) -> str:
     return differences_table(folder) + "".join(f"- {text}\n" for text in answers(folder))
 
 
-def _tables(section: Callable[[Report], list[Block]]) -> Callable[[Path], str]:
-    """All tables of a section of the report."""
+def _tables(tables_of: Callable[[Group], list[Table]]) -> Callable[[Path], str]:
+    """The tables of a section, of every group of costs."""
 
     def made(folder: Path) -> str:
-        blocks = section(Report(load_results(folder)))
-        return "".join(f"{markdown(b)}\n\n" for b in blocks if isinstance(b, Table))
+        costs = Report(load_results(folder)).costs
+        return "".join(f"{markdown(t)}\n\n" for group in costs for t in tables_of(group))
 
     return made
 
 
+_FITS = "fits"
+"""The kind of a table of `bench-long fit`: a file, which names its own source."""
+
 _PARTS: dict[str, Callable[[Path], str]] = {
     "arms": lambda folder: f"{readme_table(folder)}\n",
     "answers": _answers,
-    "parts": _tables(memory_parts),
-    "use": _tables(use_by_length),
+    "parts": _tables(parts_tables),
+    "use": _tables(use_tables),
+    _FITS: lambda path: read_fits(path).markdown(),
 }
 """What a document can show of a published run, by the kind of the part."""
 

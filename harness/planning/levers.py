@@ -108,6 +108,19 @@ class LeverEntry(BaseModel):
             yield Setting(Levers(**own), loss)
 
 
+def _one_entry(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+LeverEntries = Annotated[list[LeverEntry], Field(min_length=1), BeforeValidator(_one_entry)]
+"""The key `levers` of a sweep."""
+
+
+def lever_settings(sweep: Sweep) -> list[Setting]:
+    """Return the settings of all entries, each once."""
+    return [*dict.fromkeys(setting for entry in sweep.levers for setting in entry.settings())]
+
+
 def check_levers(sweep: Sweep, cells: list[Cell], backbone: Backbone, where: str) -> None:
     """Check every lever of the sweep on its cells.
 
@@ -138,7 +151,7 @@ def check_levers(sweep: Sweep, cells: list[Cell], backbone: Backbone, where: str
 
 def _general(sweep: Sweep, cells: list[Cell]) -> Iterator[str]:
     """Yield levers that no cell, or not every cell, can use."""
-    settings = sweep.lever_settings
+    settings = lever_settings(sweep)
     language = any(cell.uses_lm_head for cell in cells)
     if any(setting.loss for setting in settings) and not language:
         yield "loss: only language models have it, and this sweep has classifiers: remove it"

@@ -20,14 +20,14 @@ from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.further import forgetting_of, other_lengths
-from harness.planning.levers import check_levers
+from harness.planning.levers import check_levers, lever_settings
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
 from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
-from tasks import Task
+from tasks import OwnTasks, Task
 
 _Fields = dict[str, Any]
 """Some fields of a cell."""
@@ -43,14 +43,14 @@ class Plan:
 
     sweep: Sweep
     cells: list[Cell]
-    tasks_dir: Path | None
+    own_tasks: OwnTasks
     backbone: Backbone
     warnings: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> list[str]:
         """The sweep's tasks without those of lm-eval."""
-        return [name for name in self.sweep.tasks if not name.startswith(PREFIX)]
+        return [name for name in self.sweep.task_names if not name.startswith(PREFIX)]
 
 
 def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan:
@@ -62,10 +62,11 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
             that the task has no examples for, an arm without a tuned learning rate.
     """
-    names = [name for name in sweep.tasks if not name.startswith(PREFIX)]
+    own_tasks = OwnTasks(tasks_dir, sweep.data_entries)
+    names = [name for name in sweep.task_names if not name.startswith(PREFIX)]
     wrong = _wrong_methods(sweep, source)
     try:
-        prepared = Preparation(sweep, source, tasks_dir).run(names)
+        prepared = Preparation(sweep, source, own_tasks).run(names)
     except BadInput as error:
         raise BadInput(*error.args, *wrong) from None
     if wrong:
@@ -82,7 +83,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     ordered = sorted(
         unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
     )
-    return Plan(sweep, ordered, tasks_dir, prepared.backbone, tuple(prepared.warnings))
+    return Plan(sweep, ordered, own_tasks, prepared.backbone, tuple(prepared.warnings))
 
 
 def _compared_first(cell: Cell, seed: int) -> bool:
@@ -194,7 +195,7 @@ class _Expansion:
                 "levers": setting.levers,
                 "lm_loss": (setting.loss or self._sweep.train.loss) if uses_lm_head else None,
             }
-            for setting in self._sweep.lever_settings
+            for setting in lever_settings(self._sweep)
         ]
 
     def _decodes(self, has_classifier: bool) -> bool:
@@ -248,7 +249,7 @@ class _Expansion:
             BadInput: a task of lm-eval cannot run, or the time limit of a cell is too short.
         """
         sweep, backbone = self._sweep, self._prepared.backbone
-        names = [n.removeprefix(PREFIX) for n in sweep.tasks if n.startswith(PREFIX)]
+        names = [n.removeprefix(PREFIX) for n in sweep.task_names if n.startswith(PREFIX)]
         if not names:
             return {}
         require_causal_lm(backbone, f"{self._source}: backbone")

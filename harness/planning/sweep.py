@@ -15,7 +15,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -26,9 +28,10 @@ from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD
 from harness.planning.forms import comma_in
-from harness.planning.levers import LeverEntry, Setting
+from harness.planning.levers import LeverEntries, LeverEntry
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
+from tasks.files import DataEntry
 
 MECHANISM = "mechanism"
 CONTROLS = (HEAD, MECHANISM)
@@ -60,6 +63,23 @@ def _distinct(value: list[Any]) -> list[Any]:
         if value.count(item) > 1:
             raise ValueError(f"duplicate value: {item}")
     return value
+
+
+def _distinct_tasks(value: list[str | DataEntry]) -> list[str | DataEntry]:
+    _distinct([task_name(entry) for entry in value])
+    return value
+
+
+def task_name(entry: str | DataEntry) -> str:
+    """Return the name of an entry under `tasks`."""
+    return entry if isinstance(entry, str) else entry.name
+
+
+TaskEntry = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[DataEntry, Tag("a file")],
+    Discriminator(lambda given: "a file" if isinstance(given, dict | DataEntry) else "a name"),
+]
+"""The name of a task, or the definition of one that reads files of the user."""
 
 
 def _controls(value: list[str]) -> list[str]:
@@ -219,12 +239,12 @@ class Sweep(_Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     backbone: str
-    tasks: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
+    tasks: Annotated[list[TaskEntry], AfterValidator(_distinct_tasks)] = Field(default_factory=list)
     lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
     controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
-    levers: Annotated[list[LeverEntry], Field(min_length=1)] = [LeverEntry()]
+    levers: LeverEntries = [LeverEntry()]
     """Every arm runs with every entry."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
@@ -235,20 +255,20 @@ class Sweep(_Strict):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @property
+    def task_names(self) -> list[str]:
+        """The names of the tasks."""
+        return [task_name(entry) for entry in self.tasks]
+
+    @property
+    def data_entries(self) -> tuple[DataEntry, ...]:
+        """The tasks that this file defines."""
+        return tuple(entry for entry in self.tasks if isinstance(entry, DataEntry))
+
     @field_validator("methods", mode="before")
     @classmethod
     def _methods(cls, value: Any) -> Any:
         return [_method(entry) for entry in value] if isinstance(value, list) else value
-
-    @field_validator("levers", mode="before")
-    @classmethod
-    def _one_entry(cls, value: Any) -> Any:
-        return value if isinstance(value, list) else [value]
-
-    @property
-    def lever_settings(self) -> list[Setting]:
-        """The settings of all entries of `levers`, each once."""
-        return [*dict.fromkeys(s for entry in self.levers for s in entry.settings())]
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Sweep:
@@ -307,6 +327,8 @@ def _method(entry: Any) -> Any:
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     """Read and check a sweep file, with `key=value` overrides (dots separate nested keys).
 
+    Paths of tasks in files become absolute: they are relative to the sweep file.
+
     Raises:
         BadInput: the file or an override is wrong; one line says where.
     """
@@ -314,9 +336,13 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     for override in overrides:
         _override(data, override)
     try:
-        return Sweep.model_validate(data)
+        sweep = Sweep.model_validate(data)
     except ValidationError as error:
         raise explain(error, Sweep, str(path)) from None
+    if not sweep.data_entries:
+        return sweep
+    tasks = [e if isinstance(e, str) else e.located(path.parent) for e in sweep.tasks]
+    return sweep.model_copy(update={"tasks": tasks})
 
 
 def _override(data: dict[str, Any], override: str) -> None:
@@ -333,12 +359,17 @@ def _override(data: dict[str, Any], override: str) -> None:
     data[last] = parse_yaml(text, f"--set {override}")
 
 
-def as_file(sweep: Sweep) -> dict[str, Any]:
-    """Return a sweep in the form of its file: methods as one-key mappings, only given settings."""
+def as_file(sweep: Sweep, folder: Path | None = None) -> dict[str, Any]:
+    """Return a sweep in the form of its file: methods as one-key mappings, only given settings.
+
+    Paths are relative to `folder`, where the file will be, if it is given.
+    """
     data = sweep.model_dump(exclude_unset=True)
     methods: list[Any] = []
     for method in sweep.methods:
         settings = method.model_dump(exclude_unset=True, exclude={"type", "options"})
         settings |= method.options
         methods.append({method.type: settings} if settings else method.type)
+    if sweep.tasks:
+        data["tasks"] = [e if isinstance(e, str) else e.as_given(folder) for e in sweep.tasks]
     return {**data, "methods": methods}

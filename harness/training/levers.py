@@ -117,7 +117,16 @@ def packed(inputs: Inputs) -> Inputs:
     return new
 
 
-def elements(parameter: torch.Tensor) -> int:
-    """Return the number of weights in a parameter, also where bitsandbytes packs two in a byte."""
+def parameter_counts(model: torch.nn.Module) -> dict[str, int]:
+    """Return fields of `ModelInfo`: the numbers of trainable and of all parameters."""
+    counts = [(p.requires_grad, _elements(p)) for p in model.parameters()]
+    return {
+        "trainable_params": sum(n for trained, n in counts if trained),
+        "total_params": sum(n for _, n in counts),
+    }
+
+
+def _elements(parameter: torch.Tensor) -> int:
+    """The weights in a parameter, also where bitsandbytes stores two of them in a byte."""
     state = getattr(parameter, "quant_state", None)
     return parameter.numel() if state is None else int(state.shape.numel())

@@ -80,7 +80,7 @@ def _blocks(group: Group) -> list[Block]:
         f"{arm}: " + "; ".join(_values(n, parts) for n, parts in lengths.items()) + "."
         for arm, lengths in found.items()
     )
-    return [picture(_STEM, group, parts_figure(group), caption, alt), _table(group)]
+    return [picture(_STEM, group, parts_figure(group), caption, alt), *parts_tables(group)]
 
 
 def _values(length: int, parts: dict[str, float]) -> str:
@@ -124,8 +124,8 @@ def _whose(shares: dict[str, float], count: int) -> str:
     return f" in {listed([*shares]) if len(shares) <= _NAMED else f'{len(shares)} arms'}"
 
 
-def _table(group: Group) -> Table:
-    """The parts of every arm at each length, in MiB."""
+def parts_tables(group: Group) -> list[Table]:
+    """The parts of every arm at each length, in MiB; no table without a value."""
     cells = cost_cells(group.results)
     columns = {
         "Live peak": "train_live_peak_bytes",
@@ -152,7 +152,7 @@ def _table(group: Group) -> Table:
         by=" ",
     )
     head = ["Arm", "Length", *found]
-    return Table(group.about(caption), head, rows, frozenset(head[1:]))
+    return [Table(group.about(caption), head, rows, frozenset(head[1:]))] if rows else []
 
 
 @styled
@@ -164,7 +164,7 @@ def parts_figure(group: Group) -> Figure:
     most = max(sum(parts.values()) for parts in every)
     unit, name = (GIB, "GiB") if most >= 2 * GIB else (MIB, "MiB")
     top = 1.12 * most / unit
-    grid = panels(len(found), 1.9)
+    grid = panels(len(found), 1.9 if len(found) <= 8 else 1.5)
     for axes, (arm, own) in zip(grid.panels, found.items(), strict=True):
         axes.set_title(wrapped(arm, 24))
         axes.set_ylim(0, top)
@@ -213,7 +213,8 @@ def _missing(axes: Axes, place: int, cells: Sequence[Result]) -> None:
     """Write why there is no bar."""
     status = next((str(r["status"]) for r in cells if not r.ok), "")
     if status:
-        axes.text(place, 0, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
+        low = axes.get_ylim()[1] / 50
+        axes.text(place, low, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
                   color="#333333", gid=f"failure:{status}")  # fmt: skip
 
 

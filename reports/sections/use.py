@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 
 from matplotlib.figure import Figure
 
@@ -24,7 +25,7 @@ from reports.sections.throughput import (
     timing_of,
     variants,
 )
-from reports.stats import Point, Series, arms, longest_common
+from reports.stats import Point, Series, arms, by_arm_and_length, longest_common
 from reports.style import PAGE, ArmStyle, arm_styles, picture, styled
 
 _RATE, _TIME = "use-rate-length", "use-time-length"
@@ -63,23 +64,33 @@ def _blocks(group: Group) -> list[Block]:
         _answer(ratios["decode"], reference),
         by=" ",
     )
-    styles = _styles(cells)
-    blocks: list[Block] = [
+    pictures = [
         picture(_RATE, group, rate_figure(group), rates, _alt(speeds, cells, rate)),
         picture(
-            _TIME, group, ratio_panels(group, cells, ratios, reference, _NAMES, styles), times,
-            _alt(ratios, cells, lambda value: f"{value:.3f}"),
+            _TIME, group, ratio_panels(group, cells, ratios, reference, _NAMES, _styles(cells)),
+            times, _alt(ratios, cells, lambda value: f"{value:.3f}"),
         ),
-        ratio_table(group, cells, ratios, reference, _NAMES),
-        _speed_table(group, cells, speeds),
-        _cache_table(group, cells),
     ]  # fmt: skip
     notes: dict[str, dict[str, None]] = {}
     for r in cells:
         if r["merge_note"]:
             notes.setdefault(str(r["merge_note"]).rstrip("."), {})[str(r["arm"])] = None
     own = (Text(f"Not merged: {listed([*who])}. {note}.", "note") for note, who in notes.items())
-    return [*blocks, *own]
+    return [*pictures, *use_tables(group), *own]
+
+
+def use_tables(group: Group) -> list[Table]:
+    """Times relative to the reference arm, tokens per second, the KV cache; none without values."""
+    cells = used_cells(group)
+    if not cells:
+        return []
+    reference = _reference(group)
+    ratios = {phase: ratios_of(cells, reference, phase) for phase in USE_PHASES}
+    return [
+        ratio_table(group, cells, ratios, reference, _NAMES),
+        _speed_table(group, cells),
+        _cache_table(group, cells),
+    ]
 
 
 def _reference(group: Group) -> str:
@@ -113,14 +124,19 @@ def _answer(ratios: Series, reference: str) -> str:
 
 def speeds_of(cells: Sequence[Result], phase: Phase) -> Series:
     """Tokens per second of a step by arm and length, also with a merged adapter."""
-    series: Series = {name: [] for arm in arms(cells) for name in variants(arm, phase)}
-    for r in sorted(cells, key=lambda r: int(r["length"])):
-        for name, step in variants(str(r["arm"]), phase).items():
+    series: Series = {}
+    for arm, lengths in by_arm_and_length(cells).items():
+        for name, step in variants(arm, phase).items():
             column = f"{step}_tokens_per_s"
-            if r[column] is not None:
-                low, high = (float(r[f"{column}{end}"] or r[column]) for end in ("_low", "_high"))
-                series[name].append(Point(int(r["length"]), float(r[column]), low, high))
-    return {name: points for name, points in series.items() if points}
+            for length, found in lengths.items():
+                if own := [r for r in found if r[column] is not None]:
+                    middle, low, high = (
+                        [float(r[f"{column}{end}"] or r[column]) for r in own]
+                        for end in ("", "_low", "_high")
+                    )
+                    point = Point(length, median(middle), min(low), max(high))
+                    series.setdefault(name, []).append(point)
+    return series
 
 
 def _styles(cells: Sequence[Result]) -> dict[str, ArmStyle]:
@@ -153,11 +169,11 @@ def rate_figure(group: Group) -> Figure:
     return canvas.figure
 
 
-def _speed_table(group: Group, cells: Sequence[Result], speeds: dict[Phase, Series]) -> Table:
+def _speed_table(group: Group, cells: Sequence[Result]) -> Table:
     lengths = sorted({int(r["length"]) for r in cells})
     rows: list[list[Entry]] = []
-    for phase, series in speeds.items():
-        for arm, points in series.items():
+    for phase in USE_PHASES:
+        for arm, points in speeds_of(cells, phase).items():
             found = {p.length: rate(p.value) for p in points}
             rows.append([arm, _NAMES[phase], *(found.get(n, "") for n in lengths)])
     heads = [f"{n} tokens" for n in lengths]

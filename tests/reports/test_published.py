@@ -58,3 +58,21 @@ def test_a_document_without_tables_stays(root: Path) -> None:
     document.write_text("# Other\n")
     assert published.main([str(document)]) == 0
     assert document.read_text() == "# Other\n"
+
+
+def test_table_of_what_fits(root: Path) -> None:
+    from harness.core.fits import Fit, Fits, Memory
+
+    row = Fit(method="LoRA 1", lever="default", memory="24GiB", length=4096, positions=2048)
+    fits = Fits(
+        model="tiny", revision="r", memories=[Memory(name="24GiB", bytes=9, reserve_bytes=1)],
+        task_type="lm", batch_size=1, dtype="float32", environment={"torch": "2.13"}, rows=[row],
+    )  # fmt: skip
+    (root / "published" / "fit.json").write_text(fits.model_dump_json())
+    document = root / "fits.md"
+    document.write_text("<!-- fits: published/fit.json -->\n<!-- end -->\n")
+    assert published.main([str(document)]) == 0
+    text = document.read_text()
+    assert "| LoRA 1 | default | 4,096* |" in text
+    assert "- \\* Beyond the 2,048 positions" in text
+    assert published.main(["--check", str(document)]) == 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reports.blocks import Block, Picture
-from reports.sections.use import use_by_length
+from reports.sections.use import use_by_length, use_tables
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import loaded, rows_of, texts
 from tests.reports.test_step_times import ROUNDS
@@ -39,12 +41,16 @@ def probe(method: str, length: int, cache: int = 2**20) -> dict[str, Any]:
 CELLS = [probe(method, length) for method in PACE for length in (64, 128)]
 
 
-def blocks(folder: Path, cells: list[dict[str, Any]] = CELLS) -> list[Block]:
+def blocks(folder: Path, cells: list[dict[str, Any]]) -> list[Block]:
     return use_by_length(loaded(write_run(folder / "run", cells)))
 
 
-def test_rates_and_ratios_of_every_arm(tmp_path: Path) -> None:
-    found = blocks(tmp_path)
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
+    return blocks(tmp_path_factory.mktemp("use"), CELLS)
+
+
+def test_rates_and_ratios_of_every_arm(found: list[Block]) -> None:
     ratios, speeds = (
         {(r["Arm"], r["Step"]): r["128 tokens"] for r in rows if "Step" in r}
         for rows in (rows_of(found[:3], "64 tokens"), rows_of(found[3:], "64 tokens"))
@@ -61,15 +67,16 @@ def test_rates_and_ratios_of_every_arm(tmp_path: Path) -> None:
     assert answer in pictures[1].caption
 
 
-def test_the_reason_why_an_arm_is_not_merged(tmp_path: Path) -> None:
-    assert f"Not merged: SSMLoRA 1. {REASON}" in texts(blocks(tmp_path))
+def test_the_reason_why_an_arm_is_not_merged(found: list[Block]) -> None:
+    assert f"Not merged: SSMLoRA 1. {REASON}" in texts(found)
 
 
-def test_the_cache_has_a_row_for_each_size(tmp_path: Path) -> None:
-    (row,) = (r for r in rows_of(blocks(tmp_path), "128 tokens") if "Step" not in r)
+def test_the_cache_has_a_row_for_each_size(tmp_path: Path, found: list[Block]) -> None:
+    (row,) = (r for r in rows_of(found, "128 tokens") if "Step" not in r)
     assert row == {"Arm": "all arms", "64 tokens": "1.0 MiB", "128 tokens": "2.0 MiB"}
     other = [*CELLS[2:], *(probe("lora", length, 2**21) for length in (64, 128))]
-    rows = [r for r in rows_of(blocks(tmp_path / "b", other), "128 tokens") if "Step" not in r]
+    (own,) = loaded(write_run(tmp_path / "run", other)).costs
+    rows = [r for r in rows_of(use_tables(own), "128 tokens") if "Step" not in r]
     assert {r["Arm"] for r in rows} == {"LoRA 1", "SSMLoRA 1 and Base"}
 
 

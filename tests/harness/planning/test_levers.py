@@ -15,6 +15,7 @@ from harness.core.errors import BadInput
 from harness.core.levers import Levers
 from harness.core.result import CellResult
 from harness.planning import levers as planning
+from harness.planning.levers import lever_settings
 from harness.planning.plan import make_plan
 from harness.planning.sweep import as_file, load_sweep
 
@@ -117,8 +118,8 @@ def test_the_loss_is_a_lever_of_language_models(tmp_path: Path) -> None:
     ("levers", "message"),
     [
         (
-            "{checkpoint: full}",
-            "levers.1.checkpoint: unknown key. Did you mean 'levers.1.checkpointing'",
+            "{checkpointng: full}",
+            "levers.1.checkpointng: unknown key. Did you mean 'levers.1.checkpointing'",
         ),
         (
             "{checkpointing: ful}",
@@ -172,4 +173,4 @@ def test_the_sweep_can_be_written_and_read_again(tmp_path: Path) -> None:
     sweep = load_sweep(file)
     again = tmp_path / "again.yaml"
     again.write_text(json.dumps(as_file(sweep)))
-    assert load_sweep(again).lever_settings == sweep.lever_settings
+    assert lever_settings(load_sweep(again)) == lever_settings(sweep)

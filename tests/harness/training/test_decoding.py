@@ -11,10 +11,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from harness.core.cell import Cell
 from harness.core.timing import MERGED, PHASES, USE_PHASES
-from harness.execution.cell_main import run_cell
+from harness.execution.cell_main import probe_turns
 from harness.training.decoding import Use, cache_bytes, merge_refusal, merged
 from harness.training.methods import adapt
-from harness.training.timing import phases_of
+from harness.training.timing import HereArm, in_rounds, phases_of
 from tests.harness.costs.test_dry_run import SIZES, backbone, probe
 
 HEADS, LAYERS, DECODED = 2, 3, 5
@@ -103,28 +103,26 @@ def test_virtual_tokens_are_read_once() -> None:
     torch.testing.assert_close(use.decode(), logits, atol=1e-5, rtol=0)
 
 
-def test_a_probe_measures_use_beside_training(tmp_path: Path) -> None:
+def test_probes_measure_use_in_the_rounds_of_training(tmp_path: Path) -> None:
     folder = backbone(tmp_path, causal=True)
-    for method in ("lora", "ssmlora", "base"):
-        cell = decoding(method)
-        adapters = ("lora", "ssmlora")
-        bare = dict.fromkeys(("density", "placement", "rank", "alpha", "target", "lr", "lm_loss"))
-        result = run_cell(cell if method in adapters else cell.model_copy(update=bare), folder)
+    bare = dict.fromkeys(("density", "placement", "rank", "alpha", "target", "lr", "lm_loss"))
+    cells = [decoding("lora"), decoding("ssmlora"), decoding("base").model_copy(update=bare)]
+    for result in in_rounds([HereArm(probe_turns(cell, folder)) for cell in cells], cells):
         assert result.ok, result.error
-        cost, timing = result.cost, result.timing
+        cell, cost, timing = result.cell, result.cost, result.timing
         assert cost
         assert timing
         assert timing.rounds == 2
         counts = {phase: len(timing.seconds(phase)) for phase in (*PHASES, *phases_of(cell))}
-        trained, merges = (0 if method == "base" else 2), (2 if method == "lora" else 0)
+        trained, merges = (0 if cell.method == "base" else 2), (2 if cell.method == "lora" else 0)
         assert counts == (
             dict.fromkeys(PHASES, trained)
             | dict.fromkeys(USE_PHASES, 2)
             | dict.fromkeys(MERGED.values(), merges)
         )
-        assert bool(cost.merge_note) == (method == "ssmlora")
-        assert bool(cost.decode_merged_tokens_per_s) == (method == "lora")
-        assert bool(cost.train_peak_bytes) == (method != "base")
+        assert bool(cost.merge_note) == (cell.method == "ssmlora")
+        assert bool(cost.decode_merged_tokens_per_s) == (cell.method == "lora")
+        assert bool(cost.train_peak_bytes) == (cell.method != "base")
         assert cost.kv_cache_bytes == 4 * LAYERS * 2 * SIZES["hidden_size"] * 192 * 2
         tokens = cell.batch_size * DECODED
         rates = sorted(tokens / s for s in timing.seconds("decode"))

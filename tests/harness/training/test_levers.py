@@ -252,7 +252,7 @@ def steps(cell: Cell, backbone: Backbone, count: int) -> Iterator[float]:
 def test_adafactor_learns_with_less_state(causal: Backbone) -> None:
     cell = cell_of("full", causal, optimizer="adafactor").model_copy(update={"lr": 1e-2})
     losses = [*steps(cell, causal, 5)]
-    assert losses[-1] < 0.95 * losses[0]
+    assert losses[-1] < losses[0] - 0.05
     plain = live(cell_of("full", causal), causal)
     assert live(cell, causal).parts["optimizer"] < 0.2 * plain.parts["optimizer"]
 
