@@ -2,7 +2,7 @@
 
 Carried parts (`make gpu-pack`) are kept outside the working tree until all are there. Then their
 wheels and data are put in place and the sweeps run for a limited time. Results of earlier slices
-are read from `published/`; all results so far are written to the folder `--out`.
+are read from `published/`; all results so far are written to one file, `slice.tgz`, in `--out`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 from carry.parts import Cargo, CarryError, code_digest, join, keep, missing
 
 ROOT = Path(__file__).resolve().parents[1]
+ARCHIVE = "slice.tgz"
 PARTS_MISSING = 3
 """Exit code: more parts are needed."""
 _LEAST = 20.0
@@ -79,6 +81,7 @@ def run_slice(
 ) -> int:  # fmt: skip
     """Run steps until the time is used, and write all results so far; return the worst code."""
     end = time.monotonic() + seconds
+    packed = runs / "packed"
     worst = 0
     seen: set[str] = set()
     for step in todo:
@@ -96,9 +99,19 @@ def run_slice(
         worst = max(worst, code if code != 130 else 1)
         if any((folder / "cells").glob("*.json")):
             # After each step, because the machine may end this process at any time.
-            _bench_long(["publish", str(folder), "--to", str(out / name), "--partial"], env)
-            _write_failures(folder, out / f"{name}-failures.txt")
+            _bench_long(["publish", str(folder), "--to", str(packed / name), "--partial"], env)
+            _write_failures(folder, packed / name / "failures.txt")
+            _write_archive(packed, out / ARCHIVE)
     return worst
+
+
+def _write_archive(folder: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_suffix(".tmp")
+    with tarfile.open(part, "w:gz") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, path.name)
+    part.replace(to)
 
 
 def _bench_long(words: Sequence[str], env: dict[str, str], limit: float | None = None) -> int:
