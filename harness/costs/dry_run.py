@@ -19,6 +19,7 @@ from harness.models.backbones import Backbone
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
+from harness.training.levers import use_levers
 from harness.training.memory import create_state, live_bytes
 from harness.training.methods import adapt
 from harness.training.timing import Probe
@@ -99,14 +100,19 @@ def _probe(
     cell: Cell, backbone: Backbone, blocks: int | None = None
 ) -> Iterator[tuple[Any, Probe]]:
     """Yield a model in training mode and its probe; within the block tensors are fake."""
+    if cell.levers.weights in ("8bit", "4bit"):
+        raise ValueError("8-bit and 4-bit weights exist on real tensors only: there is no dry run")
     options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
     update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
     cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
-        model = load_skeleton(backbone, cell.length, cell.uses_lm_head, blocks)
+        model = load_skeleton(
+            backbone, cell.length, cell.uses_lm_head, blocks, cell.levers.attention
+        )
         if cell.lm_loss == "chunked":
             use_chunked_loss(model)
         model = adapt(model, cell).model
+        use_levers(model, cell)
     with quiet(), fake_tensors():
         replace_tensors(model, "cpu")
         probe = Probe(model, cell)

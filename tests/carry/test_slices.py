@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from carry import run as carried
 from carry.parts import code_digest, cut
 from harness.cli.main import main
 from harness.core.folder import read_run
+from harness.planning.sweep import load_sweep
 from tests.harness.conftest import ROOT, causal
 
 __all__ = ["causal"]  # a fixture
@@ -48,6 +50,12 @@ def test_probes_come_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     calls.clear()
     assert carried.run_slice(todo, *arguments, 10, {}, 2) == 0
     assert calls == []
+
+
+def test_the_sweeps_of_a_slice_exist() -> None:
+    for name in carried.SWEEPS:
+        assert load_sweep(ROOT / "sweeps" / name).probe is not None
+    assert carried.environment(None, None, ROOT)["BENCH_LONG_NO_COST"] == "1"
 
 
 def test_the_commit_of_changed_code_is_marked(tmp_path: Path) -> None:
@@ -91,13 +99,14 @@ def test_a_slice_goes_on_where_the_last_one_ended(tmp_path: Path, causal: Path) 
             assert carried.main(words) == code
             shutil.rmtree(here / "parts" / number)
         assert (next((here / "store").glob("*/joined")) / "site" / "sent_here.py").is_file()
-        assert {path.name for path in (out / "tiny").iterdir()} == {
-            "cells.jsonl.gz", "manifest.json", "sweep.yaml",
-        }  # fmt: skip
-        return out
+        assert [path.name for path in out.iterdir()] == [carried.ARCHIVE]
+        return out / carried.ARCHIVE
 
-    def home(out: Path) -> None:
-        assert main(["publish", f"{out}/tiny", "--to", f"{published}/tiny", "--partial"]) == 0
+    def home(archive: Path) -> None:
+        with tarfile.open(archive) as file:
+            file.extractall(tmp_path / "home", filter="data")
+        came = tmp_path / "home" / "tiny"
+        assert main(["publish", str(came), "--to", f"{published}/tiny", "--partial"]) == 0
 
     home(machine("first", "--probes"))
     first = read_run(published / "tiny")
