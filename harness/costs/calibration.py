@@ -47,6 +47,8 @@ def calibration(
 ) -> Calibration | None:
     """Return the calibration of this machine from the cache, or measure it in a new process.
 
+    None if that fails.
+
     Args:
         dtype: of cells.
         device: of cells.
@@ -59,7 +61,10 @@ def calibration(
     if found is None and measure:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context, initializer=prepare_worker) as pool:
-            found = pool.submit(measured, dtype, device).result()
+            try:
+                found = pool.submit(measured, dtype, device).result()
+            except (RuntimeError, OSError, MemoryError):  # a lost process is a RuntimeError
+                return None
         cache.keep("calibration", key, found)
     return found
 
