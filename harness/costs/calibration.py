@@ -73,10 +73,7 @@ def measured(dtype: str, device: str) -> Calibration:
     """Run the steps here, on one thread, as cells do."""
     import torch
 
-    from harness.training.meter import MemoryMeter
-
     torch.set_num_threads(1)
-    base = MemoryMeter(device).base
     points: list[Point] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (config, method, lengths) in enumerate(_MEASURED):
@@ -87,7 +84,7 @@ def measured(dtype: str, device: str) -> Calibration:
             for length in lengths:
                 factor = _ON_GPU if device == "cuda" else 1
                 points += _points(_cell(config, method, length * factor, dtype, device), backbone)
-    return Calibration(points=points, base_bytes=base)
+    return Calibration(points=points)
 
 
 def _cell(config: dict[str, Any], method: str, length: int, dtype: str, device: str) -> Cell:
