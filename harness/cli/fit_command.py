@@ -172,16 +172,18 @@ def _questions(
     from harness.costs.fit_table import Question
     from harness.planning.arms import arms
     from harness.planning.controls import methods_of
+    from harness.planning.levers import lever_settings
 
-    settings = [one for one in sweep.lever_settings if lm or not one.loss]
+    asked: list[int | None] = [*lengths] or [None]
+    settings = [one for one in lever_settings(sweep) if lm or not one.loss]
     for method in methods_of(sweep, not lm):
         for arm, (levers, loss) in product(arms(method), settings):
             cell = Cell(
                 **fields, **arm, kind="probe", task=None, length=8, seed=0, device="cpu",
                 levers=levers, uses_lm_head=lm, lm_loss=(loss or "chunked") if lm else None,
             )  # fmt: skip
-            for length in lengths or [None]:
-                name = cell.lever_label or "default"
+            name = cell.lever_label or "default"
+            for length in asked:
                 yield Question(cell.arm_without_levers, name, cell, memories, length)
 
 
