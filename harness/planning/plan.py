@@ -15,11 +15,12 @@ from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
-from harness.planning.arms import arms, check_method
+from harness.planning.arms import check_method
 from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.further import forgetting_of, other_lengths
+from harness.planning.matching import Matching
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
@@ -70,7 +71,8 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         raise BadInput(*error.args, *wrong) from None
     if wrong:
         raise BadInput(*wrong)
-    cells = _Expansion(sweep, source, prepared).cells()
+    expansion = _Expansion(sweep, source, prepared)
+    cells = expansion.cells()
     _check_reference(sweep, source, cells)
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
@@ -81,7 +83,9 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     ordered = sorted(
         unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
     )
-    return Plan(sweep, ordered, own_tasks, prepared.backbone, tuple(prepared.warnings))
+    return Plan(
+        sweep, ordered, own_tasks, prepared.backbone, (*prepared.warnings, *expansion.warnings)
+    )
 
 
 def _compared_first(cell: Cell, seed: int) -> bool:
@@ -122,6 +126,7 @@ class _Expansion:
         self._source = source
         self._prepared = prepared
         self._rates = Rates(sweep, source)
+        self._matching = Matching(sweep, prepared.backbone, str(source))
         self._common: _Fields = {
             "backbone": sweep.backbone,
             "device": device,
@@ -129,6 +134,11 @@ class _Expansion:
             "dropout": sweep.train.dropout,
             "revisions": {"backbone": prepared.backbone.pin},
         }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about the arms, one line each."""
+        return tuple(f"{self._source}: {line}" for line in self._matching.warnings)
 
     def cells(self) -> list[Cell]:
         """Return all cells; two may be the same."""
@@ -158,7 +168,7 @@ class _Expansion:
         methods = methods_of(sweep, not kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
-            for arm, lr in product(arms(method), rates):
+            for arm, lr in product(self._matching.arms(method, kind.uses_lm_head), rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
@@ -213,7 +223,7 @@ class _Expansion:
         loss = self._sweep.train.loss if uses_lm_head else None
         methods = methods_of(self._sweep, not uses_lm_head)
         for length, method in product(probe.lengths, methods):
-            for arm in arms(method):
+            for arm in self._matching.arms(method, uses_lm_head):
                 yield Cell(**place, **arm, length=length, lr=1e-4, lm_loss=loss)
         for length in probe.lengths if probe.decode else []:
             yield Cell(**place, method=ZERO_SHOT, length=length)
