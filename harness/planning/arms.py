@@ -126,6 +126,12 @@ def arms(method: Method) -> Iterator[dict[str, Any]]:
         }
 
 
+def reference_arm(sweep: Sweep) -> dict[str, Any]:
+    """Return the first arm of the sweep's first LoRA entry, otherwise LoRA at density 1."""
+    lora = [entry for entry in sweep.methods if entry.type == LORA]
+    return next(arms(lora[0] if lora else Method(type=LORA)))
+
+
 def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:
     """Check a value against the declared type of its field; PEFT itself accepts `maybe` as true."""
     kind: Any = TypeAdapter(get_type_hints(config_class)[key])

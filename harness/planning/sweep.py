@@ -283,7 +283,7 @@ class Sweep(_Strict):
     controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
     match: Literal["sites", "parameters"] = "sites"
-    """What arms share: rank and sites, or the number of parameters (`planning/matching.py`)."""
+    """What arms share: rank and sites, or the number of parameters (`costs/matching.py`)."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, one_line
-from harness.core.methods import LORA
 from harness.models.backbones import Backbone
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
-from harness.planning.arms import arms
-from harness.planning.sweep import Method, Sweep
 from harness.training.methods import adapt, is_head
 
 _HIGHEST = 65536
@@ -30,34 +26,30 @@ _SHAPE: dict[str, Any] = {
 
 
 class Matching:
-    """Chooses the rank of each arm on sites so that its parameters are close to those of LoRA.
-
-    The reference is the first arm of the sweep's first LoRA entry, otherwise LoRA at density 1.
+    """Chooses the rank of each arm so that its parameters are close to those of a reference.
 
     Attributes:
         warnings: arms whose parameters differ by more than 2 %, one line each.
     """
 
-    def __init__(self, sweep: Sweep, backbone: Backbone, where: str) -> None:
-        self._backbone, self._where = backbone, where
-        self._on = sweep.match == "parameters"
-        lora = [entry for entry in sweep.methods if entry.type == LORA]
-        self._reference = next(arms(lora[0] if lora else Method(type=LORA)))
+    def __init__(self, reference: dict[str, Any], backbone: Backbone, where: str) -> None:
+        self._reference, self._backbone, self._where = reference, backbone, where
         self._known: dict[str, int] = {}
         self.warnings: dict[str, None] = {}
 
-    def arms(self, method: Method, uses_lm_head: bool) -> Iterator[dict[str, Any]]:
-        """Yield the settings of the arms of an entry, with matching ranks.
+    def matched(self, arm: dict[str, Any], has_alpha: bool, uses_lm_head: bool) -> dict[str, Any]:
+        """Return the settings of an arm with the matching rank.
+
+        Args:
+            arm: settings of a cell (`planning/arms.py`).
+            has_alpha: whether the sweep sets alpha; otherwise it stays twice the rank.
+            uses_lm_head: whether the task has no classifier.
 
         Raises:
-            BadInput: an arm cannot be built.
+            BadInput: the arm cannot be built.
         """
-        for arm in arms(method):
-            yield self._matched(arm, method.alpha is not None, uses_lm_head)
-
-    def _matched(self, arm: dict[str, Any], has_alpha: bool, uses_lm_head: bool) -> dict[str, Any]:
         rank = arm.get("rank")
-        if not self._on or rank is None or arm == self._reference:
+        if rank is None or arm == self._reference:
             return arm
         wanted = self._of(self._reference, uses_lm_head)
 

@@ -10,8 +10,9 @@ from transformers import BertConfig, BertModel
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.costs.dry_run import dry_run
+from harness.costs.matching import Matching, adapter_parameters
 from harness.models.backbones import Backbone
-from harness.planning.matching import Matching, adapter_parameters
+from harness.planning.arms import arms, reference_arm
 from harness.planning.sweep import Sweep
 
 ARM: dict[str, Any] = {
@@ -75,23 +76,27 @@ def test_equal_parameters(backbone: Backbone) -> None:
         {"ssmlora": {"density": 0.5}},
         match="parameters",
     )
-    matching = Matching(found, backbone, "x.yaml")
-    arms = [arm for entry in found.methods for arm in matching.arms(entry, False)]
-    counts = [adapter_parameters(cell(backbone, **arm), backbone) for arm in arms]
-    assert [arm["rank"] for arm in arms] == [8, 5, 12]
+    matching = Matching(reference_arm(found), backbone, "x.yaml")
+    matched = [
+        matching.matched(arm, False, False) for entry in found.methods for arm in arms(entry)
+    ]
+    counts = [adapter_parameters(cell(backbone, **arm), backbone) for arm in matched]
+    assert [arm["rank"] for arm in matched] == [8, 5, 12]
     assert counts[0] == 2 * 4 * (32 + 32) * 8
-    for arm, count in zip(arms, counts, strict=True):
+    for arm, count in zip(matched, counts, strict=True):
         for rank in (arm["rank"] - 1, arm["rank"] + 1):
             other = adapter_parameters(cell(backbone, **{**arm, "rank": rank}), backbone)
             assert abs(other - counts[0]) >= abs(count - counts[0])
-    assert arms[1]["alpha"] == 10.0
+    assert matched[1]["alpha"] == 10.0
     assert any("LoRA 1 mlp r5" in line for line in matching.warnings)
 
 
 def test_an_arm_that_cannot_be_built(backbone: Backbone) -> None:
     found = sweep({"lora": {}}, {"lora": {"target": ["queries"]}}, match="parameters")
     with pytest.raises(BadInput, match=r"x.yaml: methods.lora: cannot be built on tiny: target"):
-        list(Matching(found, backbone, "x.yaml").arms(found.methods[1], False))
+        Matching(reference_arm(found), backbone, "x.yaml").matched(
+            next(arms(found.methods[1])), False, False
+        )
 
 
 def test_backward_stops_at_the_lowest_adapted_block(backbone: Backbone) -> None:
