@@ -4,7 +4,8 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(VENV)/bin
 SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
-RUN_ARGS ?=
+# Two small models at a time keep a GPU busier than one.
+RUN_ARGS ?= $(if $(filter sweeps/gpu.yaml,$(SWEEP)),--workers 2)
 # Settings of pip that would install packages outside the virtual environment.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 # Would make the environment use the library of another installation.
@@ -14,7 +15,7 @@ TORCH := torch==2.13.0
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.bench-long-setup
 
-.PHONY: help setup bench-long test test-all lint format task report tune published clean
+.PHONY: help setup bench-long test test-all lint format task report tune published clean gpu-pack gpu-slice gpu-merge
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +71,18 @@ tune: setup ## Run the learning-rate study and write sweeps/tuned.yaml
 
 published: setup ## Write tables and figures of the documents from published/
 	$(BIN)/python -m reports.published README.md docs/*.md
+
+gpu-pack: setup ## Write what a bare GPU machine lacks into .carry/1, .carry/2: [PACK_ARGS=…]
+	@$(BIN)/python -m carry.pack $(PACK_ARGS)
+
+gpu-slice: ## Run the next 8 minutes of the GPU sweeps, without setup: [SLICE_ARGS=…]
+	@"$(or $(wildcard $(BIN)/python),$(PYTHON))" -m carry.run $(SLICE_ARGS)
+
+gpu-merge: setup ## Add the results of a slice to published/: FROM=slice.tgz
+	@test -f "$(FROM)" || { echo "make gpu-merge: give FROM=slice.tgz" >&2; exit 2; }
+	@here=$$(mktemp -d) && trap 'rm -r "$$here"' EXIT && tar -xzf "$(FROM)" -C "$$here" && \
+	  for run in "$$here"/*/; do \
+	    $(BIN)/bench-long publish "$$run" --to "published/$$(basename "$$run")" --partial || exit; done
 
 clean: ## Remove .venv and caches; results in runs/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

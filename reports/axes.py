@@ -174,7 +174,7 @@ def legend(
         handles=entries,
         loc="outside lower center",
         ncols=-(-len(entries) // rows),
-        handlelength=3.2,
+        handlelength=3.2 if lines else 1.2,
         columnspacing=1.4,
     )
 

@@ -170,6 +170,11 @@ def memory(value: float) -> str:
     return f"{value / GIB:.2f} GiB" if value >= GIB else f"{value / MIB:.0f} MiB"
 
 
+def exact_memory(value: float) -> str:
+    """Bytes in MiB or GiB, with enough digits to show small differences between arms."""
+    return f"{value / GIB:.3f} GiB" if value >= GIB else f"{value / MIB:.1f} MiB"
+
+
 def parameters(value: float) -> str:
     """A number of parameters: 75 k, 22.7 M."""
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -2,10 +2,12 @@
 
     python -m reports.published README.md docs/*.md
 
-A document names a part by two comments: `<!-- arms: published/NAME -->` (the table of arms) or
-`<!-- answers: published/NAME -->` (differences and answers), then `<!-- end -->`. All between them
-is replaced. Files of a run that a document links to, such as `published/NAME/FIGURE.png`, are made
-again. `--check` writes nothing, and exits with 1 if a document differs from its runs.
+A document names a part by two comments, `<!-- KIND: published/NAME -->` and `<!-- end -->`. All
+between them is replaced. Kinds: `arms` (the table of arms), `answers` (differences and answers),
+`parts` (parts of memory by length), `use` (prefill and decoding by length), and `fits` (a table of
+`bench-long fit`, from `published/NAME/FILE.json`). Files of a run that a document links to, such as
+`published/NAME/FIGURE.png`, are made again. `--check` writes nothing, and exits with 1 if a
+document differs from its runs.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.core.fits import read_fits
 from harness.core.folder import PAGE, REPORT, write_atomically
+from reports.blocks import Table
 from reports.frame import load_results, runs_of
-from reports.page import build_report
-from reports.sections.overview import answers, differences_table, readme_table
+from reports.groups import Group
+from reports.page import Report, build_report
+from reports.sections.overview import answers, differences_table, markdown, readme_table
+from reports.sections.parts import parts_tables
+from reports.sections.use import use_tables
 
-_PART = re.compile(r"(<!-- (arms|answers): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.(?:png|html))\)")
 
 
@@ -29,21 +35,39 @@ def generated(text: str, root: Path) -> str:
     """Return a document with its parts made again; paths in it are relative to `root`."""
 
     def made(found: re.Match[str]) -> str:
-        folder = root / found[3]
-        return f"{found[1]}\n{_PARTS[found[2]](folder)}- {origin(folder)}\n\n{found[4]}"
+        path = root / found[3]
+        source = "" if found[2] == _FITS else f"- {origin(path)}\n"
+        return f"{found[1]}\n{_PARTS[found[2]](path)}{source}\n{found[4]}"
 
-    return _PART.sub(made, text)
+    kinds = "|".join(_PARTS)
+    return re.sub(rf"(<!-- ({kinds}): (\S+) -->\n).*?(<!-- end -->)", made, text, flags=re.DOTALL)
 
 
 def _answers(folder: Path) -> str:
     return differences_table(folder) + "".join(f"- {text}\n" for text in answers(folder))
 
 
+def _tables(tables_of: Callable[[Group], list[Table]]) -> Callable[[Path], str]:
+    """The tables of a section, of every group of costs."""
+
+    def made(folder: Path) -> str:
+        costs = Report(load_results(folder)).costs
+        return "".join(f"{markdown(t)}\n\n" for group in costs for t in tables_of(group))
+
+    return made
+
+
+_FITS = "fits"
+"""The kind of a table of `bench-long fit`: a file, which names its own source."""
+
 _PARTS: dict[str, Callable[[Path], str]] = {
     "arms": lambda folder: f"{readme_table(folder)}\n",
     "answers": _answers,
+    "parts": _tables(parts_tables),
+    "use": _tables(use_tables),
+    _FITS: lambda path: read_fits(path).markdown(),
 }
-"""What a document can show of a published run: the table of arms; differences and answers."""
+"""What a document can show of a published run, by the kind of the part."""
 
 
 def origin(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Task plug-ins, one file each, and task types. Imports `harness.core` only, and no torch."""
 
 from tasks.base import Example, Family, Splits, Task, TaskError, TaskMetadata
-from tasks.registry import Registry, discover, load_task
+from tasks.registry import OwnTasks, Registry, discover, load_task
 from tasks.types import TASK_TYPES
 
 WRITING = tuple(name for name, kind in TASK_TYPES.items() if kind.uses_lm_head)
@@ -11,6 +11,7 @@ __all__ = [
     "WRITING",
     "Example",
     "Family",
+    "OwnTasks",
     "Registry",
     "Splits",
     "Task",

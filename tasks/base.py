@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class TaskError(Exception):
-    """A task that cannot be used: one line that says what is missing and how to get it."""
+    """A task that cannot be used: what is missing and how to get it, one line in each argument."""
+
+    def __str__(self) -> str:
+        """All lines."""
+        return "; ".join(map(str, self.args))
 
 
 class Download(NamedTuple):
@@ -231,6 +235,13 @@ class Task(ABC):
         Raises:
             TaskError: something is missing or damaged.
         """
+
+    def data_warnings(self) -> Sequence[str]:
+        """Return what the user should know about the data, one line each; plans and cards show it.
+
+        It is called after `prepare`.
+        """
+        return ()
 
     def version(self) -> str:
         """The version that the task declares for its data: by default the metadata's revision."""

@@ -68,7 +68,7 @@ def task_card(task: Task, tokenizer: Tokenizer, lengths: Sequence[int]) -> dict[
         "counted": {name: min(COUNTED, len(part)) for name, part in _parts(longest)},
         "labels": {n: kind.counts(metadata, part[:COUNTED]) for n, part in _parts(longest)},
         "whole_texts": metadata.whole_texts,
-        "findings": quick_findings(metadata, shortest)[:_FINDINGS],
+        "findings": [*task.data_warnings(), *quick_findings(metadata, shortest)][:_FINDINGS],
         "shared": dict(
             zip(("shared", "tested", "trained"), shared_with_train(metadata, shortest), strict=True)
         ),

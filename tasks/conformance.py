@@ -14,7 +14,7 @@ from types import FrameType
 from tasks.base import Example, Splits, Task, TaskMetadata
 from tasks.contract import first_fault
 from tasks.findings import label_findings, near
-from tasks.lib.network import refused
+from tasks.network import refused
 
 MOST = 5_000
 """Examples read of each split."""
@@ -51,6 +51,7 @@ def violations(task: Task, length: int) -> list[str]:
     - Training texts under each curriculum have the form, the labels and about the length of others.
     - No connection is opened that the metadata do not declare.
     - A second use of the data is quick: at most CALLS calls of functions.
+    - The warnings of the task itself (`Task.data_warnings`).
     """
     with refused(not task.metadata.needs_network) as opened:
         first = task.splits(length, 0)
@@ -63,7 +64,7 @@ def violations(task: Task, length: int) -> list[str]:
         return [f"opens a connection to {opened[0]}, which needs_network does not say"]
     if wrong := first_fault(task.metadata, first, MOST):
         return [wrong]
-    found = list(_shape(task.metadata, first))
+    found = [*task.data_warnings(), *_shape(task.metadata, first)]
     found += label_findings(task.metadata)
     found += _labels(task.metadata, first)
     if first != again:

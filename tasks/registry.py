@@ -9,6 +9,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +19,24 @@ from pydantic import ValidationError
 from harness.core.cell import NO_CURRICULUM
 from harness.core.hints import SIMILAR
 from tasks.base import Task, TaskError, TaskMetadata, TokenCounter
+from tasks.files.entry import DataEntry
+from tasks.files.task import file_task
 
 GROUP = "bench_long.tasks"
 """Entry-point group in which other packages offer task classes."""
+
+
+@dataclass(frozen=True)
+class OwnTasks:
+    """The user's own tasks.
+
+    Attributes:
+        folder: of plug-ins.
+        entries: tasks that a sweep file defines, with absolute paths.
+    """
+
+    folder: Path | None = None
+    entries: tuple[DataEntry, ...] = ()
 
 
 class Registry(Mapping[str, type[Task]]):
@@ -95,22 +111,31 @@ def _dotted(path: Path) -> str:
 
 
 def load_task(
-    name: str, extra_dir: Path | None = None, token_counter: TokenCounter | None = None
+    name: str, extra: Path | OwnTasks | None = None, token_counter: TokenCounter | None = None
 ) -> Task:
     """Make the task of that name; `token_counter` is that of the model (BERT's by default).
 
+    `extra` is a folder of plug-ins, or all tasks of the user's own.
+
     Raises:
         TaskError: the task does not exist (the message has the nearest name), its plug-in is broken
-            or has the name of another task, or `extra_dir` is not a folder.
+            or has the name of another task, its files are wrong, or the folder does not exist.
     """
+    own = extra if isinstance(extra, OwnTasks) else OwnTasks(extra)
+    extra_dir = own.folder
     found = discover(extra_dir)
+    for entry in own.entries:
+        if entry.name == name:
+            if name in found:
+                raise TaskError(f"{name}: another task has this name: add `name:` to the entry")
+            return _made(entry, token_counter)
     if name in found and name not in found.broken:
         task = found[name]()
         task.token_counter = token_counter
         return task
     if name in found.broken:
         raise TaskError(f"the plug-in '{name}' cannot be used: {found.broken[name]}")
-    close = _close(name, list(found))
+    close = _close(name, [*found, *(entry.name for entry in own.entries)])
     hint = (
         f"Did you mean {' or '.join(repr(one) for one in close)}?"
         if close
@@ -123,6 +148,12 @@ def load_task(
     if found.broken:
         hint += f" Broken plug-ins: {', '.join(sorted(found.broken))}."
     raise TaskError(f"there is no task '{name}'. {hint}")
+
+
+def _made(entry: DataEntry, token_counter: TokenCounter | None) -> Task:
+    task = file_task(entry)
+    task.token_counter = token_counter
+    return task
 
 
 def _close(name: str, known: list[str]) -> list[str]:

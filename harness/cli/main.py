@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import click
 
+    from harness.cli.fit_command import fit
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -57,6 +60,12 @@ _SET = click.option(
     metavar="KEY=VALUE",
     help="Override a key of the sweep, for example train.examples=64.",
 )
+_NO_COST = click.option(
+    "--no-cost",
+    is_flag=True,
+    envvar="BENCH_LONG_NO_COST",
+    help="Do not predict memory and time (also: BENCH_LONG_NO_COST=1).",
+)
 _TASKS_DIR = click.option(
     "--tasks-dir",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -78,16 +87,32 @@ def cli() -> None:
     help="Result folder: show which cells have a result in it (default: runs/<name>).",
 )
 @_SET
+@click.option(
+    "--device",
+    metavar="DEVICE|SIZE",
+    help="Predict costs for another device, such as h100, or a size of memory, such as 24GiB.",
+)
+@_NO_COST
 @_TASKS_DIR
-def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
-    """Check SWEEP and list its cells. Writes nothing."""
+def plan(
+    sweep: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    device: str | None,
+    no_cost: bool,
+    tasks_dir: Path | None,
+) -> None:
+    """Check SWEEP, list its cells and predict what they cost. Writes nothing but caches."""
+    from harness.cli.bill import show_bill
     from harness.cli.console import make_console
     from harness.cli.display import print_plan
+    from harness.costs.devices import find_device
     from harness.execution.runner import default_folder
     from harness.execution.states import read_states, summary
     from harness.system.scratch import run_folder
 
     click.get_current_context().with_resource(run_folder())
+    priced_for = find_device(device, "--device") if device else None
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
     console = make_console()
@@ -96,10 +121,12 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
         print_plan(planned.cells, console, found)
         for line in summary(found, len(planned.cells), folder, planned.sweep.name):
             console.print(line, soft_wrap=True)
-        return
-    if out:
-        click.echo(f"{printable(str(out))}: does not exist yet; every cell is to run", err=True)
-    print_plan(planned.cells, console)
+    else:
+        if out:
+            click.echo(f"{printable(str(out))}: does not exist yet; every cell is to run", err=True)
+        print_plan(planned.cells, console)
+    if not no_cost:
+        show_bill(planned, console, priced_for)
 
 
 @cli.command()
@@ -117,11 +144,19 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one per core)."
 )
 @click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Start no cell after this time. Probes and short lengths run first.",
+)
+@click.option(
     "--retry",
     default="",
     metavar="STATUS,…",
     help="Run cells with these outcomes again: oom, diverged, timeout, error.",
 )
+@_NO_COST
 @_TASKS_DIR
 def run(
     sweep: Path,
@@ -129,10 +164,13 @@ def run(
     overrides: tuple[str, ...],
     executor: str,
     workers: int | None,
+    seconds: float | None,
     retry: str,
+    no_cost: bool,
     tasks_dir: Path | None,
 ) -> int:
     """Run the cells of SWEEP that have no result yet, then write results.csv and the report."""
+    from harness.cli.bill import keep_predictions
     from harness.cli.console import coloured, make_console
     from harness.cli.display import RunDisplay, print_outcome
     from harness.cli.live_report import LiveReport
@@ -143,6 +181,7 @@ def run(
     from harness.system.resources import default_workers
     from harness.system.scratch import run_folder
 
+    last_start = math.inf if seconds is None else time.monotonic() + seconds
     click.get_current_context().with_resource(run_folder())
     console = make_console()
     again = _statuses(retry)
@@ -158,6 +197,8 @@ def run(
         ),
     )
     with RunFolder(folder) as held:
+        if not no_cost:
+            keep_predictions(planned, held, place.slots, console)
         live = LiveReport(_untrained(planned, folder), lambda: _live(folder))
         with RunDisplay(console) as display:
 
@@ -166,15 +207,16 @@ def run(
                 if result is not None:
                     live.update(result)
 
-            outcome = run_plan(planned, held, place, again, listen)
+            outcome = run_plan(planned, held, place, again, listen, last_start)
         from reports import load_results, write_csv  # pandas takes seconds: not before the run
 
-        if outcome.interrupted:
+        if outcome.interrupted or (seconds is not None and outcome.left):
             write_csv(folder)
+            why = "interrupted" if outcome.interrupted else "the time is used"
             kept = f"{len(outcome.states)} of {len(planned.cells)} cells have a result in"
             rest = f": {kept} {folder}; run the same command to continue"
-            console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
-            return 130
+            console.print(coloured((why, "yellow"), rest), soft_wrap=True)
+            return 130 if outcome.interrupted else 1 if outcome.failed else 0
         page = folder / REPORT / PAGE
         frame = load_results(folder)
         if outcome.ran or not page.exists():
@@ -225,15 +267,28 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
     required=True,
     help="Folder to write, for example published/mine.",
 )
-def publish(directory: Path, to: Path) -> None:
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Write what there is, and keep the results that are in --to already.",
+)
+def publish(directory: Path, to: Path, partial: bool) -> None:
     """Write the results of a finished run DIRECTORY in a compact form for a repository.
 
-    All cells must come from one commit without changes, one number format and one machine.
+    All cells must come from one commit without changes, one number format and one machine. With
+    --partial the run may be unfinished and its parts may come from several machines.
     """
     from harness.core.folder import read_run, write_packed
     from harness.core.packed import check_one_origin
+    from harness.core.partial import joined
 
     stored = read_run(directory)
+    if partial:
+        if not stored.results:
+            raise BadInput(f"{directory}: no results are here")
+        stored = joined(stored, read_run(to))
+        click.echo(f"written: {printable(str(write_packed(stored, to)))}")
+        return
     ids = stored.manifest.ids or stored.results
     check_one_origin([stored.results[i] for i in ids if i in stored.results], str(directory))
     missing = sum(i not in stored.results for i in ids)
@@ -320,6 +375,9 @@ def tuned(directory: Path, to: Path | None) -> None:
         click.echo(f"written: {printable(str(to))}")
 
 
+cli.add_command(fit)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. Errors are printed in one line each."""
     for stream in (sys.stdout, sys.stderr):
@@ -378,7 +436,7 @@ def _cards(planned: Plan, held: RunFolder, console: Console) -> None:
 
     with console.status("describing the tasks"):
         lost = write_cards(
-            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.tasks_dir
+            held, planned.tasks, planned.sweep.lengths, planned.backbone, planned.own_tasks
         )
     for line in lost:
         console.print(coloured((line, "yellow")), soft_wrap=True)

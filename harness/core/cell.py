@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from harness.core.methods import FULL, HEAD, PLACEMENTS, RANK, TFIDF, ZERO_SHOT, method_info
+from harness.core.methods import (
+    ATTENTION,
+    FULL,
+    HEAD,
+    PLACEMENTS,
+    RANK,
+    TFIDF,
+    ZERO_SHOT,
+    method_info,
+)
 
 PROTOCOL_VERSION = 6
 """Part of every id. Raise it whenever the code changes the outcome of a cell."""
@@ -25,7 +34,7 @@ _ID_NAMES = {"uses_lm_head": "writes"}
 _OPTIONAL = (
     "writes", "evaluations", "evaluation_examples", "curriculum", "head_lr", "test_lengths",
     "forgetting", "forgetting_examples",
-    "window", "target_tokens", "lm_loss",
+    "window", "target_tokens", "lm_loss", "decode",
 )  # fmt: skip
 """Fields that were added later. At their defaults they are not part of the id."""
 
@@ -55,6 +64,7 @@ class Cell(BaseModel):
     rank: Annotated[int, Field(strict=True, ge=1, lt=2**63)] | None = None
     alpha: float | None = None
     target: str | None = None
+    """The candidate layers: a name, or module names joined by `+`."""
     options: dict[str, Any] = {}
     length: Annotated[int, Field(strict=True, ge=1, le=2**40)]
     """In tokens."""
@@ -98,6 +108,8 @@ class Cell(BaseModel):
     evaluation_examples: _Int64 | None = None
     evaluation_seconds: float | None = None
     probe_seconds: float | None = None
+    decode: _Int64 = 0
+    """Tokens that a probe decodes in each round; 0: it measures neither prefill nor decoding."""
     test_lengths: tuple[_Int64, ...] = ()
     """Other lengths at which the trained model is tested."""
     forgetting: str | None = None
@@ -129,6 +141,8 @@ class Cell(BaseModel):
             label += f" {density_label(self.density)}"
         if self.placement not in (None, PLACEMENTS[0]):
             label += f" {self.placement}"
+        if self.target not in (None, ATTENTION):
+            label += f" {self.target}"
         if self.rank is not None and self.rank != RANK:
             label += f" r{self.rank}"
         if not self._default_alpha:
@@ -142,7 +156,7 @@ class Cell(BaseModel):
         """The settings that share one tuned learning rate, whatever the length and the seed."""
         fields = ("backbone", "task", "method", "density", "placement", "rank", "options")
         key = {name: getattr(self, name) for name in fields}
-        if self.target not in (None, "attention"):
+        if self.target not in (None, ATTENTION):
             key["target"] = self.target
         if self.curriculum != NO_CURRICULUM:
             key["curriculum"] = self.curriculum
@@ -168,12 +182,15 @@ class Cell(BaseModel):
         if self.method == TFIDF:
             return 2000.0
         unrelated = self.forgetting_examples or 0
+        used = 5 if self.decode else 0  # prefill and decoding, once more with merged weights
+        if self.method == ZERO_SHOT and self.kind == "probe":
+            return self.length * self.batch_size * ((self.steps or 0) + 1) * used
         if self.method == ZERO_SHOT:
             read = (self.test_examples or 0) + (self.evaluation_examples or 0) + unrelated
             return self.length * read + 1.0
         step = {FULL: 3.6, HEAD: 1.0}.get(self.method, 3.0)
         if self.kind == "probe":
-            return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1)
+            return self.length * self.batch_size * ((self.steps or 0) + 1) * (step + 1 + used)
         trained = (self.examples or 0) * (self.epochs or 0) * step
         read = (self.validation_examples or 0) * (self.validations or 0) + (self.test_examples or 0)
         other_lengths = sum(self.test_lengths) * (self.test_examples or 0)

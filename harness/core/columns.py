@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from harness.core.methods import TFIDF
 from harness.core.metrics import METRICS
 from harness.core.result import LIVE_PARTS, CellResult
+from harness.core.timing import MERGED, USE_PHASES
 from harness.core.values import clean
 
 
@@ -22,6 +23,8 @@ class Column(NamedTuple):
 def _same(section: str, kind: type, *names: str) -> tuple[Column, ...]:
     return tuple(Column(name, f"{section}.{name}".lstrip("."), kind) for name in names)
 
+
+_USE = (*USE_PHASES, *MERGED.values())
 
 CORE_COLUMNS = (
     *_same("", str, "id", "kind", "status"),
@@ -50,6 +53,13 @@ EXTRA_COLUMNS = (
     *_same("scores", float, "perplexity", "all_tokens_loss", "majority"),
     *_same("cost", float, "train_tokens_per_s_low", "train_tokens_per_s_high"),
     *_same("cost", float, "eval_tokens_per_s_low", "eval_tokens_per_s_high"),
+    *_same(
+        "cost",
+        float,
+        *(f"{phase}_tokens_per_s{end}" for phase in _USE for end in ("", "_low", "_high")),
+    ),
+    *_same("cost", int, "kv_cache_bytes"),
+    *_same("cost", str, "merge_note"),
     Column("timing_group", "timing.group", str),
     *_same("timing", int, "rounds"),
     *_same("timing", float, "train_cpu_s", "eval_cpu_s"),
@@ -61,7 +71,7 @@ EXTRA_COLUMNS = (
     *_same("cost", str, "memory_note"),
     *(Column(f"{n}_s", f"seconds.{n}", float) for n in ("load", "data", "train", "eval", "probe")),
     *_same("model", str, "dropout", "lm_loss"),
-    *_same("model", int, "shared_blocks"),
+    *_same("model", int, "shared_blocks", "lowest_layer"),
     *_same("data", float, "truncated", "tokens_median", "reach"),
     *_same("data", int, "longest"),
     *_same("data", bool, "whole_texts"),
@@ -70,6 +80,7 @@ EXTRA_COLUMNS = (
     *_same("cell", str, "lr_source", "curriculum", "target"),
     *_same("cell", float, "head_lr"),
     *_same("cell", int, "examples", "epochs", "batch_size", "steps", "window", "target_tokens"),
+    *_same("cell", int, "decode"),
     *_same("environment", str, "started", "python", "torch", "transformers", "peft"),
     *_same("environment", str, "platform", "cpu", "gpu", "commit"),
     *_same("environment", str, "host"),

@@ -46,6 +46,8 @@ class ModelInfo(_Part):
 
     sites: Count = None
     links: Count = None
+    lowest_layer: Count = None
+    """Index of the lowest block with trained parameters: the backward pass stops there."""
     trainable_params: Count = None
     total_params: Count = None
     attention: Text = None
@@ -164,6 +166,22 @@ class Cost(_Part):
     eval_tokens_per_s: Amount = None
     eval_tokens_per_s_low: Amount = None
     eval_tokens_per_s_high: Amount = None
+    prefill_tokens_per_s: Amount = None
+    prefill_tokens_per_s_low: Amount = None
+    prefill_tokens_per_s_high: Amount = None
+    decode_tokens_per_s: Amount = None
+    decode_tokens_per_s_low: Amount = None
+    decode_tokens_per_s_high: Amount = None
+    prefill_merged_tokens_per_s: Amount = None
+    prefill_merged_tokens_per_s_low: Amount = None
+    prefill_merged_tokens_per_s_high: Amount = None
+    decode_merged_tokens_per_s: Amount = None
+    decode_merged_tokens_per_s_low: Amount = None
+    decode_merged_tokens_per_s_high: Amount = None
+    kv_cache_bytes: Count = None
+    """After the prefill: the keys and values of `length` tokens in every layer."""
+    merge_note: Text = None
+    """Why the adapter cannot be merged into the weights."""
     train_peak_bytes: Count = None
     eval_peak_bytes: Count = None
     train_live_peak_bytes: Count = None

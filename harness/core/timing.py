@@ -11,8 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.core.values import Amount, Count, Text
 
-Phase = Literal["train", "eval"]
+Phase = Literal["train", "eval", "prefill", "decode", "prefill_merged", "decode_merged"]
 PHASES: tuple[Phase, ...] = ("train", "eval")
+"""What every trained arm does in a round."""
+USE_PHASES: tuple[Phase, ...] = ("prefill", "decode")
+"""What a language model does in a round of a probe with `decode`."""
+MERGED: dict[Phase, Phase] = {"prefill": "prefill_merged", "decode": "decode_merged"}
+"""The same steps after the adapter is merged into the weights."""
 
 CONFIDENCE = 0.95
 _TRIMMED = 0.2
@@ -35,6 +40,16 @@ class Timing(BaseModel):
     train_round_cpu_s: list[Amount] = []
     eval_round_s: list[Amount] = []
     eval_round_cpu_s: list[Amount] = []
+    prefill_round_s: list[Amount] = []
+    """Of a forward pass over the whole prompt that fills the KV cache."""
+    prefill_round_cpu_s: list[Amount] = []
+    decode_round_s: list[Amount] = []
+    """Of `Cell.decode` steps of one token each."""
+    decode_round_cpu_s: list[Amount] = []
+    prefill_merged_round_s: list[Amount] = []
+    prefill_merged_round_cpu_s: list[Amount] = []
+    decode_merged_round_s: list[Amount] = []
+    decode_merged_round_cpu_s: list[Amount] = []
     train_cpu_s: Amount = None
     eval_cpu_s: Amount = None
     train_flops: Count = None
@@ -45,11 +60,11 @@ class Timing(BaseModel):
 
     def seconds(self, phase: Phase) -> list[float]:
         """Wall-clock seconds of a step in each round."""
-        return _numbers(self.train_round_s if phase == "train" else self.eval_round_s)
+        return _numbers(getattr(self, f"{phase}_round_s"))
 
     def cpu_seconds(self, phase: Phase) -> list[float]:
         """CPU seconds of a step in each round, summed over threads."""
-        return _numbers(self.train_round_cpu_s if phase == "train" else self.eval_round_cpu_s)
+        return _numbers(getattr(self, f"{phase}_round_cpu_s"))
 
 
 class Ratio(NamedTuple):

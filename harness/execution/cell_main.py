@@ -8,9 +8,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +32,8 @@ from harness.core.result import (
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
-from harness.models.backbones import Backbone, is_causal_lm
+from harness.models.backbones import RANDOM, Backbone, is_causal_lm
+from harness.models.blocks import lowest_trained_block
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -48,8 +48,8 @@ from harness.training.further import at_other_lengths, by_evidence, on_unrelated
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
-from harness.training.timing import HereArm, Probe, Turns, in_rounds
-from tasks import TaskMetadata, load_task
+from harness.training.timing import HereArm, Probe, Turns, in_rounds, phases_of
+from tasks import OwnTasks, TaskMetadata, load_task
 from tasks.types.base import Answered, Target, Window
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def run_job(job: Job) -> list[CellResult]:
     torch.set_num_threads(job.threads)
     if job.timed:
         return in_rounds([HereArm(probe_turns(c, job.backbone)) for c in job.cells], job.cells)
-    return [run_cell(cell, job.backbone, job.tasks_dir) for cell in job.cells]
+    return [run_cell(cell, job.backbone, job.own_tasks) for cell in job.cells]
 
 
-def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> CellResult:
+def run_cell(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None = None) -> CellResult:
     """Run one cell in this process and return its result, also when it fails."""
     if cell.kind == "probe":
         return in_rounds([HereArm(probe_turns(cell, backbone))], [cell])[0]
@@ -74,11 +74,11 @@ def run_cell(cell: Cell, backbone: Backbone, tasks_dir: Path | None = None) -> C
     result = _begun(cell, meter)
     with _recorded(result):
         if cell.method == TFIDF:
-            _baseline(cell, backbone, result, watch, tasks_dir)
+            _baseline(cell, backbone, result, watch, own_tasks)
         elif cell.task == LM_EVAL:
             _only_evaluated(cell, backbone, result, watch)
         else:
-            _train(cell, backbone, result, watch, meter, tasks_dir)
+            _train(cell, backbone, result, watch, meter, own_tasks)
     _add_cost(result, {"memory_note": meter.note or None})
     result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
     return result
@@ -103,7 +103,8 @@ def probe_turns(cell: Cell, backbone: Backbone) -> Turns:
             with watch.phase("probe"):
                 reading = probe.timed(turn)
             turn = yield reading
-        _add_cost(result, {"train_peak_bytes": meter.peak()})
+        if "train" in phases_of(cell):
+            _add_cost(result, {"train_peak_bytes": meter.peak()})
     _add_cost(result, {"memory_note": meter.note or None})
     result.seconds = Seconds(**watch.seconds, wall=sum(watch.seconds.values()))
     return result
@@ -143,10 +144,10 @@ def _train(
     result: CellResult,
     watch: Stopwatch,
     meter: MemoryMeter,
-    tasks_dir: Path | None,
+    own_tasks: OwnTasks | None,
 ) -> None:
     with watch.phase("data"):
-        tokenizer, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir)
+        tokenizer, metadata, (training, validation, test) = _data(cell, backbone, own_tasks)
         result.data = _describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
@@ -172,11 +173,11 @@ def _train(
     with watch.phase("eval"):
 
         def test_at(there: Cell) -> Encoded:
-            data = _test(there, backbone, tasks_dir)
+            data = _test(there, backbone, own_tasks)
             share_states(model, there, backbone.pin, [data], pad_id)
             return data
 
-        unrelated = partial(_unrelated, cell, backbone, tasks_dir)
+        unrelated = partial(_unrelated, cell, backbone, own_tasks)
         result.evaluations += [
             *on_unrelated_text(model, cell, unrelated, pad_id),
             *at_other_lengths(model, cell, test_at, pad_id),
@@ -209,11 +210,11 @@ def _evaluations(
 
 
 def _baseline(
-    cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch, tasks_dir: Path | None
+    cell: Cell, backbone: Backbone, result: CellResult, watch: Stopwatch, own_tasks: OwnTasks | None
 ) -> None:
     """TF-IDF and logistic regression on the same texts, cut where the backbone's are cut."""
     with watch.phase("data"):
-        _, metadata, (training, validation, test) = _data(cell, backbone, tasks_dir, True)
+        _, metadata, (training, validation, test) = _data(cell, backbone, own_tasks, True)
         result.data = _describe_data(cell, training, test)
     with watch.phase("train"):
         texts = validation.kept + test.kept
@@ -227,12 +228,12 @@ def _baseline(
 
 
 def _data(
-    cell: Cell, backbone: Backbone, tasks_dir: Path | None, keep_text: bool = False
+    cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None, keep_text: bool = False
 ) -> tuple[PreTrainedTokenizerBase, TaskMetadata, list[Encoded]]:
     """The tokenizer, what the task says of itself, and its three splits, cut and encoded."""
     assert cell.task is not None
     tokenizer = load_tokenizer(backbone)
-    task = load_task(cell.task, tasks_dir, word_counter(backbone))
+    task = load_task(cell.task, own_tasks, word_counter(backbone))
     sizes = (cell.examples, cell.validation_examples, cell.test_examples)
     splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
     check_unchanged(cell, task.metadata, splits)
@@ -245,10 +246,10 @@ def _data(
     return tokenizer, task.metadata, encoded
 
 
-def _test(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
+def _test(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None) -> Encoded:
     """The test texts of a cell at its length, as a cell of that length reads them."""
     assert cell.task is not None
-    task = load_task(cell.task, tasks_dir, word_counter(backbone))
+    task = load_task(cell.task, own_tasks, word_counter(backbone))
     test = task.splits(cell.length, cell.seed).test
     return encode(
         test, load_tokenizer(backbone), cell.length, task.metadata, cell.test_examples,
@@ -261,13 +262,13 @@ def _window(cell: Cell) -> Window | None:
     return Window(cell.window, cell.target_tokens or 1) if cell.window else None
 
 
-def _unrelated(cell: Cell, backbone: Backbone, tasks_dir: Path | None) -> Encoded:
+def _unrelated(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None) -> Encoded:
     """The texts on which forgetting is measured."""
     assert cell.forgetting is not None
     examples = cell.forgetting_examples
     update = {"task": cell.forgetting, "test_examples": examples, "window": None}
     other = cell.model_copy(update=update)
-    return _test(other, backbone, tasks_dir)
+    return _test(other, backbone, own_tasks)
 
 
 def _load(
@@ -283,24 +284,27 @@ def _load(
         chunked = False
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
-            model = load_language_model(backbone, cell.length, cell.dropout, pad_token_id, spare)
+            tokens = cell.length + cell.decode
+            with _drawn_on(cell.device, backbone):
+                model = load_language_model(backbone, tokens, cell.dropout, pad_token_id, spare)
             chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
-            model = load_classifier(
-                backbone,
-                metadata.task_type.head_size(metadata) if metadata else 2,
-                cell.length,
-                cell.dropout,
-                pad_token_id,
-                metadata.task_type if metadata else None,
-                tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else (),
+            kind = metadata.task_type if metadata else None
+            outputs = kind.head_size(metadata) if kind and metadata else 2
+            words = (
+                tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else ()
             )
+            with _drawn_on(cell.device, backbone):
+                model = load_classifier(
+                    backbone, outputs, cell.length, cell.dropout, pad_token_id, kind, words
+                )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)
         parameters = list(model.parameters())
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
+            lowest_layer=lowest_trained_block(model),
             trainable_params=sum(p.numel() for p in parameters if p.requires_grad),
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
@@ -311,6 +315,11 @@ def _load(
             device=cell.device,
         )
     return model
+
+
+def _drawn_on(device: str, backbone: Backbone) -> AbstractContextManager[Any]:
+    """Random weights are drawn on the device: a billion of them take ten seconds on one core."""
+    return torch.device(device) if backbone.stored_as == RANDOM else nullcontext()
 
 
 def _score(result: CellResult, cell: Cell, test: Encoded, answers: list[Target]) -> None:

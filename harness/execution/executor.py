@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from harness.core.cell import Cell
 from harness.core.result import CellResult, Failure
 from harness.system.resources import oom_kills
+from tasks import OwnTasks
 
 if TYPE_CHECKING:
     from harness.models.backbones import Backbone
@@ -34,7 +35,7 @@ class Job:
     cells: tuple[Cell, ...]
     backbone: Backbone
     logs: Path
-    tasks_dir: Path | None = None
+    own_tasks: OwnTasks | None = None
     threads: int = 1
 
     @property

@@ -50,6 +50,14 @@ def read_config(backbone: Backbone, dropout: float, pad_token_id: int | None) ->
     return config
 
 
+def shorten(config: Any, blocks: int) -> None:
+    """Make a configuration describe a model of its first blocks."""
+    config.num_hidden_layers = blocks
+    kinds = getattr(config, "layer_types", None)
+    if kinds:
+        config.layer_types = kinds[:blocks]
+
+
 def describe_dropout(config: Any) -> str:
     """Attention and hidden dropout of a configuration that `read_config` made."""
     hidden = next((getattr(config, f) for f in _HIDDEN_DROPOUTS if hasattr(config, f)), 0.0)

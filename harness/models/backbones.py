@@ -49,6 +49,9 @@ EMBEDDED = {
 
 _SAFETENSORS = "safetensors"
 
+RANDOM = "random"
+"""`Backbone.stored_as` of a backbone without weights: a model of it has random ones."""
+
 _CAUSAL = {"GPT2LMHeadModel", "CTRLLMHeadModel", "BertLMHeadModel", "OpenAIGPTLMHeadModel"}
 """Causal language models with other class names. XLNet and XLM are bidirectional."""
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import one_line
-from harness.models.architectures import attention_of, read_config
+from harness.models.architectures import attention_of, read_config, shorten
 from harness.models.backbone_files import model_files
-from harness.models.backbones import Backbone, is_causal_lm
+from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.position_tables import extend_positions
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def load_language_model(
 def _pretrained(
     kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
 ) -> Any:
+    if backbone.stored_as == RANDOM:
+        return _random(kind, config, length, spare, **more)
     model_files(backbone.folder, "backbone")  # an adapter may have been added since
     model, info = kind.from_pretrained(
         backbone.folder,
@@ -99,18 +101,39 @@ def _pretrained(
     return model
 
 
-def load_skeleton(backbone: Backbone, length: int, lm_head: bool = False) -> Any:
-    """Return the model of the functions above without weights, on torch's `meta` device."""
+def _random(kind: Any, config: Any, length: int, spare: int, **more: Any) -> Any:
+    """Return a model with random weights, on the default device of torch."""
+    import torch
+
+    attention = attention_of(kind, config)
+    model = kind.from_config(
+        config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False, **more
+    )
+    extend_positions(model.base_model, length, spare)
+    _keep_attention_type(model.base_model)
+    return model
+
+
+def load_skeleton(
+    backbone: Backbone, length: int, lm_head: bool = False, blocks: int | None = None
+) -> Any:
+    """Return the model of the functions above without weights, on torch's `meta` device.
+
+    `blocks` is the number of its blocks; None: that of the configuration.
+    """
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, 0.0, 0)
+    if blocks is not None:
+        shorten(config, blocks)
     kind: Any = AutoModelForCausalLM if lm_head else AutoModel
     more = {} if lm_head else _without_pooler(config)
     with torch.device("meta"):
         model = kind.from_config(
             config,
             attn_implementation=attention_of(kind, config),
+            dtype=torch.float32,  # config.json may name another one
             trust_remote_code=False,
             **more,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -26,11 +26,7 @@ def extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> N
     table = getattr(embeddings, "position_embeddings", None)
     if not isinstance(table, torch.nn.Embedding):
         return check_positions(encoder, length)
-    # RoBERTa counts positions from the row after the padding row. Nyströmformer's positions, in a
-    # buffer, begin at 2.
-    numbers = getattr(embeddings, "position_ids", None)
-    shift = 0 if numbers is None or numbers.is_meta else int(numbers[0, 0])
-    first = max(shift, 0 if table.padding_idx is None else table.padding_idx + 1)
+    shift, first = _first_rows(embeddings, table)
     known = table.num_embeddings - first
     # BigBird pads a text to whole blocks, and the padding has positions too.
     length += spare + (getattr(encoder.config, "block_size", None) or 0)
@@ -48,6 +44,28 @@ def extend_positions(encoder: PreTrainedModel, length: int, spare: int = 0) -> N
         zeros = torch.zeros(1, len(rows), dtype=torch.long, device=device)
         embeddings.register_buffer("token_type_ids", zeros, persistent=False)
     encoder.config.max_position_embeddings = len(rows)
+
+
+def _first_rows(embeddings: Any, table: Any) -> tuple[int, int]:
+    """The number of the first position, and the first row of a table that belongs to a position.
+
+    RoBERTa counts positions from the row after the padding row. Nyströmformer's positions, in a
+    buffer, begin at 2.
+    """
+    numbers = getattr(embeddings, "position_ids", None)
+    shift = 0 if numbers is None or numbers.is_meta else int(numbers[0, 0])
+    return shift, max(shift, 0 if table.padding_idx is None else table.padding_idx + 1)
+
+
+def positions_of(encoder: PreTrainedModel) -> tuple[int | None, bool]:
+    """Return how many positions a model was made for, and whether they are a table to extend."""
+    import torch
+
+    embeddings = getattr(encoder, "embeddings", None)
+    table = getattr(embeddings, "position_embeddings", None)
+    if isinstance(table, torch.nn.Embedding):
+        return table.num_embeddings - _first_rows(embeddings, table)[1], True
+    return getattr(encoder.config, "max_position_embeddings", None), False
 
 
 def check_positions(encoder: PreTrainedModel, length: int) -> None:

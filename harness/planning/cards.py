@@ -11,7 +11,7 @@ from harness.core.errors import BadInput, one_line
 from harness.core.folder import RunFolder
 from harness.models.backbones import Backbone
 from harness.models.tokens import token_offsets, word_counter
-from tasks import Task, load_task
+from tasks import OwnTasks, Task, load_task
 from tasks.card import task_card
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write_cards(
     names: Iterable[str],
     lengths: Sequence[int],
     backbone: Backbone,
-    tasks_dir: Path | None = None,
+    own_tasks: OwnTasks,
 ) -> list[str]:
     """Write `cards/<task>.json` for tasks without a card of this data at these lengths.
 
@@ -38,7 +38,7 @@ def write_cards(
     for name in names:
         path = folder.path / "cards" / f"{name}.json"
         try:
-            task = load_task(name, tasks_dir, word_counter(backbone))
+            task = load_task(name, own_tasks, word_counter(backbone))
             wanted = {"backbone": backbone.name, "pinned": task.data_version()}
             known = _read(path)
             there = {row["length"] for row in known.get("rows", [])}

@@ -13,9 +13,10 @@ from harness.core.cell import LM_EVAL, Cell
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
+from harness.costs.matching import Matching
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
-from harness.planning.arms import arms, check_method
+from harness.planning.arms import arms, check_method, reference_arm
 from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
@@ -23,10 +24,10 @@ from harness.planning.further import forgetting_of, other_lengths
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
-from harness.planning.sweep import Sweep
+from harness.planning.sweep import Method, Sweep
 from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
-from tasks import Task
+from tasks import OwnTasks, Task
 
 _Fields = dict[str, Any]
 """Some fields of a cell."""
@@ -42,14 +43,14 @@ class Plan:
 
     sweep: Sweep
     cells: list[Cell]
-    tasks_dir: Path | None
+    own_tasks: OwnTasks
     backbone: Backbone
     warnings: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> list[str]:
         """The sweep's tasks without those of lm-eval."""
-        return [name for name in self.sweep.tasks if not name.startswith(PREFIX)]
+        return [name for name in self.sweep.task_names if not name.startswith(PREFIX)]
 
 
 def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan:
@@ -61,15 +62,17 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         BadInput: an unknown task, backbone or method, data that is missing or damaged, a length
             that the task has no examples for, an arm without a tuned learning rate.
     """
-    names = [name for name in sweep.tasks if not name.startswith(PREFIX)]
+    own_tasks = OwnTasks(tasks_dir, sweep.data_entries)
+    names = [name for name in sweep.task_names if not name.startswith(PREFIX)]
     wrong = _wrong_methods(sweep, source)
     try:
-        prepared = Preparation(sweep, source, tasks_dir).run(names)
+        prepared = Preparation(sweep, source, own_tasks).run(names)
     except BadInput as error:
         raise BadInput(*error.args, *wrong) from None
     if wrong:
         raise BadInput(*wrong)
-    cells = _Expansion(sweep, source, prepared).cells()
+    expansion = _Expansion(sweep, source, prepared)
+    cells = expansion.cells()
     _check_reference(sweep, source, cells)
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
@@ -80,7 +83,9 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     ordered = sorted(
         unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
     )
-    return Plan(sweep, ordered, tasks_dir, prepared.backbone, tuple(prepared.warnings))
+    return Plan(
+        sweep, ordered, own_tasks, prepared.backbone, (*prepared.warnings, *expansion.warnings)
+    )
 
 
 def _compared_first(cell: Cell, seed: int) -> bool:
@@ -120,14 +125,20 @@ class _Expansion:
         self._sweep = sweep
         self._source = source
         self._prepared = prepared
-        self._rates = Rates(sweep, source)
+        self._rates = Rates(sweep, source, prepared.backbone.name)
+        self._matching = Matching(reference_arm(sweep), prepared.backbone, str(source))
         self._common: _Fields = {
-            "backbone": sweep.backbone,
+            "backbone": prepared.backbone.name,
             "device": device,
             "dtype": choose_dtype(sweep.dtype, device),
             "dropout": sweep.train.dropout,
             "revisions": {"backbone": prepared.backbone.pin},
         }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about the arms, one line each."""
+        return tuple(f"{self._source}: {line}" for line in self._matching.warnings)
 
     def cells(self) -> list[Cell]:
         """Return all cells; two may be the same."""
@@ -138,12 +149,21 @@ class _Expansion:
             cells += [pins.added_to(cell) for cell in self._task_cells(name, task, evaluated)]
         self._rates.check()
         all_write = bool(cells) and all(cell.uses_lm_head for cell in cells)
-        uses_lm_head = all_write or bool(evaluated and not cells)
+        decodes = self._decodes(bool(cells) and not all_write)
+        uses_lm_head = all_write or bool((evaluated or decodes) and not cells)
         check_head(self._sweep, not uses_lm_head, str(self._source))
         cells += self._probe_cells(uses_lm_head)
         if evaluated:
             cells += self._zero_shot_evaluations(evaluated)
         return cells
+
+    def _arms(self, method: Method, uses_lm_head: bool) -> Iterator[_Fields]:
+        """Yield the settings of the arms of an entry."""
+        for arm in arms(method):
+            if self._sweep.match == "parameters":
+                yield self._matching.matched(arm, method.alpha is not None, uses_lm_head)
+            else:
+                yield arm
 
     def _task_cells(self, name: str, task: Task, evaluated: _Fields) -> Iterator[Cell]:
         """Training cells and baselines of a task."""
@@ -156,7 +176,7 @@ class _Expansion:
         methods = methods_of(sweep, not kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
-            for arm, lr in product(arms(method), rates):
+            for arm, lr in product(self._arms(method, kind.uses_lm_head), rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
@@ -182,19 +202,39 @@ class _Expansion:
                 settings[key] = len(part) if settings[key] == "all" else settings[key]
         return settings
 
+    def _decodes(self, has_classifier: bool) -> bool:
+        """Return whether probes decode.
+
+        Raises:
+            BadInput: they cannot, because the model is not a language model.
+        """
+        if self._sweep.probe is None or not self._sweep.probe.decode:
+            return False
+        where = f"{self._source}: probe.decode"
+        if has_classifier:
+            raise BadInput(
+                f"{where}: a task of this sweep has a classifier, so its probes have one too, and "
+                f"a classifier does not decode: remove probe.decode, or use a sweep without tasks"
+            )
+        require_causal_lm(self._prepared.backbone, where)
+        return True
+
     def _probe_cells(self, uses_lm_head: bool) -> Iterator[Cell]:
         probe = self._sweep.probe
         if probe is None:
             return
+        place: _Fields = {
+            **self._common, "kind": "probe", "task": None, "uses_lm_head": uses_lm_head,
+            "seed": self._sweep.seeds[0], "batch_size": probe.batch_size, "steps": probe.steps,
+            "probe_seconds": probe.seconds, "decode": probe.decode,
+        }  # fmt: skip
+        loss = self._sweep.train.loss if uses_lm_head else None
         methods = methods_of(self._sweep, not uses_lm_head)
         for length, method in product(probe.lengths, methods):
-            for arm in arms(method):
-                yield Cell(
-                    **self._common, **arm, kind="probe", task=None, uses_lm_head=uses_lm_head,
-                    length=length, seed=self._sweep.seeds[0], lr=1e-4,
-                    batch_size=probe.batch_size, steps=probe.steps, probe_seconds=probe.seconds,
-                    lm_loss=self._sweep.train.loss if uses_lm_head else None,
-                )  # fmt: skip
+            for arm in self._arms(method, uses_lm_head):
+                yield Cell(**place, **arm, length=length, lr=1e-4, lm_loss=loss)
+        for length in probe.lengths if probe.decode else []:
+            yield Cell(**place, method=ZERO_SHOT, length=length)
 
     def _zero_shot_evaluations(self, evaluated: _Fields) -> Iterator[Cell]:
         """Tasks of lm-eval on the untrained backbone, once per length."""
@@ -212,7 +252,7 @@ class _Expansion:
             BadInput: a task of lm-eval cannot run, or the time limit of a cell is too short.
         """
         sweep, backbone = self._sweep, self._prepared.backbone
-        names = [n.removeprefix(PREFIX) for n in sweep.tasks if n.startswith(PREFIX)]
+        names = [n.removeprefix(PREFIX) for n in sweep.task_names if n.startswith(PREFIX)]
         if not names:
             return {}
         require_causal_lm(backbone, f"{self._source}: backbone")

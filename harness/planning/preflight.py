@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, one_line
-from harness.core.methods import FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
+from harness.core.methods import ATTENTION, FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
 from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
-from harness.models.backbones import EMBEDDED, Backbone, require_causal_lm
+from harness.models.backbones import EMBEDDED, RANDOM, Backbone, require_causal_lm
 from harness.models.load import load_classifier, load_language_model, load_skeleton
 from harness.models.quiet import quiet
 from harness.models.tokens import check_ids, load_tokenizer
@@ -45,7 +45,10 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     arms = [
         cell
         for cell in _arms(cells)
-        if foreign or cell.options or cell.method not in (FULL, HEAD, LORA, SSMLORA)
+        if foreign
+        or cell.options
+        or cell.target not in (None, ATTENTION)
+        or cell.method not in (FULL, HEAD, LORA, SSMLORA)
     ]
     if not foreign and not arms:
         return
@@ -55,7 +58,7 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
         for cell in arms:
             where = f"{source}: methods.{cell.method}: cannot be built on {backbone.name}"
             _or_refuse(where, partial(_build, cell, backbone))
-        small = _bytes(backbone, f"{source}: backbone") < _SMALL
+        small = _is_small(backbone, f"{source}: backbone")
         for cell in foreign_arms(arms) if small else []:
             where = f"{source}: methods.{cell.method}: cannot be trained on {backbone.name}"
             _or_refuse(where, partial(_train_steps, cell, backbone))
@@ -68,18 +71,28 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
         tokenizer = _or_refuse(f"{where}: tokenizer", partial(load_tokenizer, backbone))
         if any(cell.uses_lm_head for cell in cells):
             _or_refuse(f"{where}: tokenizer", partial(end_of_text, tokenizer))
-    weights = model_files(backbone.folder, where)
-    for path in weights:
+    small = _is_small(backbone, where)
+    for path in [] if backbone.stored_as == RANDOM else model_files(backbone.folder, where):
         _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
     for writes in sorted({cell.uses_lm_head for cell in cells}):
-        longest = max(cell.length for cell in cells if cell.uses_lm_head == writes)
-        small = _bytes(backbone, where) < _SMALL
+        longest = max(c.length + c.decode for c in cells if c.uses_lm_head == writes)
         load = _load if small else load_skeleton
         model = _or_refuse(where, partial(load, backbone, longest, writes))
         if tokenizer is not None:
             _or_refuse(f"{where}: tokenizer", partial(check_ids, tokenizer, _encoder(model)))
         if small:
             _or_refuse(where, partial(_rehearse, model, writes, cells[0].dtype))
+            for cell in [c for c in cells if c.decode and writes][:1]:
+                _or_refuse(f"{where}: probe.decode", partial(_decode, model, cell))
+
+
+def _decode(model: Any, cell: Cell) -> None:
+    """Decode a token after a short prompt."""
+    import torch
+
+    from harness.training.decoding import Use
+
+    Use(model, cell.model_copy(update={"decode": 1}), torch.ones(1, 2, dtype=torch.long)).prepare()
 
 
 def _check_weights(path: Path) -> None:
@@ -95,9 +108,11 @@ def _check_weights(path: Path) -> None:
                 )
 
 
-def _bytes(backbone: Backbone, where: str) -> int:
-    """Return the size of a backbone's weights."""
-    return sum(path.stat().st_size for path in model_files(backbone.folder, where))
+def _is_small(backbone: Backbone, where: str) -> bool:
+    """Whether a backbone has weights that can be loaded here."""
+    if backbone.stored_as == RANDOM:
+        return False
+    return sum(path.stat().st_size for path in model_files(backbone.folder, where)) < _SMALL
 
 
 def _load(backbone: Backbone, length: int, writes: bool) -> Any:
@@ -157,7 +172,9 @@ def _train_steps(cell: Cell, backbone: Backbone) -> None:
 
 def _arms(cells: list[Cell]) -> list[Cell]:
     """Return one cell of each arm and schedule."""
-    arm = ("method", "density", "placement", "rank", "alpha", "options", "uses_lm_head")
+    arm = (
+        "method", "density", "placement", "rank", "alpha", "target", "options", "uses_lm_head",
+    )  # fmt: skip
     fields = (*arm, "kind", "examples", "epochs")
     arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
     return [cell for cell in arms.values() if cell.method not in (TFIDF, ZERO_SHOT)]
@@ -168,23 +185,11 @@ def _build(cell: Cell, backbone: Backbone) -> None:
 
     try:
         skeleton = load_skeleton(backbone, cell.length, cell.uses_lm_head)
-        if cell.method not in (FULL, HEAD):
-            _check_sites(skeleton)
         adapt(skeleton, cell)
     except RuntimeError:  # some adapters are initialised from the weights
+        if backbone.stored_as == RANDOM:
+            raise
         adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
-
-
-def _check_sites(model: Any) -> None:
-    from ssmlora import candidate_sites
-
-    try:
-        candidate_sites(model)
-    except ValueError:
-        raise ValueError(
-            f"no query and value projections were recognised in {type(_encoder(model)).__name__}, "
-            f"so adapters have no target modules: use only `full`, or another backbone"
-        ) from None
 
 
 def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:

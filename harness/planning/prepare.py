@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import BadInput, one_line
+from harness.costs.configurations import find_configuration
 from harness.lm_eval import suggested_name
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
@@ -17,7 +18,7 @@ from harness.planning.missing import missing_lines
 from harness.planning.reach import check_reach
 from harness.planning.sweep import Sweep
 from harness.planning.windows import check_context, check_windows, window_of
-from tasks import Task, TaskError, load_task
+from tasks import OwnTasks, Task, TaskError, load_task
 from tasks.base import MissingData, TokenCounter
 from tasks.contract import check_examples
 from tasks.findings import quick_findings
@@ -48,7 +49,7 @@ class Preparation:
 
     sweep: Sweep
     source: Path
-    tasks_dir: Path | None
+    own_tasks: OwnTasks
 
     def run(self, names: list[str]) -> Prepared:
         """Prepare the backbone and the tasks called `names`.
@@ -63,7 +64,7 @@ class Preparation:
         warnings: list[str] = []
         backbone, count = None, None
         try:
-            backbone = find_backbone(self.sweep.backbone, f"{self.source}: backbone")
+            backbone = self._backbone()
             count = self._token_counter(backbone) if names else None
         except BadInput as error:
             wrong += error.args
@@ -81,7 +82,7 @@ class Preparation:
             key = "train.forgetting"
             try:
                 with self._task_errors(asked.task, key):
-                    task = load_task(asked.task, self.tasks_dir, count)
+                    task = load_task(asked.task, self.own_tasks, count)
                     task.prepare()
                     check_forgetting(self.sweep, task, tasks.values(), f"{self.source}: {key}")
                     versions[asked.task] = task.data_version()
@@ -93,7 +94,7 @@ class Preparation:
         try:
             loaded = [*tasks.values()]
             warnings += check_curriculum(
-                self.sweep, loaded, self.source, self.tasks_dir, whole=not wrong
+                self.sweep, loaded, self.source, self.own_tasks.folder, whole=not wrong
             )
         except BadInput as error:
             wrong += error.args
@@ -102,6 +103,12 @@ class Preparation:
         if wrong or not backbone:
             raise BadInput(*wrong)
         return Prepared(backbone, tasks, versions, warnings)
+
+    def _backbone(self) -> Backbone:
+        where, asked = f"{self.source}: backbone", self.sweep.backbone
+        if isinstance(asked, str):
+            return find_backbone(asked, where)
+        return find_configuration(asked.config, f"{where}.config", self.source.parent)
 
     @contextmanager
     def _task_errors(self, name: str, key: str = "tasks") -> Iterator[None]:
@@ -112,11 +119,11 @@ class Preparation:
         except (BadInput, MissingData):
             raise
         except TaskError as error:
-            if name not in discover(self.tasks_dir) and (other := suggested_name(name)):
+            if name not in discover(self.own_tasks.folder) and (other := suggested_name(name)):
                 raise BadInput(
                     f"{where} there is no task '{name}'. A task of lm-eval is named '{other}'"
                 ) from None
-            raise BadInput(f"{where} {error}") from None
+            raise BadInput(*(f"{where} {line}" for line in error.args)) from None
         except (Exception, SystemExit) as error:
             raise BadInput(
                 f"{where} the plug-in '{name}' fails: {type(error).__name__}: {one_line(error)}"
@@ -134,7 +141,7 @@ class Preparation:
 
     def _load(self, name: str, count: TokenCounter | None) -> tuple[Task, str]:
         """Return the task and the version of its data, after checking them."""
-        task = load_task(name, self.tasks_dir, count)
+        task = load_task(name, self.own_tasks, count)
         tested = only_tested(self.sweep)
         for key, lengths in (("lengths", self.sweep.lengths), ("train.test_lengths", tested)):
             for length in lengths:
@@ -155,6 +162,7 @@ class Preparation:
     def _check_sizes(self, task: Task, length: int, only_test: bool = False) -> None:
         curriculum = curriculum_of(self.sweep, task)
         splits = task.splits_under(length, self.sweep.seeds[0], curriculum)
+        wrong = []
         for split, part, key in zip(splits._fields, splits, SIZES, strict=True):
             size = getattr(self.sweep.train, key)
             if only_test and split != "test":
@@ -162,11 +170,13 @@ class Preparation:
             if size == "all":
                 size = 0 if split == "test" else 1
             if len(part) < size:
-                raise BadInput(
+                wrong.append(
                     f"{self.source}: train.{key}: the sweep asks for {size}, but the task "
                     f"'{task.metadata.name}' has {len(part)} {split} examples at {length} tokens: "
                     f"use {len(part)} or fewer, or `all`"
                 )
+        if wrong:
+            raise BadInput(*wrong)
 
     def _warnings(self, task: Task, backbone: Backbone) -> list[str]:
         """Describe suspicious data, and lengths that few test texts reach.
@@ -176,7 +186,8 @@ class Preparation:
         """
         sweep, name = self.sweep, task.metadata.name
         seed, tested = sweep.seeds[0], sweep.train.test_examples
-        found = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
+        quick = quick_findings(task.metadata, task.splits(min(sweep.lengths), seed))
+        found = [*task.data_warnings(), *quick]
         if window_of(sweep, task):
             short = check_windows(sweep, task, backbone, str(self.source))
         else:

@@ -29,6 +29,11 @@ FEWEST = 50
 SEARCHED = 2_000
 """Where no counted text reaches the length: how many of the longest others are counted as well."""
 
+_WHOLE = (
+    "set `whole_texts: true` if its texts are read whole (in the entry of a sweep file, or "
+    "whole_texts=True in the metadata of a plug-in)"
+)
+
 Size = Callable[[Example, int], int]
 """(example, length) -> its tokens, special tokens included; any number >= length for more."""
 
@@ -182,14 +187,13 @@ def check_reach(
                 f"{where}: {length}: the longest of the {len(chosen):,} evaluated {part} "
                 f"texts of the task '{name}' has {seen.longest} tokens, fewer than the shortest "
                 f"length of that task, {max(MIN_LENGTH, metadata.min_length)}: check the data, or "
-                f"set whole_texts=True in the metadata of a plug-in whose texts are read whole"
+                f"{_WHOLE}"
             )
         if not seen.share:
             raise BadInput(
                 f"{where}: {length}: none of the {len(chosen):,} evaluated {part} texts "
                 f"of the task '{name}' has {length} tokens; the longest has {seen.longest}. Use "
-                f"lengths up to {seen.longest}, or set whole_texts=True in the metadata of a "
-                f"plug-in whose texts are read whole"
+                f"lengths up to {seen.longest}, or {_WHOLE}"
             )
         if seen.share < 0.5:
             warnings.append(

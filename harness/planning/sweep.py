@@ -15,7 +15,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -24,10 +26,11 @@ from pydantic import (
 from harness.core.cell import NO_CURRICULUM
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
-from harness.core.methods import HEAD
+from harness.core.methods import HEAD, JOINED, TARGETS
 from harness.planning.forms import comma_in
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
+from tasks.files import DataEntry
 
 MECHANISM = "mechanism"
 CONTROLS = (HEAD, MECHANISM)
@@ -61,6 +64,23 @@ def _distinct(value: list[Any]) -> list[Any]:
     return value
 
 
+def _distinct_tasks(value: list[str | DataEntry]) -> list[str | DataEntry]:
+    _distinct([task_name(entry) for entry in value])
+    return value
+
+
+def task_name(entry: str | DataEntry) -> str:
+    """Return the name of an entry under `tasks`."""
+    return entry if isinstance(entry, str) else entry.name
+
+
+TaskEntry = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[DataEntry, Tag("a file")],
+    Discriminator(lambda given: "a file" if isinstance(given, dict | DataEntry) else "a name"),
+]
+"""The name of a task, or the definition of one that reads files of the user."""
+
+
 def _controls(value: list[str]) -> list[str]:
     for name in value:
         if name not in CONTROLS:
@@ -76,7 +96,7 @@ Transfer = dict[Literal["tuned"], Literal["transfer"]]
 """`lr: {tuned: transfer}`: the rates of a study, also of one with other settings."""
 
 
-TARGETS = 128
+SCORED = 128
 """Tokens of each text that language modelling scores by default in sweeps with several lengths."""
 
 
@@ -86,7 +106,7 @@ class Context(_Strict):
     They are the same tokens at every length, with more or fewer tokens before them.
     """
 
-    targets: Count = TARGETS
+    targets: Count = SCORED
     window: Length | None = None
     """None: the longest length of the sweep."""
 
@@ -150,6 +170,8 @@ class Probe(_Strict):
     seconds: Annotated[Number, Field(ge=0)] | None = None
     """Time for further rounds of each length; None: 3 s for each of `steps`."""
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
+    decode: Annotated[int, Field(ge=0, le=65536, strict=True)] = 0
+    """Tokens decoded in each round, after a prefill; 0: none. Needs a language model."""
 
 
 class Limits(_Strict):
@@ -184,7 +206,8 @@ class Method(_Strict):
     placement: Swept[str] = Field(default_factory=list)
     rank: Swept[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
     alpha: Annotated[Number, Field(gt=0)] | None = None
-    target: str | None = None
+    target: Swept[str] = Field(default_factory=list)
+    """Names of targets; module names that are one target are joined by `+`."""
     lr: Swept[LearningRate] = Field(default_factory=list)
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -192,6 +215,11 @@ class Method(_Strict):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return value if isinstance(value, list) else [value]
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _targets(cls, value: Any) -> Any:
+        return _targets(value)
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -211,16 +239,51 @@ class Method(_Strict):
         return options
 
 
+def _targets(value: Any) -> Any:
+    """Return the targets of an entry: `mlp`, `[attention, mlp]`, `[q_proj, k_proj]` (one target),
+    or a list of both forms with each list of modules in brackets.
+    """
+    items = value if isinstance(value, list) else [value]
+    texts = [item for item in items if isinstance(item, str)]
+    named = [item for item in texts if item in TARGETS or JOINED in item]
+    if isinstance(value, list) and texts and len(texts) == len(items) and not named:
+        return [JOINED.join(texts)]
+    for item in texts:
+        if item not in named:
+            raise ValueError(
+                f"unknown target '{item}'.{nearest(item, TARGETS)} Names of modules are written in "
+                f"brackets of their own, such as [[{item}], mlp]"
+            )
+    return [JOINED.join(map(str, item)) if isinstance(item, list) else item for item in items]
+
+
+class Shape(_Strict):
+    """A backbone that is a configuration alone, for costs."""
+
+    config: str
+    """A file `config.json`, a folder with one, or a shipped name (`costs/configurations.py`)."""
+    weights: Literal["random"]
+
+
+def _form_of_backbone(value: Any) -> str:
+    return "a shape" if isinstance(value, dict | Shape) else "a name"
+
+
 class Sweep(_Strict):
     """A whole sweep file. Field names are the file's keys; unknown keys are refused."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    backbone: str
-    tasks: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
+    backbone: Annotated[
+        Annotated[str, Tag("a name")] | Annotated[Shape, Tag("a shape")],
+        Discriminator(_form_of_backbone),
+    ]
+    tasks: Annotated[list[TaskEntry], AfterValidator(_distinct_tasks)] = Field(default_factory=list)
     lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
     controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
+    match: Literal["sites", "parameters"] = "sites"
+    """What arms share: rank and sites, or the number of parameters (`costs/matching.py`)."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None
@@ -229,6 +292,16 @@ class Sweep(_Strict):
     limits: Limits = Limits()
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def task_names(self) -> list[str]:
+        """The names of the tasks."""
+        return [task_name(entry) for entry in self.tasks]
+
+    @property
+    def data_entries(self) -> tuple[DataEntry, ...]:
+        """The tasks that this file defines."""
+        return tuple(entry for entry in self.tasks if isinstance(entry, DataEntry))
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -240,6 +313,11 @@ class Sweep(_Strict):
         if bool(self.tasks) != bool(self.lengths):
             have, lack = ("tasks", "lengths") if self.tasks else ("lengths", "tasks")
             raise ValueError(f"{have} are given but no {lack}: training cells need both")
+        if self.tasks and isinstance(self.backbone, Shape):
+            raise ValueError(
+                "backbone: a configuration with random weights has costs, but no scores that mean "
+                "anything: remove tasks and lengths, and keep the probe"
+            )
         if not self.tasks and self.probe is None:
             raise ValueError("nothing to run: give tasks and lengths, or a probe")
         for key in ("test_lengths", "forgetting"):
@@ -292,6 +370,8 @@ def _method(entry: Any) -> Any:
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     """Read and check a sweep file, with `key=value` overrides (dots separate nested keys).
 
+    Paths of tasks in files become absolute: they are relative to the sweep file.
+
     Raises:
         BadInput: the file or an override is wrong; one line says where.
     """
@@ -299,9 +379,13 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     for override in overrides:
         _override(data, override)
     try:
-        return Sweep.model_validate(data)
+        sweep = Sweep.model_validate(data)
     except ValidationError as error:
         raise explain(error, Sweep, str(path)) from None
+    if not sweep.data_entries:
+        return sweep
+    tasks = [e if isinstance(e, str) else e.located(path.parent) for e in sweep.tasks]
+    return sweep.model_copy(update={"tasks": tasks})
 
 
 def _override(data: dict[str, Any], override: str) -> None:
@@ -318,12 +402,17 @@ def _override(data: dict[str, Any], override: str) -> None:
     data[last] = parse_yaml(text, f"--set {override}")
 
 
-def as_file(sweep: Sweep) -> dict[str, Any]:
-    """Return a sweep in the form of its file: methods as one-key mappings, only given settings."""
+def as_file(sweep: Sweep, folder: Path | None = None) -> dict[str, Any]:
+    """Return a sweep in the form of its file: methods as one-key mappings, only given settings.
+
+    Paths are relative to `folder`, where the file will be, if it is given.
+    """
     data = sweep.model_dump(exclude_unset=True)
     methods: list[Any] = []
     for method in sweep.methods:
         settings = method.model_dump(exclude_unset=True, exclude={"type", "options"})
         settings |= method.options
         methods.append({method.type: settings} if settings else method.type)
+    if sweep.tasks:
+        data["tasks"] = [e if isinstance(e, str) else e.as_given(folder) for e in sweep.tasks]
     return {**data, "methods": methods}

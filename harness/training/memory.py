@@ -94,11 +94,7 @@ def _measured(
     work: Callable[[], Any],
     meter: MemoryMeter,
 ) -> _Usage:
-    live = LiveBytes(meter.device)
-    live.hold([*model.parameters(), *model.buffers()], "weights")
-    live.hold(
-        tree_leaves([list(state.values()) for state in optimizer.state.values()]), "optimizer"
-    )
+    live = live_bytes(model, optimizer, meter.device)
     with fixed_mmap_threshold() as refused:
         meter.reset()
         with live.watching(model):
@@ -107,13 +103,23 @@ def _measured(
     if meter.device == "cuda":
         assert peak is not None
         # The allocator also counts what kernels allocate, and rounds sizes up.
-        hidden = peak - live.peak
+        hidden = max(0, peak - live.peak)
         parts = live.parts | {"transient": live.parts["transient"] + hidden}
-        return _Usage(peak, parts, None)
+        return _Usage(live.peak + hidden, parts, None)
     if refused:
         meter.note = meter.note or refused
     known = not refused and peak is not None and meter.base is not None
     return _Usage(live.peak, live.parts, max(0, peak - meter.base) if known else None)  # type: ignore[operator]
+
+
+def live_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, device: str) -> LiveBytes:
+    """Return a counter that knows the weights of a model and the state of its optimizer."""
+    live = LiveBytes(device)
+    live.hold([*model.parameters(), *model.buffers()], "weights")
+    live.hold(
+        tree_leaves([list(state.values()) for state in optimizer.state.values()]), "optimizer"
+    )
+    return live
 
 
 def _sums_gradients(func: Any) -> bool:
@@ -195,13 +201,13 @@ class LiveBytes(TorchDispatchMode):
 
     def _seen(self, value: Any) -> _Storage | None:
         """The storage of a tensor of the device, counted from now on if it is new."""
-        if not isinstance(value, torch.Tensor) or value.device.type != self._device:
-            return None
-        if value.layout != torch.strided:
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
             return None
         storage = value.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if (found := self._live.get(key)) is None:
+            if value.device.type != self._device:  # asked rarely: it is an operator of fake tensors
+                return None
             reference = weakref.ref(storage, lambda _: self._freed(key))
             found = self._live[key] = _Storage(reference, 0, "transient")
         if size != found.size:  # new, or resized

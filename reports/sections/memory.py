@@ -1,4 +1,4 @@
-"""Peak memory of training and evaluation by sequence length, and what it consists of."""
+"""Peak memory of training and evaluation by sequence length."""
 
 from __future__ import annotations
 
@@ -8,33 +8,21 @@ from statistics import median
 
 from matplotlib.figure import Figure
 
-from harness.core.result import LIVE_PARTS
-from reports.blocks import GIB, MIB, Block, Entry, Table, Text, joined, memory, section
+from reports.blocks import GIB, MIB, Block, Text, exact_memory, memory, section
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.cost import Cost, Level, cost_blocks, cost_figure, largest
-from reports.stats import arms, cost_cells, cost_points, longest_common, peak_column
+from reports.stats import cost_cells, peak_column
 from reports.style import styled
 
-
-def _exact(value: float) -> str:
-    """Bytes as text, with enough digits to show small differences between arms."""
-    return f"{value / GIB:.3f} GiB" if value >= GIB else f"{value / MIB:.1f} MiB"
-
-
-_LIVE = Cost("live_peak_bytes", "memory-length", "Live memory", _exact)
+_LIVE = Cost("live_peak_bytes", "memory-length", "Live memory", exact_memory)
 _RESIDENT = Cost("peak_bytes", "memory-length", "Resident memory", memory)
-
-_PART_NAMES = {
-    "saved_base": "Saved: backbone", "saved_adapter": "Saved: adapter",
-    "saved_logits": "Saved: head and loss", "saved_attention": "Saved: attention",
-}  # fmt: skip
 
 
 @section(order=70, anchor="memory", title="Peak memory by length", figures=[_LIVE.stem])
 def memory_by_length(report: Report) -> list[Block]:
-    """Peak memory of training and evaluation, and its parts at the longest length."""
+    """Peak memory of training and evaluation."""
     return [b for group in report.costs if cost_cells(group.results) for b in _blocks(group)]
 
 
@@ -43,7 +31,7 @@ def _blocks(group: Group) -> list[Block]:
     cost = _measure(cells)
     blocks = cost_blocks(group, cost, memory_figure(group), _counted(cells, cost))
     notes = dict.fromkeys(str(r["memory_note"]) for r in cells if r["memory_note"])
-    return [*blocks, *_parts(group), *(Text(f"Memory: {note}.", "note") for note in notes)]
+    return [*blocks, *(Text(f"Memory: {note}.", "note") for note in notes)]
 
 
 def _measure(cells: Sequence[Result]) -> Cost:
@@ -68,39 +56,6 @@ def _counted(cells: Sequence[Result], cost: Cost) -> str:
         )
     thin = "; thin line: the process before the model is loaded"
     return f"Resident peak of the process{thin if any(r['base_bytes'] for r in cells) else ''}."
-
-
-def _parts(group: Group) -> list[Block]:
-    """A table of the parts of live memory in training, at the longest length of most arms."""
-    cells = cost_cells(group.results)
-    names = {
-        "Live peak": "train_live_peak_bytes",
-        **{_PART_NAMES.get(p, p.capitalize()): f"live_{p}_bytes" for p in LIVE_PARTS},
-        "Resident": "train_resident_bytes",
-    }
-    found = {head: cost_points(cells, column) for head, column in names.items()}
-    found = {head: series for head, series in found.items() if series}
-    at = longest_common(found.get("Live peak", {}))
-    if at is None:
-        return []
-    rows: list[list[Entry]] = []
-    for arm in arms(cells):
-        values = [
-            next((f"{p.value / MIB:,.1f}" for p in series.get(arm, []) if p.length == at), "")
-            for series in found.values()
-        ]
-        if any(values):
-            rows.append([arm, *values])
-    saved = "Saved: activations that autograd keeps for the backward pass; adapter: only those that"
-    caption = joined(
-        f"Live memory of a training step at {at} tokens, in MiB, at its peak.",
-        f"{saved} are kept because of the adapter.",
-        "Resident: peak of the process above its base, with a fixed mmap threshold."
-        if "Resident" in found
-        else "",
-        by=" ",
-    )
-    return [Table(group.about(caption), ["Arm", *found], rows, frozenset(found))]
 
 
 @styled

@@ -134,7 +134,7 @@ def summary_table(frame: pd.DataFrame | Path) -> list[tuple[str, list[dict[str, 
 def readme_table(folder: Path) -> str:
     """The table of arms in Markdown, with intervals; one for each task and backbone."""
     tables = arm_tables(Report(load_results(folder)))
-    return "\n\n".join(_markdown(table) for table in tables) + "\n"
+    return "\n\n".join(markdown(table) for table in tables) + "\n"
 
 
 def arm_tables(report: Report, intervals: bool = True) -> list[ArmTable]:
@@ -155,7 +155,7 @@ def differences_table(folder: Path) -> str:
     """The declared differences between arms in Markdown; "" without any."""
     report = Report(load_results(folder))
     tables = [
-        _markdown(Table(one.caption, one.head, one.rows))
+        markdown(Table(one.caption, one.head, one.rows))
         for group in report.training
         if group.points
         for one in comparison_tables(group, report.comparisons[group.key])
@@ -164,7 +164,9 @@ def differences_table(folder: Path) -> str:
     return "".join(f"{table}\n\n" for table in tables)
 
 
-def _markdown(table: ArmTable | Table) -> str:
+def markdown(table: ArmTable | Table) -> str:
+    """A table with its caption in Markdown."""
+
     def escaped(text: str) -> str:
         for sign in "\\`*_[]|~":
             text = text.replace(sign, "\\" + sign)
@@ -172,9 +174,8 @@ def _markdown(table: ArmTable | Table) -> str:
 
     lines = [[*table.head], ["---", *["---:"] * (len(table.head) - 1)]]
     lines += [[escaped(str(entry)) for entry in row] for row in table.rows]
-    return "\n".join(
-        [f"{escaped(table.caption)}.", "", *("| " + " | ".join(line) + " |" for line in lines)]
-    )
+    caption = escaped(table.caption.rstrip("."))
+    return "\n".join([f"{caption}.", "", *("| " + " | ".join(line) + " |" for line in lines)])
 
 
 def _arm_table(group: Group, cost: Group | None, intervals: bool) -> ArmTable:

@@ -8,7 +8,7 @@ from statistics import median
 from matplotlib.figure import Figure
 
 from harness.core.methods import FULL, HEAD, LORA
-from harness.core.timing import PHASES, Phase, Timing, compared, paired_ratios
+from harness.core.timing import MERGED, PHASES, Phase, Timing, compared, paired_ratios
 from reports.axes import draw_series, legend, over_length
 from reports.blocks import Block, Entry, Table, Text, joined, percent, rate, section
 from reports.frame import Result
@@ -17,7 +17,7 @@ from reports.page import Report
 from reports.sections.accuracy import values_alt
 from reports.sections.cost import Cost, cost_blocks, cost_figure
 from reports.stats import Point, Series, arms, cost_cells
-from reports.style import GREY, PAGE, arm_styles, picture, styled
+from reports.style import GREY, PAGE, ArmStyle, arm_styles, picture, styled
 
 _RATE = Cost("tokens_per_s", "throughput-length", "Throughput", rate, spread=True, unit="tokens/s")
 _STEM = "step-time-length"
@@ -39,7 +39,7 @@ def _blocks(group: Group) -> list[Block]:
     reference = reference_arm(cells)
     counts = sorted({len(timing_of(r).seconds("train")) for r in cells})
     how = (
-        f"Step time ({_clock(cells)}) divided by that of {reference} in the same round, on "
+        f"Step time ({clock(cells)}) divided by that of {reference} in the same round, on "
         f"full-length batches of random tokens: below 1 is faster. Bars: 95 % intervals over "
         f"{counts[0]}"
         + (f" to {counts[-1]}" if len(counts) > 1 else "")
@@ -55,7 +55,7 @@ def _blocks(group: Group) -> list[Block]:
     )  # fmt: skip
     blocks: list[Block] = [
         picture(_STEM, group, ratio_figure(group), f"{caption} {how}", alt),
-        _ratio_table(group, cells, ratios, reference),
+        ratio_table(group, cells, ratios, reference, _NAMES),
     ]
     notes = [r for r in cells if disturbance(r, "train")]
     if notes:
@@ -68,7 +68,8 @@ def _blocks(group: Group) -> list[Block]:
     return [*blocks, _details(group, cells)]
 
 
-def _clock(cells: Sequence[Result]) -> str:
+def clock(cells: Sequence[Result]) -> str:
+    """The time that arms are compared by."""
     on_gpu = any(r["device"] == "cuda" for r in cells)
     return "wall-clock time" if on_gpu else "CPU time: what it takes on an idle core"
 
@@ -91,15 +92,19 @@ def reference_arm(cells: Sequence[Result]) -> str:
 
 
 def ratios_of(cells: Sequence[Result], reference: str, phase: Phase) -> Series:
-    """The ratio of each arm's step time to the reference's, by length, with its interval."""
+    """The ratio of each arm's step time to the reference's, by length, with its interval.
+
+    Times with a merged adapter are those of an arm of their own.
+    """
     groups: dict[tuple[int, str], dict[str, list[float]]] = {}
     for r in sorted(cells, key=lambda r: r.order):
         group = groups.setdefault((int(r["length"]), str(r["timing_group"])), {})
         timing = timing_of(r)
-        group[str(r["arm"])] = compared(
-            timing.seconds(phase), timing.cpu_seconds(phase), str(r["device"])
-        )
-    series: Series = {arm: [] for arm in arms(cells)}
+        for arm, step in variants(str(r["arm"]), phase).items():
+            walls, cpus = timing.seconds(step), timing.cpu_seconds(step)
+            if walls:
+                group[arm] = compared(walls, cpus, str(r["device"]))
+    series: Series = {name: [] for arm in arms(cells) for name in variants(arm, phase)}
     for (length, _), times in sorted(groups.items()):
         if reference in times:
             for arm, ratio in paired_ratios(times, reference).items():
@@ -107,15 +112,33 @@ def ratios_of(cells: Sequence[Result], reference: str, phase: Phase) -> Series:
     return {arm: points for arm, points in series.items() if points}
 
 
-@styled
+def variants(arm: str, phase: Phase) -> dict[str, Phase]:
+    """The arm and, for a step that is also done with a merged adapter, that one."""
+    merged = {f"{arm}, merged": MERGED[phase]} if phase in MERGED else {}
+    return {arm: phase, **merged}
+
+
 def ratio_figure(group: Group) -> Figure:
     """Ratios by length: a panel for training steps and one for forward passes."""
     cells = timed_cells(group)
     reference, styles = reference_arm(cells), arm_styles(cells)
-    canvas = over_length(len(PHASES), cells, styles, PAGE, 2.45, group.reach)
-    for axes, phase in zip(canvas.panels, PHASES, strict=True):
-        found = ratios_of(cells, reference, phase)
-        axes.set_title(_NAMES[phase])
+    ratios = {phase: ratios_of(cells, reference, phase) for phase in PHASES}
+    return ratio_panels(group, cells, ratios, reference, _NAMES, styles)
+
+
+@styled
+def ratio_panels(
+    group: Group,
+    cells: Sequence[Result],
+    ratios: dict[Phase, Series],
+    reference: str,
+    names: dict[Phase, str],
+    styles: dict[str, ArmStyle],
+) -> Figure:
+    """Ratios by length: a panel for each step."""
+    canvas = over_length(len(ratios), cells, styles, PAGE, 2.45, group.reach)
+    for axes, (phase, found) in zip(canvas.panels, ratios.items(), strict=True):
+        axes.set_title(names[phase])
         axes.set_ylabel(f"Time / time of {reference}")
         axes.axhline(1, color=GREY, lw=0.7, zorder=1.2)
         draw_series(axes, found, styles, spread=0.6)
@@ -123,16 +146,22 @@ def ratio_figure(group: Group) -> Figure:
     return canvas.figure
 
 
-def _ratio_table(
-    group: Group, cells: Sequence[Result], ratios: dict[Phase, Series], reference: str
+def ratio_table(
+    group: Group,
+    cells: Sequence[Result],
+    ratios: dict[Phase, Series],
+    reference: str,
+    names: dict[Phase, str],
 ) -> Table:
+    """Ratios with their intervals: a row for each arm and step."""
     lengths = sorted({int(r["length"]) for r in cells})
     rows: list[list[Entry]] = []
     for phase, series in ratios.items():
-        for arm in arms(cells):
+        labels = (n for arm in arms(cells) for n in variants(arm, phase) if n == arm or n in series)
+        for arm in labels:
             points = {p.length: p for p in series.get(arm, [])}
             texts = [_interval_text(points[n]) if n in points else "" for n in lengths]
-            rows.append([arm, _NAMES[phase], *texts])
+            rows.append([arm, names[phase], *texts])
     heads = [f"{n} tokens" for n in lengths]
     caption = group.about(f"Step time relative to {reference}, with 95 % intervals")
     return Table(caption, ["Arm", "Step", *heads], rows, frozenset(heads))

@@ -52,7 +52,7 @@ def read_csv(path: Path, columns: Columns) -> Iterator[tuple[str, Row]]:
     Raises:
         BadFile, MissingColumn: it is no such table.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file, _text(path), _long_fields():
+    with path.open(encoding="utf-8-sig", newline="") as file, _text(path), long_fields():
         rows = csv.reader(file, strict=True)
         head = next(rows, [])
         _check_heads(head, columns)
@@ -153,7 +153,7 @@ def _text(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _long_fields() -> Iterator[None]:
+def long_fields() -> Iterator[None]:
     """Allow cells as long as a book."""
     before = csv.field_size_limit(sys.maxsize)
     try:

@@ -122,7 +122,7 @@ def plan(
 def outcomes(planned: Plan) -> Iterator[dict[str, Any]]:
     """Run a plan's cells in this process, one after the other."""
     for cell in planned.cells:
-        result = run_cell(cell, planned.backbone, planned.tasks_dir)
+        result = run_cell(cell, planned.backbone, planned.own_tasks)
         yield {**result.model_dump(mode="json"), "title": cell.title}
 
 

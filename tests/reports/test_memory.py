@@ -13,6 +13,7 @@ from reports.blocks import Block, Picture
 from reports.frame import Result
 from reports.sections.memory import memory_by_length
 from reports.sections.overview import overview
+from reports.sections.parts import memory_parts
 from reports.stats import cost_points, peak_column
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import loaded, rows_of, texts
@@ -61,23 +62,11 @@ def test_live_memory_is_the_headline(tmp_path: Path) -> None:
     ]
 
 
-def test_parts_at_the_longest_length(tmp_path: Path) -> None:
-    rows = rows_of(section_of(tmp_path, CELLS), "Live peak")
-    lora, state = rows
-    assert lora == {
-        "Arm": "LoRA 1", "Live peak": "108.0", "Weights": "10.0", "Gradients": "11.0",
-        "Optimizer": "12.0", "Saved: backbone": "13.0", "Saved: adapter": "14.0",
-        "Saved: head and loss": "15.0", "Saved: attention": "16.0", "Transient": "17.0",
-        "Resident": "300.0",
-    }  # fmt: skip
-    assert state["Saved: adapter"] == "14.3"
-
-
 def test_files_without_live_memory_show_the_process(tmp_path: Path) -> None:
     cells = [make_cell("lora", 1.0, length, kind="probe", lr=1e-4) for length in (128, 256)]
     blocks = section_of(tmp_path, cells)
     assert figure(blocks).caption.startswith("Resident memory by length. Resident peak of the")
-    assert not rows_of(blocks, "Live peak")
+    assert memory_parts(loaded(tmp_path / "run")) == []
 
 
 def test_one_measure_for_all_cells(load: Load) -> None:

@@ -26,7 +26,7 @@ def lengths(result: CellResult) -> dict[int | None, Evaluation]:
 
 def run(planned: Plan, method: str = "full", **changes: Any) -> CellResult:
     cell = next(cell for cell in planned.cells if cell.method == method)
-    result = run_cell(cell.model_copy(update=changes), planned.backbone, planned.tasks_dir)
+    result = run_cell(cell.model_copy(update=changes), planned.backbone, planned.own_tasks)
     assert result.ok, result.error
     return result
 

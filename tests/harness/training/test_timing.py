@@ -1,4 +1,4 @@
-"""FLOPs of known computations, and the rounds in which arms take turns."""
+"""The measured peak, and the rounds in which arms take turns."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from threading import Barrier
 
 import pytest
-import torch
 
 from harness.core.cell import Cell
 from harness.core.result import OK, CellResult, Failure
-from harness.models.chunked_loss import chunked_loss
-from harness.training.timing import Reading, Turn, count_flops, in_rounds, peak_flops_per_s
+from harness.training.timing import Reading, Turn, in_rounds, peak_flops_per_s
 from tests.harness.planning.test_plan import BASE
 
 
@@ -19,27 +17,6 @@ def probes(count: int, steps: int = 3) -> list[Cell]:
     """Probes that differ by their seeds."""
     changes = {"kind": "probe", "task": None, "steps": steps}
     return [BASE.model_copy(update={**changes, "seed": seed}) for seed in range(count)]
-
-
-def test_flops_of_a_layer_and_of_attention() -> None:
-    layer = torch.nn.Linear(8, 16)
-    x = torch.randn(4, 8, requires_grad=True)
-    assert count_flops(lambda: layer(x)) == 2 * 4 * 8 * 16
-    assert count_flops(lambda: layer(x).sum().backward()) == 3 * 2 * 4 * 8 * 16
-    q = torch.randn(1, 2, 64, 16, requires_grad=True)
-    attention = torch.nn.functional.scaled_dot_product_attention
-    product = 2 * 2 * 64 * 64 * 16
-    assert count_flops(lambda: attention(q, q, q)) == 2 * product
-    assert count_flops(lambda: attention(q, q, q).sum().backward()) == (2 + 5) * product
-
-
-def test_flops_of_a_chunked_loss() -> None:
-    """Its gradients are taken within the forward pass: three products of states and weights."""
-    head = torch.nn.Linear(8, 32, bias=False)
-    states = torch.randn(1, 17, 8, requires_grad=True)
-    labels = torch.randint(0, 32, (1, 17))
-    flops = count_flops(lambda: chunked_loss(states, head, labels).loss.backward())
-    assert flops == 3 * 2 * 16 * 8 * 32
 
 
 def test_the_peak_is_plausible() -> None:

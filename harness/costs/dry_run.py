@@ -1,0 +1,123 @@
+"""One training step and one forward pass of a cell on fake tensors.
+
+The model, the adapter, the loss and the optimizer are those of a run, and live bytes are counted by
+the same code (`training/memory.py`). No weights are read and no numbers are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.core.cell import Cell
+from harness.costs.fake import AssumedAnswers, fake_tensors, few_chunks, replace_tensors
+from harness.models.backbones import Backbone
+from harness.models.chunked_loss import use_chunked_loss
+from harness.models.load import load_skeleton
+from harness.models.quiet import quiet
+from harness.training.memory import create_state, live_bytes
+from harness.training.methods import adapt
+from harness.training.timing import Probe
+from harness.training.work import Work, WorkCounter
+
+_INITIAL_VALUES = ("init_lora_weights",)
+"""Options that decide the first values of an adapter, some from the weights. Costs are the same."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak of live bytes of a step, and its parts at the peak."""
+
+    peak_bytes: int
+    parts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Step(Memory):
+    """The memory of a step, and its work."""
+
+    work: Work
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A training step and a forward pass, and the parameters of the model."""
+
+    train: Step
+    eval: Step
+    trainable_params: int
+    total_params: int
+
+
+def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
+    """Run the steps of a probe of a cell (full-length batches) on fake tensors.
+
+    Fake tensors take the kernels of a CPU. A fused attention kernel of another device saves the
+    same tensors: its output and the log-sum-exp of each row.
+
+    Raises:
+        ValueError: the arm cannot be built on this backbone.
+    """
+    with _probe(cell, backbone) as (model, probe):
+        train = _step(probe.train, model, probe.optimizer)
+        probe.optimizer.state.clear()
+        model.eval()
+        evaluation = _step(probe.forward, model, probe.optimizer)
+        parameters = list(model.parameters())
+    return DryRun(
+        train,
+        evaluation,
+        sum(p.numel() for p in parameters if p.requires_grad),
+        sum(p.numel() for p in parameters),
+    )
+
+
+def train_memory(cell: Cell, backbone: Backbone, blocks: int | None = None) -> Memory:
+    """Return the peak of the training step of `dry_run`, without its work.
+
+    Args:
+        cell: what is run.
+        backbone: its configuration is read.
+        blocks: the number of blocks of the model; None: that of the configuration.
+
+    Raises:
+        ValueError: the arm cannot be built on this backbone.
+    """
+    with _probe(cell, backbone, blocks) as (model, probe), few_chunks():
+        live = live_bytes(model, probe.optimizer, "cpu")
+        with live.watching(model):
+            probe.train()
+    return Memory(live.peak, live.parts)
+
+
+@contextmanager
+def _probe(
+    cell: Cell, backbone: Backbone, blocks: int | None = None
+) -> Iterator[tuple[Any, Probe]]:
+    """Yield a model in training mode and its probe; within the block tensors are fake."""
+    options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
+    update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
+    cell = cell.model_copy(update=update)
+    with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
+        model = load_skeleton(backbone, cell.length, cell.uses_lm_head, blocks)
+        if cell.lm_loss == "chunked":
+            use_chunked_loss(model)
+        model = adapt(model, cell).model
+    with quiet(), fake_tensors():
+        replace_tensors(model, "cpu")
+        probe = Probe(model, cell)
+        create_state(probe.optimizer)
+        model.train()
+        yield model, probe
+
+
+def _step(run: Callable[[], Any], model: Any, optimizer: torch.optim.Optimizer) -> Step:
+    live = live_bytes(model, optimizer, "cpu")
+    counter = WorkCounter()
+    with counter, live.watching(model):  # in this order the parts of operators are not live bytes
+        run()
+    return Step(live.peak, live.parts, counter.work)
