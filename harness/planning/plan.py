@@ -13,9 +13,10 @@ from harness.core.cell import LM_EVAL, Cell
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
+from harness.costs.matching import Matching
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
-from harness.planning.arms import arms, check_method
+from harness.planning.arms import arms, check_method, reference_arm
 from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
@@ -24,7 +25,7 @@ from harness.planning.levers import check_levers, lever_settings
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
-from harness.planning.sweep import Sweep
+from harness.planning.sweep import Method, Sweep
 from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
 from tasks import OwnTasks, Task
@@ -71,7 +72,8 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         raise BadInput(*error.args, *wrong) from None
     if wrong:
         raise BadInput(*wrong)
-    cells = _Expansion(sweep, source, prepared).cells()
+    expansion = _Expansion(sweep, source, prepared)
+    cells = expansion.cells()
     _check_reference(sweep, source, cells)
     check_levers(sweep, cells, prepared.backbone, f"{source}: levers")
     check_models(cells, prepared.backbone, source)
@@ -83,7 +85,9 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     ordered = sorted(
         unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
     )
-    return Plan(sweep, ordered, own_tasks, prepared.backbone, tuple(prepared.warnings))
+    return Plan(
+        sweep, ordered, own_tasks, prepared.backbone, (*prepared.warnings, *expansion.warnings)
+    )
 
 
 def _compared_first(cell: Cell, seed: int) -> bool:
@@ -124,6 +128,7 @@ class _Expansion:
         self._source = source
         self._prepared = prepared
         self._rates = Rates(sweep, source, prepared.backbone.name)
+        self._matching = Matching(reference_arm(sweep), prepared.backbone, str(source))
         self._common: _Fields = {
             "backbone": prepared.backbone.name,
             "device": device,
@@ -131,6 +136,11 @@ class _Expansion:
             "dropout": sweep.train.dropout,
             "revisions": {"backbone": prepared.backbone.pin},
         }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about the arms, one line each."""
+        return tuple(f"{self._source}: {line}" for line in self._matching.warnings)
 
     def cells(self) -> list[Cell]:
         """Return all cells; two may be the same."""
@@ -149,6 +159,14 @@ class _Expansion:
             cells += self._zero_shot_evaluations(evaluated)
         return cells
 
+    def _arms(self, method: Method, uses_lm_head: bool) -> Iterator[_Fields]:
+        """Yield the settings of the arms of an entry."""
+        for arm in arms(method):
+            if self._sweep.match == "parameters":
+                yield self._matching.matched(arm, method.alpha is not None, uses_lm_head)
+            else:
+                yield arm
+
     def _task_cells(self, name: str, task: Task, evaluated: _Fields) -> Iterator[Cell]:
         """Training cells and baselines of a task."""
         sweep, kind = self._sweep, task.metadata.task_type
@@ -161,7 +179,7 @@ class _Expansion:
         levers = self._levers(kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
-            for arm, lever, lr in product(arms(method), levers, rates):
+            for arm, lever, lr in product(self._arms(method, kind.uses_lm_head), levers, rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 own |= lever
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
@@ -227,7 +245,7 @@ class _Expansion:
         methods = methods_of(self._sweep, not uses_lm_head)
         levers = self._levers(uses_lm_head)
         for length, method in product(probe.lengths, methods):
-            for arm, lever in product(arms(method), levers):
+            for arm, lever in product(self._arms(method, uses_lm_head), levers):
                 if not lever["levers"].packing:  # the texts of a probe fill their rows
                     yield Cell(**place, **arm, **lever, length=length, lr=1e-4)
         for length in probe.lengths if probe.decode else []:

@@ -78,6 +78,16 @@ def test_the_time_of_a_cell(known: list[str]) -> None:
     assert made.seconds == pytest.approx(12 + 8)
 
 
+def test_decoding_takes_time_in_every_round(known: list[str]) -> None:
+    cells = {method: probe(method, True, decode=48) for method in ("lora", "ssmlora", "base")}
+    for method, used in (("lora", 2), ("ssmlora", 1), ("base", 1)):
+        made = make_bill([cells[method]], Backbone("t", Path(), "n"), 1)
+        prefill_and_decoding = 1 + 48 * 20 / 192
+        trained = 0 if method == "base" else 2
+        # 2 rounds and 2 untimed steps
+        assert made.seconds == pytest.approx(4 * (trained + used * prefill_and_decoding))
+
+
 def test_what_does_not_fit_is_named(known: list[str]) -> None:
     cell = trained()
     where = Backbone("tiny", Path(), "none")
@@ -93,3 +103,14 @@ def test_an_arm_that_cannot_be_built_has_a_reason(tmp_path: Path) -> None:
     cost = shapes.shape_cost(probe("no_such_method", True), backbone(tmp_path, True))
     assert cost.train is None
     assert "no_such_method" in (cost.reason or "")
+
+
+def test_on_a_gpu_tensors_are_held_against_its_memory(
+    known: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [trained(device="cuda")]
+    for size, fits in ((3 * 2**30, True), (2**30, False)):  # a step has live tensors of 1 GiB
+        monkeypatch.setattr(bill, "gpu_memory", lambda size=size: size)
+        made = make_bill(cells, Backbone("tiny", Path(), "none"), 1)
+        assert made.memory_bytes == size - 2**30
+        assert (not made.unfit) is fits
