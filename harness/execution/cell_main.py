@@ -305,8 +305,8 @@ def _load(
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
-            **parameter_counts(model),
             lowest_layer=lowest_trained_block(model),
+            **parameter_counts(model),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
             lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,

@@ -179,8 +179,7 @@ class _Expansion:
         levers = self._levers(kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
-            found = self._arms(method, kind.uses_lm_head)
-            for arm, lever, lr in product(found, levers, rates):
+            for arm, lever, lr in product(self._arms(method, kind.uses_lm_head), levers, rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 own |= lever
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
