@@ -17,7 +17,7 @@ from harness.costs.rates import Rates, fitted, roofline
 from harness.costs.shapes import ShapeCost, shape_costs, shape_of
 from harness.models.backbones import Backbone
 from harness.system.machine import describe_machine
-from harness.system.resources import available_cores, available_memory
+from harness.system.resources import available_cores, available_memory, gpu_memory
 from harness.training.peft_methods import training_steps
 
 _BASE_BYTES, _RESIDENT = 370 * 2**20, 1.15
@@ -105,18 +105,19 @@ def make_bill(
     found = {
         i: one.model_copy(update={"cell_s": _rounded(seconds.get(i))}) for i, one in found.items()
     }
-    limit = (
-        device.memory_bytes - reserve_of(device)
-        if device
-        else min(available_memory(), cell_bytes or available_memory())
-    )
+    on_device = device is not None or cells[0].device == "cuda"
+    if on_device:
+        size = device.memory_bytes if device else gpu_memory()
+        limit = size - reserve_of(size)
+    else:
+        limit = min(available_memory(), cell_bytes or available_memory())
     run = PredictedRun(
         versions={**cache.versions()},
         device=device.name if device else None,
         time_error=_rounded(rates.error) if rates else None,
         cells=found,
     )
-    taken = {i: _taken(one, device is not None) for i, one in found.items()}
+    taken = {i: _taken(one, on_device) for i, one in found.items()}
     unfit = frozenset(i for i, size in taken.items() if size is not None and size > limit)
     return Bill(run, limit, unfit, _total(cells, seconds, workers))
 
