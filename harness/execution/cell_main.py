@@ -33,7 +33,6 @@ from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
-from harness.models.blocks import lowest_trained_block
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -45,7 +44,7 @@ from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
 from harness.training.frozen import share_states
 from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
-from harness.training.levers import parameter_counts, use_levers
+from harness.training.levers import describe_parameters, use_levers
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
@@ -305,8 +304,7 @@ def _load(
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
-            lowest_layer=lowest_trained_block(model),
-            **parameter_counts(model),
+            **describe_parameters(model),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
             lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from harness.core.cell import Cell
+from harness.models.blocks import lowest_trained_block
 from tasks.lib.encoding import IGNORED
 
 Inputs = dict[str, torch.Tensor]
@@ -117,10 +118,11 @@ def packed(inputs: Inputs) -> Inputs:
     return new
 
 
-def parameter_counts(model: torch.nn.Module) -> dict[str, int]:
-    """Return fields of `ModelInfo`: the numbers of trainable and of all parameters."""
+def describe_parameters(model: torch.nn.Module) -> dict[str, Any]:
+    """Return fields of `ModelInfo`: parameters, and the lowest block that is trained."""
     counts = [(p.requires_grad, _elements(p)) for p in model.parameters()]
     return {
+        "lowest_layer": lowest_trained_block(model),
         "trainable_params": sum(n for trained, n in counts if trained),
         "total_params": sum(n for _, n in counts),
     }
