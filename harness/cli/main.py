@@ -15,6 +15,8 @@ try:
     import click
 
     from harness.cli.fit_command import fit
+    from harness.cli.options import TASKS_DIR
+    from harness.cli.tasks_command import tasks
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -58,11 +60,6 @@ _SET = click.option(
     metavar="KEY=VALUE",
     help="Override a key of the sweep, for example train.examples=64.",
 )
-_TASKS_DIR = click.option(
-    "--tasks-dir",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A folder with task plug-ins of your own.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +76,7 @@ def cli() -> None:
     help="Result folder: show which cells have a result in it (default: runs/<name>).",
 )
 @_SET
-@_TASKS_DIR
+@TASKS_DIR
 def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
     """Check SWEEP and list its cells. Writes nothing."""
     from harness.cli.console import make_console
@@ -123,7 +120,7 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     metavar="STATUS,…",
     help="Run cells with these outcomes again: oom, diverged, timeout, error.",
 )
-@_TASKS_DIR
+@TASKS_DIR
 def run(
     sweep: Path,
     out: Path | None,
@@ -246,56 +243,6 @@ def publish(directory: Path, to: Path) -> None:
 
 
 @cli.command()
-@click.argument("words", nargs=-1, metavar="[NAME | new NAME | check NAME | export NAME]")
-@click.option(
-    "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
-)
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
-@click.option("--length", type=click.IntRange(min=1), help="export, check: in tokens.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="export: of the train split.",
-)
-@_TASKS_DIR
-def tasks(
-    words: tuple[str, ...],
-    backbone: str,
-    to: Path | None,
-    length: int | None,
-    seed: int,
-    tasks_dir: Path | None,
-) -> int:
-    """List the tasks, show the card of one, write a plug-in, check its data, export to lm-eval."""
-    from harness.cli import task_commands
-    from tasks.template import COMMANDS
-
-    if (to and words[:1] != ("export",)) or (length and words[:1] not in (("export",), ("check",))):
-        raise BadInput(
-            "tasks: --to is of export, --length of export and check (own plug-ins: --tasks-dir DIR)"
-        )
-    if not words:
-        task_commands.list_tasks(tasks_dir)
-    elif words[0] == "new" and len(words) == 2:
-        task_commands.write_task(words[1], tasks_dir)
-    elif words[0] == "check" and len(words) == 2:
-        return task_commands.check(words[1], backbone, length, tasks_dir)
-    elif words[0] == "export" and len(words) == 2:
-        if to is None:
-            raise BadInput("tasks export: give the folder to write to: --to DIR")
-        task_commands.export(words[1], backbone, to, length, seed, tasks_dir)
-    elif len(words) == 1 and words[0] not in COMMANDS:
-        task_commands.show_card(words[0], backbone, tasks_dir)
-    else:
-        raise BadInput(
-            "tasks: expected no word, a task's NAME, or: new NAME, check NAME, export NAME"
-        )
-    return 0
-
-
-@cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only)."
@@ -322,6 +269,7 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 
 cli.add_command(fit)
+cli.add_command(tasks)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
