@@ -14,7 +14,7 @@ TORCH := torch==2.13.0
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.bench-long-setup
 
-.PHONY: help setup bench-long test test-all lint format task report tune published clean
+.PHONY: help setup bench-long test test-all lint format task report tune published clean gpu-pack gpu-slice gpu-merge
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +70,17 @@ tune: setup ## Run the learning-rate study and write sweeps/tuned.yaml
 
 published: setup ## Write tables and figures of the documents from published/
 	$(BIN)/python -m reports.published README.md docs/*.md
+
+gpu-pack: setup ## Write what a bare GPU machine lacks into .carry/1, .carry/2: [PACK_ARGS=…]
+	@$(BIN)/python -m carry.pack $(PACK_ARGS)
+
+gpu-slice: ## Run the next 8 minutes of the GPU sweeps, without setup: [SLICE_ARGS=…]
+	@"$(or $(wildcard $(BIN)/python),$(PYTHON))" -m carry.run $(SLICE_ARGS)
+
+gpu-merge: setup ## Add the results of a slice to published/: FROM=folder
+	@test -n "$(FROM)" || { echo "make gpu-merge: give FROM=folder" >&2; exit 2; }
+	@for run in "$(FROM)"/*/; do \
+	  $(BIN)/bench-long publish "$$run" --to "published/$$(basename "$$run")" --partial || exit; done
 
 clean: ## Remove .venv and caches; results in runs/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

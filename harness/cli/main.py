@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +117,13 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     "--workers", type=click.IntRange(min=1), help="Cells at a time (default: one per core)."
 )
 @click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Start no cell after this time. Probes and short lengths run first.",
+)
+@click.option(
     "--retry",
     default="",
     metavar="STATUS,…",
@@ -127,6 +136,7 @@ def run(
     overrides: tuple[str, ...],
     executor: str,
     workers: int | None,
+    seconds: float | None,
     retry: str,
     tasks_dir: Path | None,
 ) -> int:
@@ -141,6 +151,7 @@ def run(
     from harness.system.resources import default_workers
     from harness.system.scratch import run_folder
 
+    last_start = math.inf if seconds is None else time.monotonic() + seconds
     click.get_current_context().with_resource(run_folder())
     console = make_console()
     again = _statuses(retry)
@@ -164,15 +175,16 @@ def run(
                 if result is not None:
                     live.update(result)
 
-            outcome = run_plan(planned, held, place, again, listen)
+            outcome = run_plan(planned, held, place, again, listen, last_start)
         from reports import load_results, write_csv  # pandas takes seconds: not before the run
 
-        if outcome.interrupted:
+        if outcome.interrupted or (seconds is not None and outcome.left):
             write_csv(folder)
+            why = "interrupted" if outcome.interrupted else "the time is used"
             kept = f"{len(outcome.states)} of {len(planned.cells)} cells have a result in"
             rest = f": {kept} {folder}; run the same command to continue"
-            console.print(coloured(("interrupted", "yellow"), rest), soft_wrap=True)
-            return 130
+            console.print(coloured((why, "yellow"), rest), soft_wrap=True)
+            return 130 if outcome.interrupted else 1 if outcome.failed else 0
         page = folder / REPORT / PAGE
         frame = load_results(folder)
         if outcome.ran or not page.exists():
@@ -223,15 +235,28 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
     required=True,
     help="Folder to write, for example published/mine.",
 )
-def publish(directory: Path, to: Path) -> None:
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Write what there is, and keep the results that are in --to already.",
+)
+def publish(directory: Path, to: Path, partial: bool) -> None:
     """Write the results of a finished run DIRECTORY in a compact form for a repository.
 
-    All cells must come from one commit without changes, one number format and one machine.
+    All cells must come from one commit without changes, one number format and one machine. With
+    --partial the run may be unfinished and its parts may come from several machines.
     """
     from harness.core.folder import read_run, write_packed
     from harness.core.packed import check_one_origin
+    from harness.core.partial import joined
 
     stored = read_run(directory)
+    if partial:
+        if not stored.results:
+            raise BadInput(f"{directory}: no results are here")
+        stored = joined(stored, read_run(to))
+        click.echo(f"written: {printable(str(write_packed(stored, to)))}")
+        return
     ids = stored.manifest.ids or stored.results
     check_one_origin([stored.results[i] for i in ids if i in stored.results], str(directory))
     missing = sum(i not in stored.results for i in ids)

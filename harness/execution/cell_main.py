@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from harness.core.result import (
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
-from harness.models.backbones import Backbone, is_causal_lm
+from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -284,18 +284,19 @@ def _load(
         if cell.uses_lm_head:
             spare = extra_positions(cell.evaluations)
             tokens = cell.length + cell.decode
-            model = load_language_model(backbone, tokens, cell.dropout, pad_token_id, spare)
+            with _drawn_on(cell.device, backbone):
+                model = load_language_model(backbone, tokens, cell.dropout, pad_token_id, spare)
             chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         else:
-            model = load_classifier(
-                backbone,
-                metadata.task_type.head_size(metadata) if metadata else 2,
-                cell.length,
-                cell.dropout,
-                pad_token_id,
-                metadata.task_type if metadata else None,
-                tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else (),
+            kind = metadata.task_type if metadata else None
+            outputs = kind.head_size(metadata) if kind and metadata else 2
+            words = (
+                tokens_of(backbone, metadata.labels) if metadata and is_causal_lm(backbone) else ()
             )
+            with _drawn_on(cell.device, backbone):
+                model = load_classifier(
+                    backbone, outputs, cell.length, cell.dropout, pad_token_id, kind, words
+                )
         adapted = adapt(model, cell)
         model = adapted.model.to(cell.device)
         parameters = list(model.parameters())
@@ -312,6 +313,11 @@ def _load(
             device=cell.device,
         )
     return model
+
+
+def _drawn_on(device: str, backbone: Backbone) -> AbstractContextManager[Any]:
+    """Random weights are drawn on the device: a billion of them take ten seconds on one core."""
+    return torch.device(device) if backbone.stored_as == RANDOM else nullcontext()
 
 
 def _score(result: CellResult, cell: Cell, test: Encoded, answers: list[Target]) -> None:

@@ -21,6 +21,20 @@ def in_jobs(cells: Mapping[str, Cell]) -> list[list[str]]:
     return [*groups.values()]
 
 
+def short_first(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Return the cells in the order for a run with a limited time.
+
+    The probes run first, because they are the cheapest. Then each length is trained with all arms
+    and all seeds before the next longer one, so that what is done can be compared.
+    """
+
+    def key(item: tuple[str, Cell]) -> tuple[bool, int, int]:
+        cell = item[1]
+        return (cell.kind == "train", cell.length, cell.seed)
+
+    return dict(sorted(cells.items(), key=key))
+
+
 def is_done(ids: Iterable[str], states: Mapping[str, State], retry: set[str]) -> bool:
     """Whether no cell of a job needs to run.
 

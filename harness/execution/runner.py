@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from harness.core.cell import Cell
 from harness.core.folder import Manifest, RunFolder, RunTime, read_manifest
 from harness.core.result import OK, CellResult
 from harness.execution.executor import Executor, Job
-from harness.execution.jobs import in_jobs, is_done
+from harness.execution.jobs import in_jobs, is_done, short_first
 from harness.execution.states import State, read_states, state_of
 from harness.planning.plan import Plan
 from harness.planning.sweep import as_file
@@ -44,12 +45,14 @@ class Outcome:
     Attributes:
         states: of all cells of the sweep that have a result, by id.
         ran: cells of this run.
+        left: cells without a result.
     """
 
     states: dict[str, State]
     ran: int
     interrupted: bool
     manifest: Manifest
+    left: int
 
     @property
     def failed(self) -> dict[str, str]:
@@ -63,10 +66,12 @@ def run_plan(
     executor: Executor,
     retry: Collection[str] = (),
     listen: Listener = lambda *_: None,
+    last_start: float = math.inf,
 ) -> Outcome:
     """Run the cells of a plan that have no result yet, or one whose status is in `retry`.
 
-    A timing group runs as a whole if one of its cells has to run.
+    A timing group runs as a whole if one of its cells has to run. When
+    `time.monotonic()` reaches `last_start`, no further cell starts; those that run are completed.
 
     `folder` must be held. The executor is stopped at the end. Ctrl-C and SIGTERM end the run;
     finished cells keep their results.
@@ -74,7 +79,8 @@ def run_plan(
     started = time.monotonic()
     cells = {cell.id: cell for cell in plan.cells}
     states = read_states(folder.path, cells)
-    jobs = [ids for ids in in_jobs(cells) if not is_done(ids, states, {*retry})]
+    ordered = cells if last_start == math.inf else short_first(cells)
+    jobs = [ids for ids in in_jobs(ordered) if not is_done(ids, states, {*retry})]
     pending = [i for ids in jobs for i in ids]
     failed = sum(state.status != OK for state in states.values())
     progress = Progress(
@@ -95,7 +101,9 @@ def run_plan(
         try:
             with _terminate_as_interrupt(), _paused_together(executor):
                 try:
-                    for result in _results(plan, cells, jobs, folder, executor, progress):
+                    for result in _results(
+                        plan, cells, jobs, folder, executor, progress, last_start
+                    ):
                         folder.write_result(result)
                         states[result.id] = state_of(result)
                         this_run.cells += 1
@@ -112,9 +120,10 @@ def run_plan(
             interrupted = True
         this_run.wall_s = time.monotonic() - started
         manifest.runs.append(this_run)
-    manifest.finished = not interrupted and len(states) == len(cells)
+    left = len(cells) - len(states)
+    manifest.finished = not interrupted and not left
     folder.write_manifest(manifest)
-    return Outcome(states, this_run.cells, interrupted, manifest)
+    return Outcome(states, this_run.cells, interrupted, manifest, left)
 
 
 def _results(
@@ -124,8 +133,9 @@ def _results(
     folder: RunFolder,
     executor: Executor,
     progress: Progress,
+    last_start: float,
 ) -> Iterator[CellResult]:
-    """Keep the executor's slots filled, and yield the results as cells end.
+    """Keep the executor's slots filled until `last_start`, and yield the results as cells end.
 
     A timing group runs alone: it starts when no cell runs and all results are written, and nothing
     starts before it ends.
@@ -136,6 +146,8 @@ def _results(
 
     def fill(groups: bool) -> None:
         nonlocal group_runs
+        if time.monotonic() >= last_start:
+            queue.clear()
         while queue and progress.running < executor.slots and not group_runs:
             members = tuple(cells[i] for i in queue[-1])
             job = Job(members, plan.backbone, logs, plan.own_tasks)

@@ -2,6 +2,10 @@
 
 The arms belong to the process group of the leader. So they pause with it, and they end with the
 run, however it ends. An arm that dies or exceeds its time fails alone.
+
+On a GPU the models of all arms share its memory. Large models therefore run one after another, and
+an arm that found too little memory beside the others runs again alone. The leader never uses CUDA,
+because a process that has used it cannot fork another that does.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -23,16 +28,77 @@ from harness.core.result import CellResult, Failure
 from harness.execution.cell_main import probe_turns
 from harness.execution.executor import Job, died_with, timed_out
 from harness.execution.forked import log_to
+from harness.models.load import load_skeleton
 from harness.system.machine import describe_machine
 from harness.system.resources import default_workers, oom_kills
-from harness.training.timing import HereArm, Reading, Turn, in_rounds
+from harness.training.timing import (
+    HereArm,
+    Reading,
+    Turn,
+    in_rounds,
+    new_group,
+    peak_flops_per_s,
+)
+
+TOGETHER = 8 * 2**30
+"""Bytes of the weights of all arms up to which the arms of a group share a GPU."""
 
 
 def run_group(job: Job, cell_seconds: float) -> list[CellResult]:
     """Run the cells of a job in turns, each in a process of its own."""
+    if job.cells[0].device == "cuda":
+        return _on_gpu(job, cell_seconds)
     arms = [ForkedArm(job, cell, cell_seconds) for cell in job.cells]
     torch.set_num_threads(job.threads)  # after the forks, which must not inherit a pool of threads
-    return in_rounds(arms, job.cells, at_once=default_workers(job.cells[0].device))
+    return in_rounds(arms, job.cells, at_once=default_workers("cpu"))
+
+
+def _on_gpu(job: Job, cell_seconds: float) -> list[CellResult]:
+    """Run the cells in turns if their models fit together, otherwise one after another."""
+    group = new_group()
+    peak = _in_fork(peak_flops_per_s, job.cells[0]) or 0.0
+
+    def run(*cells: Cell) -> list[CellResult]:
+        arms = [ForkedArm(job, cell, cell_seconds) for cell in cells]
+        return in_rounds(arms, cells, peak=peak, group=group)
+
+    if len(job.cells) == 1 or weights_bytes(job) > TOGETHER:
+        return [result for cell in job.cells for result in run(cell)]
+    results = run(*job.cells)
+    return [run(r.cell)[0] if r.status == "oom" else r for r in results]
+
+
+def weights_bytes(job: Job) -> int:
+    """Return the bytes of the weights of all arms in float32; 0 if the model cannot be built."""
+    cell = job.cells[0]
+    try:
+        model = load_skeleton(job.backbone, cell.length, cell.uses_lm_head)
+    except Exception:  # any error of the model's code: each arm will report it
+        return 0
+    parameters = sum(int(p.numel()) for p in model.parameters())
+    return 4 * len(job.cells) * parameters
+
+
+def _in_fork(run: Callable[[Cell], float], cell: Cell) -> float | None:
+    """Return what a function returns in a process of its own; None if it fails."""
+    outer, inner = Pipe(duplex=False)
+    process = os.fork()
+    if not process:
+        try:
+            inner.send(run(cell))
+        except BaseException:
+            log_traceback()
+        finally:
+            os._exit(0)
+    inner.close()
+    try:
+        value: float = outer.recv()
+    except EOFError:
+        return None
+    finally:
+        outer.close()
+        os.waitpid(process, 0)
+    return value
 
 
 class ForkedArm:

@@ -82,7 +82,10 @@ def _cpu_name() -> str:
 
 
 def _commit() -> str | None:
-    """Return the commit of this code, with `+changes` if the working tree differs from it."""
+    """Return the commit of this code, with `+changes` if the working tree differs from it.
+
+    A copy without its repository may name its commit in $BENCH_LONG_COMMIT (`carry/run.py`).
+    """
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -93,4 +96,4 @@ def _commit() -> str | None:
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("BENCH_LONG_COMMIT") or None

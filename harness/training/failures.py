@@ -12,6 +12,9 @@ _ALLOCATORS = (
     "Cannot allocate memory",
     "std::bad_alloc",
     "error return without exception set",  # Python, without memory for the exception itself
+    "CUDA error: out of memory",  # a CUDA context
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
 )
 """What C libraries say when an allocation fails; they have no exception class for it."""
 

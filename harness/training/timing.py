@@ -147,14 +147,24 @@ class Probe:
         synchronize(self._cell.device)
 
     def timed(self, phase: Phase) -> Reading | None:
-        """Do a step of this kind and return its seconds; None if the adapter cannot be merged."""
+        """Do a step of this kind and return its seconds; None if the adapter cannot be merged.
+
+        On a GPU the arms share its memory: an arm returns what it does not hold between its turns.
+        The step before the timed one gets the memory again, and raises the clock.
+        """
         with_merged = phase in MERGED.values()
         if with_merged and not self._use.merges:
             return None
+        shared = self._cell.device == "cuda"
         with merged(self._model) if with_merged else nullcontext():
+            if shared:
+                self.run(phase)
             cpu, wall = time.process_time(), time.perf_counter()
             self.run(phase)
-            return Reading(time.perf_counter() - wall, time.process_time() - cpu)
+            reading = Reading(time.perf_counter() - wall, time.process_time() - cpu)
+        if shared:
+            torch.cuda.empty_cache()
+        return reading
 
     def train(self) -> None:
         """Do a training step."""
@@ -172,7 +182,8 @@ class Probe:
 def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:
     """Return the FLOP/s of the fastest of several products of square matrices of a cell's dtype."""
     kind = torch.bfloat16 if cell.dtype == "bfloat16" else torch.float32
-    size = size if cell.device == "cpu" else 8 * size
+    if cell.device != "cpu":  # larger products, and more of them until the clock is high
+        size, repeats = 8 * size, 12 * repeats
     a = torch.randn(size, size, device=cell.device).to(kind)
     best = float("inf")
     with torch.inference_mode():
@@ -186,21 +197,27 @@ def peak_flops_per_s(cell: Cell, size: int = 1024, repeats: int = 8) -> float:
 
 
 def in_rounds(
-    arms: Sequence[Arm], cells: Sequence[Cell], budget: float | None = None, at_once: int = 1
+    arms: Sequence[Arm],
+    cells: Sequence[Cell],
+    budget: float | None = None,
+    at_once: int = 1,
+    peak: float | None = None,
+    group: str = "",
 ) -> list[CellResult]:
     """Prepare the arms of a group, let them take turns, and return a result for each.
 
     An arm that fails ends; the others go on. After `budget` seconds, only the least number of
     rounds is completed. `at_once` arms with processes of their own are prepared at a time, because
-    these steps are not timed.
+    these steps are not timed. `peak` (FLOP/s) is measured in this process unless it is given;
+    `group` names the group.
     """
+    peak = peak_flops_per_s(cells[0]) if peak is None else peak
     if at_once == 1:  # an arm in this process stays in this thread
         for arm in arms:
             arm.ask(None)
     else:
         with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(lambda arm: arm.ask(None), arms))
-    peak = peak_flops_per_s(cells[0])
     phases = [phases_of(cell) for cell in cells]
     readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in own} for own in phases]
     order = random.Random(cells[0].seed)
@@ -220,8 +237,13 @@ def in_rounds(
                 if arms[i].result is None and (reading := arms[i].ask(phase)):
                     readings[i][phase].append(reading)
         rounds += 1
-    group = uuid.uuid4().hex[:12]
+    group = group or new_group()
     return [_ended(arm, own, group, peak) for arm, own in zip(arms, readings, strict=True)]
+
+
+def new_group() -> str:
+    """Return a name for a group."""
+    return uuid.uuid4().hex[:12]
 
 
 def _enough(alive: Sequence[dict[Phase, list[Reading]]], device: str, late: bool) -> bool:
@@ -250,7 +272,7 @@ def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: flo
     result = arm.result
     assert result is not None
     timing = (result.timing or Timing()).model_copy(
-        update={"group": group, "peak_flops_per_s": float(f"{peak:.4g}")}
+        update={"group": group, "peak_flops_per_s": float(f"{peak:.4g}") or None}
     )
     if result.ok:
         cell = result.cell
@@ -268,7 +290,7 @@ def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: flo
             rate = Rate([tokens] * len(walls), walls)
             rates |= rate.row(f"{phase}_tokens_per_s", steady=True)
         seconds = middle(found.get("train_round_s", []))
-        if seconds and timing.train_flops:
+        if seconds and timing.train_flops and peak:
             found["train_peak_share"] = timing.train_flops / seconds / peak
         timing = timing.model_copy(update=found)
         result.cost = (result.cost or Cost()).model_copy(update=rates)

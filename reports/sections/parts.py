@@ -164,7 +164,7 @@ def parts_figure(group: Group) -> Figure:
     most = max(sum(parts.values()) for parts in every)
     unit, name = (GIB, "GiB") if most >= 2 * GIB else (MIB, "MiB")
     top = 1.12 * most / unit
-    grid = panels(len(found), 1.9)
+    grid = panels(len(found), 1.9 if len(found) <= 8 else 1.5)
     for axes, (arm, own) in zip(grid.panels, found.items(), strict=True):
         axes.set_title(wrapped(arm, 24))
         axes.set_ylim(0, top)
@@ -213,7 +213,8 @@ def _missing(axes: Axes, place: int, cells: Sequence[Result]) -> None:
     """Write why there is no bar."""
     status = next((str(r["status"]) for r in cells if not r.ok), "")
     if status:
-        axes.text(place, 0, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
+        low = axes.get_ylim()[1] / 50
+        axes.text(place, low, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
                   color="#333333", gid=f"failure:{status}")  # fmt: skip
 
 

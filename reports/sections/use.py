@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 
 from matplotlib.figure import Figure
 
@@ -24,7 +25,7 @@ from reports.sections.throughput import (
     timing_of,
     variants,
 )
-from reports.stats import Point, Series, arms, longest_common
+from reports.stats import Point, Series, arms, by_arm_and_length, longest_common
 from reports.style import PAGE, ArmStyle, arm_styles, picture, styled
 
 _RATE, _TIME = "use-rate-length", "use-time-length"
@@ -123,14 +124,19 @@ def _answer(ratios: Series, reference: str) -> str:
 
 def speeds_of(cells: Sequence[Result], phase: Phase) -> Series:
     """Tokens per second of a step by arm and length, also with a merged adapter."""
-    series: Series = {name: [] for arm in arms(cells) for name in variants(arm, phase)}
-    for r in sorted(cells, key=lambda r: int(r["length"])):
-        for name, step in variants(str(r["arm"]), phase).items():
+    series: Series = {}
+    for arm, lengths in by_arm_and_length(cells).items():
+        for name, step in variants(arm, phase).items():
             column = f"{step}_tokens_per_s"
-            if r[column] is not None:
-                low, high = (float(r[f"{column}{end}"] or r[column]) for end in ("_low", "_high"))
-                series[name].append(Point(int(r["length"]), float(r[column]), low, high))
-    return {name: points for name, points in series.items() if points}
+            for length, found in lengths.items():
+                if own := [r for r in found if r[column] is not None]:
+                    middle, low, high = (
+                        [float(r[f"{column}{end}"] or r[column]) for r in own]
+                        for end in ("", "_low", "_high")
+                    )
+                    point = Point(length, median(middle), min(low), max(high))
+                    series.setdefault(name, []).append(point)
+    return series
 
 
 def _styles(cells: Sequence[Result]) -> dict[str, ArmStyle]:

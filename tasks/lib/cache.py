@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -140,19 +140,36 @@ def unwritable(name: str, folder: Path, why: str | None) -> TaskError:
 
 
 def _read(path: Path, watch: bool) -> Splits:
-    parts: dict[str, list[Example]] = {name: [] for name in Splits._fields}
     with path.open(encoding="utf-8") as file:
         if watch:
             part, *known = json.loads(file.readline())
             if part != "files" or not unchanged(known):
                 raise ValueError(f"{path} was made of other files")
             note(state[0] for state in known)  # for a cache that is built from this one
-        for line in file:
-            part, *fields = json.loads(line)
-            if part == "end":
-                return Splits(**parts)
-            parts[part].append(Example(*map(_tuple, fields)))
-    raise ValueError(f"{path} has no end")
+        return read_lines(file)
+
+
+def read_lines(lines: Iterable[str]) -> Splits:
+    """Return the examples of `lines_of`.
+
+    Raises:
+        ValueError: lines are missing at the end, or a line is damaged.
+    """
+    parts: dict[str, list[Example]] = {name: [] for name in Splits._fields}
+    for line in lines:
+        part, *fields = json.loads(line)
+        if part == "end":
+            return Splits(**parts)
+        parts[part].append(Example(*map(_tuple, fields)))
+    raise ValueError("the end is missing")
+
+
+def lines_of(splits: Splits) -> Iterator[str]:
+    """Yield one line of JSON for each example, and one that marks the end."""
+    for name, examples in zip(Splits._fields, splits, strict=True):
+        for example in examples:
+            yield json.dumps([name, *example]) + "\n"
+    yield '["end"]\n'
 
 
 def _tuple(value: Any) -> Any:
@@ -167,10 +184,7 @@ def _write(path: Path, splits: Splits, known: list[State] | None) -> None:
         with part.open("w", encoding="utf-8") as file:
             if known is not None:
                 file.write(json.dumps(["files", *known]) + "\n")
-            for name, examples in zip(Splits._fields, splits, strict=True):
-                for example in examples:
-                    file.write(json.dumps([name, *example]) + "\n")
-            file.write('["end"]\n')
+            file.writelines(lines_of(splits))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

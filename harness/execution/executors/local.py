@@ -28,6 +28,13 @@ from harness.system.resources import oom_kills
 _PAUSES = (0.1, 0.4, 1.6, None)
 """Seconds before each further attempt to start a process; after None there is none."""
 
+_LIBRARIES = {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # A library that asks for GPUs when it is imported must not start CUDA in the fork server.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
+
 
 @dataclass
 class _Running:
@@ -80,7 +87,7 @@ class LocalExecutor:
 
     def _fork(self, job: Job) -> _Running:
         # Libraries read these when the server imports them.
-        os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+        os.environ.update(_LIBRARIES)
         hold()
         resource_tracker.ensure_running()  # before the block: starting it unblocks SIGINT
         # The server and its children inherit the block: the run alone handles Ctrl-C.

@@ -7,13 +7,15 @@ import gc
 import importlib.util
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
 
-from tasks.base import Example, MissingData, Splits, Task, TaskMetadata
+from tasks.base import Example, MissingData, Splits, Task, TaskError, TaskMetadata
+from tasks.builtin.documents.frozen import freeze, frozen_file, frozen_revision, thawed
 from tasks.lib.cache import cached
 from tasks.lib.content import tested
 from tasks.lib.duplicates import without_duplicates
@@ -82,7 +84,8 @@ class PySource(Task):
     Modules are read as text and parsed, never imported or run. Imports, comments, docstrings and
     the packages' names (also inside longer names, and their usual short forms) are removed. All
     modules of a folder are in one split, and no two modules are near-duplicates: 1,156 of 5,842 are
-    removed in the tested versions, most of them from transformers.
+    removed in the tested versions, most of them from transformers. If $BENCH_LONG_FROZEN has a
+    frozen file of the tested examples, that file is read in place of the installed packages.
     """
 
     pinned_by = "version"
@@ -105,23 +108,46 @@ class PySource(Task):
 
     def prepare(self) -> None:
         """Check that the packages are installed and fill the cache (a minute, the first time)."""
-        check_packages("pysource")
+        if frozen_file("pysource") is None:
+            check_packages("pysource")
         self.splits(SHORTEST, 0)
 
     def version(self) -> str:
         """The packages' versions, and a digest of the examples if they are not the tested ones.
 
         The versions alone are not enough: an installed package can be modified, and another Python
-        version may fail to parse other modules.
+        version may fail to parse other modules. Frozen examples have the version of the packages
+        that they were made from.
         """
-        return tested(self.metadata.revision, self._splits(), _TESTED)
+        return tested(_source()[0], self._splits(), _TESTED)
 
     def splits(self, length: int, seed: int) -> Splits:
         """The same modules at every length; the seed orders the training modules."""
         return shuffle_train(self._splits(), seed)
 
+    def freeze(self, folder: Path) -> Path:
+        """Write the examples of the tested versions for $BENCH_LONG_FROZEN; return the file.
+
+        Raises:
+            TaskError: the installed packages give other examples.
+        """
+        if self.version() != (revision := _source()[0]):
+            raise TaskError(
+                "pysource: the installed packages do not give the tested examples: install the "
+                "versions of constraints.txt (`make setup`)"
+            )
+        return freeze("pysource", revision, self._splits(), folder)
+
     def _splits(self) -> Splits:
-        return cached("pysource", self.metadata.revision, _build, watch=False)
+        revision, build = _source()
+        return cached("pysource", revision, build, watch=False)
+
+
+def _source() -> tuple[str, Callable[[], Splits]]:
+    """The version of the data and what builds it: a frozen file, or the installed packages."""
+    if file := frozen_file("pysource"):
+        return frozen_revision("pysource", file), partial(thawed, "pysource", file, _TESTED)
+    return PySource.metadata.revision, _build
 
 
 @contextmanager

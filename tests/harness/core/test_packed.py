@@ -11,6 +11,7 @@ from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import Manifest, RunFolder, read_run, write_packed
 from harness.core.packed import PACKED, check_one_origin
+from harness.core.partial import joined
 from harness.core.result import CellResult, Environment, Predictions, Scores
 
 
@@ -48,6 +49,29 @@ def test_a_packed_run_is_read_like_its_folder(tmp_path: Path) -> None:
         )  # fmt: skip
         assert result.predictions
         assert result.predictions.scores == [0.333333, 0.25]
+
+
+def test_parts_of_a_run_are_joined_and_later_results_win(tmp_path: Path) -> None:
+    def part(name: str, seeds: list[int], started: str, score: float) -> Path:
+        results = [made(seed, started=started) for seed in seeds]
+        for result in results:
+            result.scores = Scores(metric="loss", score=score, test_examples=2)
+        folder = run_folder(tmp_path / name, results)
+        with RunFolder(folder) as held:
+            held.write_manifest(Manifest(name="mine", ids=[made(n).id for n in range(3)]))
+        return folder
+
+    at = tmp_path / "packed"
+    for folder in (part("a", [0, 1], "2026-01-02", 1.0), part("b", [0], "2026-01-01", 5.0)):
+        write_packed(joined(read_run(folder), read_run(at)), at)
+        assert not read_run(at).manifest.finished
+    last = part("c", [1, 2], "2026-01-03", 3.0)
+    write_packed(joined(read_run(last), read_run(at)), at)
+    found = read_run(at)
+    assert found.manifest.finished
+    scores = {found.results[made(n).id].scores.score for n in range(3)}  # type: ignore[union-attr]
+    assert [found.results[made(n).id].environment.started[-1] for n in range(3)] == ["2", "3", "3"]  # type: ignore[index]
+    assert scores == {1.0, 3.0}
 
 
 def test_equal_results_give_equal_bytes_in_any_order(tmp_path: Path) -> None:

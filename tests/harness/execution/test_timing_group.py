@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.runner_overhead import done, make_plan
 from harness.core.cell import Cell
-from harness.core.folder import RunFolder, read_run
+from harness.core.folder import RunFolder, read_manifest, read_run
 from harness.core.result import OK, CellResult
 from harness.core.timing import Timing
 from harness.execution import timing_group
@@ -21,9 +21,11 @@ from harness.execution.executor import Job
 from harness.execution.executors.in_process import InProcessExecutor
 from harness.execution.runner import run_plan
 from harness.execution.timing_group import run_group
+from harness.models.load import load_classifier
 from harness.planning.plan import Plan
 from harness.training.timing import Reading, Turns
 from tests.harness.planning.test_plan import NO_BACKBONE
+from tests.harness.tiny_backbones import found
 from tests.harness.training.test_timing import probes
 
 
@@ -68,6 +70,55 @@ def test_arms_have_processes_step_one_at_a_time_and_fail_alone(
     )
     assert len(steps) == 3 * 3 * 2
     assert all(before[1] <= after[0] for before, after in pairwise(steps))
+
+
+def on_a_small_gpu(cell: Cell, folder: Path) -> Turns:
+    """The device holds two models; a third finds no memory. Seed 9 never fits."""
+    result = CellResult.begun(cell)
+    mark = folder / str(cell.seed)
+    if cell.seed == 9 or len([*folder.glob("*")]) >= 2:
+        result.status = "oom"
+        return result
+    mark.touch()
+    turn = yield None
+    while turn != "end":
+        os.write(1, f"step {time.monotonic()}\n".encode())
+        turn = yield Reading(1.0 + cell.seed, 0.1)
+    mark.unlink()
+    result.status = OK
+    return result
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_arms_on_a_gpu_do_not_fail_for_memory_that_others_hold(
+    together: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = tmp_path / "loaded"
+    loaded.mkdir()
+    monkeypatch.setattr(timing_group, "probe_turns", lambda cell, _: on_a_small_gpu(cell, loaded))
+    monkeypatch.setattr(timing_group, "peak_flops_per_s", lambda _: 2e12)
+    monkeypatch.setattr(timing_group, "weights_bytes", lambda _: 0 if together else 2**60)
+    seeds = {"device": "cuda", "probe_seconds": 0.0}
+    cells = [probes(1)[0].model_copy(update={**seeds, "seed": n}) for n in (0, 1, 2, 9)]
+    results = run_group(Job(tuple(cells), NO_BACKBONE, tmp_path), cell_seconds=60)
+    assert [r.status for r in results] == ["ok", "ok", "ok", "oom"]
+    assert [r.cell.seed for r in results] == [0, 1, 2, 9]
+    timings = [r.timing for r in results if r.timing]
+    assert len({timing.group for timing in timings}) == 1
+    assert timings[2].train_round_s == [3.0] * 3  # times of a GPU are wall-clock times
+    assert {timing.peak_flops_per_s for timing in timings} == {2e12}
+    one, two = (
+        [float(line.split()[1]) for line in (tmp_path / f"{c.id}.log").read_text().splitlines()]
+        for c in cells[:2]
+    )
+    assert (max(one) < min(two)) is not together
+
+
+def test_the_weights_of_all_arms_are_counted(causal: Path) -> None:
+    job = Job(tuple(probes(3)), found(causal), Path())
+    model = load_classifier(job.backbone, 2, 64, 0.0, 0)
+    assert timing_group.weights_bytes(job) == 3 * 4 * sum(p.numel() for p in model.parameters())
+    assert timing_group.weights_bytes(Job(tuple(probes(3)), NO_BACKBONE, Path())) == 0
 
 
 class Spy(InProcessExecutor):
@@ -127,6 +178,36 @@ def test_a_group_starts_when_nothing_runs_and_every_result_is_written(tmp_path: 
         "result train", "result train", "start probe 2", "result probe", "result probe",
         "start probe 2", "result probe", "result probe",
     ]  # fmt: skip
+
+
+def test_with_little_time_probes_and_short_lengths_run_first(tmp_path: Path) -> None:
+    notes: list[str] = []
+    plan = mixed_plan()
+    lengths: list[int] = []
+
+    class Short(Spy):
+        slots = 1
+
+        def submit(self, job: Job) -> None:
+            super().submit(job)
+            lengths.append(job.cells[0].length)
+
+    def stop_after(count: int, folder: Path) -> int:
+        now = iter(range(1000))
+        with pytest.MonkeyPatch.context() as patch, RunFolder(folder) as held:
+            patch.setattr("harness.execution.runner.time.monotonic", lambda: next(now))
+            spy = Short(notes, ["a", "a"])
+            return run_plan(plan, held, spy, last_start=count).left
+
+    notes.clear()
+    left = stop_after(3, tmp_path)
+    assert 0 < left < len(plan.cells)
+    assert notes[0] == "start probe 2"
+    assert lengths[0] == 64
+    assert not read_manifest(tmp_path).finished
+    assert stop_after(10**6, tmp_path) == 0
+    assert lengths == [64, 128, *(cell.length for cell in plan.cells if cell.kind == "train")]
+    assert read_manifest(tmp_path).finished
 
 
 def test_a_group_runs_again_as_a_whole(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks import Splits, TaskError, load_task
+from tasks import Example, Splits, TaskError, load_task
 from tasks.builtin.documents import pysource
-from tasks.builtin.documents.pysource import PACKAGES, _read, strip
+from tasks.builtin.documents.frozen import freeze
+from tasks.builtin.documents.pysource import PACKAGES, PySource, _read, strip
+from tasks.lib.content import splits_digest
 
 SOURCE = '''#!/usr/bin/env python
 # Licence: of numpy
@@ -194,3 +196,40 @@ def test_modules_are_still_the_modules(real: Splits) -> None:
         lines = set(pysource._NAMES.sub("", source).split("\n"))
         kept = [line for line in example.text.split("\n")[:-1] if line in lines]
         assert len(kept) > 0.8 * (example.text.count("\n") - 1)
+
+
+def test_frozen_examples_have_the_version_of_the_packages_that_they_were_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = Splits(*([Example(f"{part}.py", "x = 1\n", 3)] for part in Splits._fields))
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(pysource, "_build", lambda: splits)
+    monkeypatch.setattr(pysource, "_TESTED", splits_digest(splits))
+    task = load_task("pysource")
+    there = tmp_path / "frozen"
+    task.freeze(there)  # type: ignore[attr-defined]
+    tested = task.version()
+    # A machine with other packages.
+    other = task.metadata.model_copy(update={"revision": "torch=0,sympy=missing"})
+    monkeypatch.setattr(PySource, "metadata", other)
+    monkeypatch.setattr(pysource, "_build", lambda: Splits([], [], []))
+    assert task.version().startswith("torch=0,sympy=missing,content:")
+    monkeypatch.setenv("BENCH_LONG_FROZEN", str(there))
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "other cache"))
+    monkeypatch.setattr(pysource, "package_folder", lambda _: None)
+    task.prepare()
+    assert task.version() == tested
+    assert task.splits(256, 0) == splits
+    assert load_task("pysource_lm").version() == f"{tested},lm"
+
+
+def test_a_damaged_frozen_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = Splits([Example("a", "x", 0)], [], [])
+    monkeypatch.setenv("BENCH_LONG_FROZEN", str(tmp_path))
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "cache"))
+    path = freeze("pysource", "v", splits, tmp_path)
+    with pytest.raises(TaskError, match="the digest of its examples is"):
+        load_task("pysource").version()
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(TaskError, match=r"pysource: .*pysource.jsonl.xz .*cannot be used"):
+        load_task("pysource").version()

@@ -1,0 +1,28 @@
+"""Joins the results of two runs of one sweep: parts of it that ran at different times or places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.core.folder import StoredRun
+from harness.core.result import CellResult
+
+
+def joined(run: StoredRun, earlier: StoredRun) -> StoredRun:
+    """Return a run with the results of another one added.
+
+    Of two results of a cell the one that started later is kept. Sweep and manifest are those of
+    `run`, if it has some.
+    """
+    results = dict(earlier.results)
+    for name, result in run.results.items():
+        if name not in results or _started(results[name]) <= _started(result):
+            results[name] = result
+    manifest = (run if run.manifest.ids else earlier).manifest
+    missing = {*(manifest.ids or ())} - {*results}
+    manifest = manifest.model_copy(update={"finished": bool(manifest.ids) and not missing})
+    return replace(run, results=results, manifest=manifest, sweep=run.sweep or earlier.sweep)
+
+
+def _started(result: CellResult) -> str:
+    return result.environment.started or ""
