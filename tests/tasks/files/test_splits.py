@@ -75,6 +75,17 @@ def test_a_column_with_the_usual_names(tmp_path: Path) -> None:
     assert task.metadata.published_splits
 
 
+def test_published_rows_stay_and_contradictions_are_named(tmp_path: Path) -> None:
+    table = [[*row, "train" if n < 60 else "test"] for n, row in enumerate(rows(90))]
+    table[70], table[80] = table[71], [words(3), "technical", "test"]
+    write_csv(tmp_path / "mine.csv", table, ("body", "topic", "part"))
+    task = load(tmp_path, **GIVEN, split="part")
+    assert sum(map(len, task.splits(16, 0))) == 90
+    different, shared = task.data_warnings()
+    assert "line 82 (and line 5): the same text with different labels" in different
+    assert "1 of the 30 test texts" in shared
+
+
 def test_a_column_with_other_names(tmp_path: Path) -> None:
     parts = ["A"] * 60 + ["B"] * 20 + ["C"] * 10
     table = [[*row, part] for row, part in zip(rows(90), parts, strict=True)]
