@@ -84,9 +84,9 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_rows_are_lines_of_the_file_also_after_line_breaks_in_cells(tmp_path: Path) -> None:
-    written(tmp_path, {0: ["two\nlines " + words(0), "billing"], 1: [words(1), ""]})
+    written(tmp_path, {0: ["two\nlines " + words(0), ""], 1: [words(1), ""]})
     (line,) = errors(tmp_path)
-    assert "line 4: the label" in line
+    assert "lines 2, 4: the label" in line
 
 
 @pytest.mark.parametrize(
