@@ -4,7 +4,8 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(VENV)/bin
 SWEEP ?= $(shell ls /dev/nvidia0 >/dev/null 2>&1 && test -f sweeps/gpu.yaml && echo sweeps/gpu.yaml || echo sweeps/laptop.yaml)
-RUN_ARGS ?=
+# Two small models at a time keep a GPU busier than one.
+RUN_ARGS ?= $(if $(filter sweeps/gpu.yaml,$(SWEEP)),--workers 2)
 # Settings of pip that would install packages outside the virtual environment.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 # Would make the environment use the library of another installation.
@@ -77,10 +78,11 @@ gpu-pack: setup ## Write what a bare GPU machine lacks into .carry/1, .carry/2: 
 gpu-slice: ## Run the next 8 minutes of the GPU sweeps, without setup: [SLICE_ARGS=…]
 	@"$(or $(wildcard $(BIN)/python),$(PYTHON))" -m carry.run $(SLICE_ARGS)
 
-gpu-merge: setup ## Add the results of a slice to published/: FROM=folder
-	@test -n "$(FROM)" || { echo "make gpu-merge: give FROM=folder" >&2; exit 2; }
-	@for run in "$(FROM)"/*/; do \
-	  $(BIN)/bench-long publish "$$run" --to "published/$$(basename "$$run")" --partial || exit; done
+gpu-merge: setup ## Add the results of a slice to published/: FROM=slice.tgz
+	@test -f "$(FROM)" || { echo "make gpu-merge: give FROM=slice.tgz" >&2; exit 2; }
+	@here=$$(mktemp -d) && trap 'rm -r "$$here"' EXIT && tar -xzf "$(FROM)" -C "$$here" && \
+	  for run in "$$here"/*/; do \
+	    $(BIN)/bench-long publish "$$run" --to "published/$$(basename "$$run")" --partial || exit; done
 
 clean: ## Remove .venv and caches; results in runs/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

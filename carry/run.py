@@ -2,7 +2,7 @@
 
 Carried parts (`make gpu-pack`) are kept outside the working tree until all are there. Then their
 wheels and data are put in place and the sweeps run for a limited time. Results of earlier slices
-are read from `published/`; all results so far are written to the folder `--out`.
+are read from `published/`; all results so far are written to one file, `slice.tgz`, in `--out`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from pathlib import Path
 from carry.parts import Cargo, CarryError, code_digest, join, keep, missing
 
 ROOT = Path(__file__).resolve().parents[1]
+SWEEPS = ("gpu.yaml", "gpu-cost-1b.yaml", "gpu-cost.yaml")
+ARCHIVE = "slice.tgz"
 PARTS_MISSING = 3
 """Exit code: more parts are needed."""
 _LEAST = 20.0
@@ -68,7 +71,7 @@ def _site(joined: Path) -> Path:
     if not done.is_file():
         for wheel in sorted((joined / "wheels").glob("*.whl")):
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)  # its checksum was verified
+                archive.extractall(site)  # noqa: S202  # its checksum was verified
         done.touch()
     return site
 
@@ -79,6 +82,7 @@ def run_slice(
 ) -> int:  # fmt: skip
     """Run steps until the time is used, and write all results so far; return the worst code."""
     end = time.monotonic() + seconds
+    packed = runs / "packed"
     worst = 0
     seen: set[str] = set()
     for step in todo:
@@ -96,9 +100,19 @@ def run_slice(
         worst = max(worst, code if code != 130 else 1)
         if any((folder / "cells").glob("*.json")):
             # After each step, because the machine may end this process at any time.
-            _bench_long(["publish", str(folder), "--to", str(out / name), "--partial"], env)
-            _write_failures(folder, out / f"{name}-failures.txt")
+            _bench_long(["publish", str(folder), "--to", str(packed / name), "--partial"], env)
+            _write_failures(folder, packed / name / "failures.txt")
+            _write_archive(packed, out / ARCHIVE)
     return worst
+
+
+def _write_archive(folder: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_suffix(".tmp")
+    with tarfile.open(part, "w:gz") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, path.name)
+    part.replace(to)
 
 
 def _bench_long(words: Sequence[str], env: dict[str, str], limit: float | None = None) -> int:
@@ -142,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--probes", action="store_true", help="cost probes only")
     options = parser.parse_args(arguments)
     started = time.monotonic()
-    sweeps = options.sweeps or [ROOT / "sweeps" / n for n in ("gpu.yaml", "gpu-cost.yaml")]
+    sweeps = options.sweeps or [ROOT / "sweeps" / name for name in SWEEPS]
     joined, cargo = None, None
     try:
         for part in sorted(path.parent for path in options.carried.glob("*/list.json")):

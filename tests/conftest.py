@@ -10,6 +10,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["BENCH_LONG_NO_COST"] = "1"  # a dry run takes seconds: tests of costs ask for it
 os.environ.pop("COLUMNS", None)  # tests read whole lines, as files and pipes get them
 
 

@@ -62,6 +62,12 @@ _SET = click.option(
     metavar="KEY=VALUE",
     help="Override a key of the sweep, for example train.examples=64.",
 )
+_NO_COST = click.option(
+    "--no-cost",
+    is_flag=True,
+    envvar="BENCH_LONG_NO_COST",
+    help="Do not predict memory and time (also: BENCH_LONG_NO_COST=1).",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,16 +84,32 @@ def cli() -> None:
     help="Result folder: show which cells have a result in it (default: runs/<name>).",
 )
 @_SET
+@click.option(
+    "--device",
+    metavar="DEVICE|SIZE",
+    help="Predict costs for another device, such as h100, or a size of memory, such as 24GiB.",
+)
+@_NO_COST
 @TASKS_DIR
-def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: Path | None) -> None:
-    """Check SWEEP and list its cells. Writes nothing."""
+def plan(
+    sweep: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    device: str | None,
+    no_cost: bool,
+    tasks_dir: Path | None,
+) -> None:
+    """Check SWEEP, list its cells and predict what they cost. Writes nothing but caches."""
+    from harness.cli.bill import show_bill
     from harness.cli.console import make_console
     from harness.cli.display import print_plan
+    from harness.costs.devices import find_device
     from harness.execution.runner import default_folder
     from harness.execution.states import read_states, summary
     from harness.system.scratch import run_folder
 
     click.get_current_context().with_resource(run_folder())
+    priced_for = find_device(device, "--device") if device else None
     planned = _plan(sweep, overrides, tasks_dir)
     folder = out or default_folder(planned.sweep.name)
     console = make_console()
@@ -96,10 +118,12 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
         print_plan(planned.cells, console, found)
         for line in summary(found, len(planned.cells), folder, planned.sweep.name):
             console.print(line, soft_wrap=True)
-        return
-    if out:
-        click.echo(f"{printable(str(out))}: does not exist yet; every cell is to run", err=True)
-    print_plan(planned.cells, console)
+    else:
+        if out:
+            click.echo(f"{printable(str(out))}: does not exist yet; every cell is to run", err=True)
+        print_plan(planned.cells, console)
+    if not no_cost:
+        show_bill(planned, console, priced_for)
 
 
 @cli.command()
@@ -129,6 +153,7 @@ def plan(sweep: Path, out: Path | None, overrides: tuple[str, ...], tasks_dir: P
     metavar="STATUS,…",
     help="Run cells with these outcomes again: oom, diverged, timeout, error.",
 )
+@_NO_COST
 @TASKS_DIR
 def run(
     sweep: Path,
@@ -138,9 +163,11 @@ def run(
     workers: int | None,
     seconds: float | None,
     retry: str,
+    no_cost: bool,
     tasks_dir: Path | None,
 ) -> int:
     """Run the cells of SWEEP that have no result yet, then write results.csv and the report."""
+    from harness.cli.bill import keep_predictions
     from harness.cli.console import coloured, make_console
     from harness.cli.display import RunDisplay, print_outcome
     from harness.cli.live_report import LiveReport
@@ -167,6 +194,8 @@ def run(
         ),
     )
     with RunFolder(folder) as held:
+        if not no_cost:
+            keep_predictions(planned, held, place.slots, console)
         live = LiveReport(_untrained(planned, folder), lambda: _live(folder))
         with RunDisplay(console) as display:
 

@@ -4,6 +4,7 @@ sweep.yaml            the sweep as run (earlier versions stay as sweep.1.yaml, â
 manifest.json         every cell of the sweep, and the wall time of each run
 cells/<id>.json       the result of a cell; <id>.retry1.json, â€¦ where it ran again
 logs/<id>.log         what the cell's process printed, tracebacks included
+predictions.json      what the cells were predicted to cost
 cards/<task>.json     statistics of each task's data
 results.csv, report/  made from the results
 cells.jsonl.gz        in place of cells/ in a published folder (`packed.py`)
@@ -25,6 +26,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError, computed_field
 
 from harness.core.errors import BadInput
 from harness.core.packed import PACKED, packed, unpacked
+from harness.core.predicted import PREDICTED, PredictedRun, read_predicted
 from harness.core.result import CellResult
 from harness.core.values import clean, number
 
@@ -36,7 +38,7 @@ _PART = re.compile(
     r"(?:[\w-]+(?:\.retry\d+)?\.json|sweep(?:\.\d+)?\.yaml|results\.csv|index\.html|[\w-]+\.png)"
     r"\.(?P<pid>\d+)\.tmp"
 )
-"""The name of a half-written file: the name of the target and the number of the process."""
+"""A half-written file: the name of the target and the number of the process."""
 
 
 class RunTime(BaseModel):
@@ -102,6 +104,7 @@ class StoredRun:
         unreadable: (file name, reason) of each cell file that cannot be used.
         manifest: an empty one where there is none.
         sweep: the text of `sweep.yaml`, "" where there is none.
+        predicted: what its cells were predicted to cost; empty where that is unknown.
     """
 
     path: Path
@@ -110,6 +113,7 @@ class StoredRun:
     unreadable: list[tuple[str, str]]
     manifest: Manifest
     sweep: str
+    predicted: PredictedRun
 
 
 def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
@@ -117,7 +121,8 @@ def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
     attempts: dict[str, int] = {}
     unreadable: list[tuple[str, str]] = []
     results = {result.id: result for result in iter_results(path, ids, attempts, unreadable)}
-    return StoredRun(path, results, attempts, unreadable, read_manifest(path), _sweep_text(path))
+    rest = (read_manifest(path), _sweep_text(path), read_predicted(path / PREDICTED))
+    return StoredRun(path, results, attempts, unreadable, *rest)
 
 
 def iter_results(
@@ -174,17 +179,14 @@ def _packed_results(
 
 
 def write_packed(run: StoredRun, to: Path) -> Path:
-    """Write the last attempts of a run, its sweep and its manifest into a folder for a repository.
-
-    Raises:
-        OSError: a file cannot be written; it is named.
-    """
+    """Write the last attempts of a run and what belongs to them into a folder for a repository."""
     to.mkdir(parents=True, exist_ok=True)
-    ids = run.manifest.ids
-    results = [r for r in run.results.values() if ids is None or r.id in ids]
+    results = [r for r in run.results.values() if r.id in (run.manifest.ids or run.results)]
     write_atomically(to / SWEEP, run.sweep)
     write_atomically(to / MANIFEST, run.manifest.model_dump_json(indent=1))
     write_atomically(to / PACKED, packed(results))
+    if (predicted := run.predicted.only(r.id for r in results)).cells:
+        write_atomically(to / PREDICTED, predicted.text)
     return to / PACKED
 
 
@@ -263,6 +265,11 @@ class RunFolder:
         path = self.path / CARDS / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, text)
+
+    def add_predicted(self, run: PredictedRun) -> None:
+        """Write predictions; those of other cells in the folder stay."""
+        known = read_predicted(self.path / PREDICTED)
+        write_atomically(self.path / PREDICTED, known.updated(run).text)
 
     def write_sweep(self, text: str) -> None:
         """Write the sweep as run; a different earlier one is kept beside it."""

@@ -73,3 +73,8 @@ def find_device(text: str, where: str) -> Device:
         f"{where}: '{text:.40}' is no device and no size of memory: use {', '.join(DEVICES)}, or a "
         f"size such as 24GiB.{nearest(text.lower(), DEVICES)}"
     )
+
+
+def reserve_of(device: Device) -> int:
+    """Return the bytes that tensors cannot have: 5 % of the memory, at least 1 GiB."""
+    return max(2**30, device.memory_bytes // 20)

@@ -121,9 +121,9 @@ class _Expansion:
         self._sweep = sweep
         self._source = source
         self._prepared = prepared
-        self._rates = Rates(sweep, source)
+        self._rates = Rates(sweep, source, prepared.backbone.name)
         self._common: _Fields = {
-            "backbone": sweep.backbone,
+            "backbone": prepared.backbone.name,
             "device": device,
             "dtype": choose_dtype(sweep.dtype, device),
             "dropout": sweep.train.dropout,

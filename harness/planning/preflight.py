@@ -17,7 +17,7 @@ from harness.core.errors import BadInput, one_line
 from harness.core.methods import FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
 from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
-from harness.models.backbones import EMBEDDED, Backbone, require_causal_lm
+from harness.models.backbones import EMBEDDED, RANDOM, Backbone, require_causal_lm
 from harness.models.load import load_classifier, load_language_model, load_skeleton
 from harness.models.quiet import quiet
 from harness.models.tokens import check_ids, load_tokenizer
@@ -55,7 +55,7 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
         for cell in arms:
             where = f"{source}: methods.{cell.method}: cannot be built on {backbone.name}"
             _or_refuse(where, partial(_build, cell, backbone))
-        small = _bytes(backbone, f"{source}: backbone") < _SMALL
+        small = _is_small(backbone, f"{source}: backbone")
         for cell in foreign_arms(arms) if small else []:
             where = f"{source}: methods.{cell.method}: cannot be trained on {backbone.name}"
             _or_refuse(where, partial(_train_steps, cell, backbone))
@@ -68,12 +68,11 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
         tokenizer = _or_refuse(f"{where}: tokenizer", partial(load_tokenizer, backbone))
         if any(cell.uses_lm_head for cell in cells):
             _or_refuse(f"{where}: tokenizer", partial(end_of_text, tokenizer))
-    weights = model_files(backbone.folder, where)
-    for path in weights:
+    small = _is_small(backbone, where)
+    for path in [] if backbone.stored_as == RANDOM else model_files(backbone.folder, where):
         _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
     for writes in sorted({cell.uses_lm_head for cell in cells}):
         longest = max(c.length + c.decode for c in cells if c.uses_lm_head == writes)
-        small = _bytes(backbone, where) < _SMALL
         load = _load if small else load_skeleton
         model = _or_refuse(where, partial(load, backbone, longest, writes))
         if tokenizer is not None:
@@ -106,9 +105,11 @@ def _check_weights(path: Path) -> None:
                 )
 
 
-def _bytes(backbone: Backbone, where: str) -> int:
-    """Return the size of a backbone's weights."""
-    return sum(path.stat().st_size for path in model_files(backbone.folder, where))
+def _is_small(backbone: Backbone, where: str) -> bool:
+    """Whether a backbone has weights that can be loaded here."""
+    if backbone.stored_as == RANDOM:
+        return False
+    return sum(path.stat().st_size for path in model_files(backbone.folder, where)) < _SMALL
 
 
 def _load(backbone: Backbone, length: int, writes: bool) -> Any:
@@ -183,6 +184,8 @@ def _build(cell: Cell, backbone: Backbone) -> None:
             _check_sites(skeleton)
         adapt(skeleton, cell)
     except RuntimeError:  # some adapters are initialised from the weights
+        if backbone.stored_as == RANDOM:
+            raise
         adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import BadInput, one_line
+from harness.costs.configurations import find_configuration
 from harness.lm_eval import suggested_name
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.tokens import word_counter
@@ -63,7 +64,7 @@ class Preparation:
         warnings: list[str] = []
         backbone, count = None, None
         try:
-            backbone = find_backbone(self.sweep.backbone, f"{self.source}: backbone")
+            backbone = self._backbone()
             count = self._token_counter(backbone) if names else None
         except BadInput as error:
             wrong += error.args
@@ -102,6 +103,12 @@ class Preparation:
         if wrong or not backbone:
             raise BadInput(*wrong)
         return Prepared(backbone, tasks, versions, warnings)
+
+    def _backbone(self) -> Backbone:
+        where, asked = f"{self.source}: backbone", self.sweep.backbone
+        if isinstance(asked, str):
+            return find_backbone(asked, where)
+        return find_configuration(asked.config, f"{where}.config", self.source.parent)
 
     @contextmanager
     def _task_errors(self, name: str, key: str = "tasks") -> Iterator[None]:

@@ -41,10 +41,10 @@ class Rates:
     `lr: tuned` an arm that no study has, or has with other settings, is an error instead.
     """
 
-    def __init__(self, sweep: Sweep, source: Path) -> None:
+    def __init__(self, sweep: Sweep, source: Path, backbone: str) -> None:
         self._asked = sweep.train.lr
         self._head_lr = sweep.train.head_lr
-        self._backbone = sweep.backbone
+        self._backbone = backbone
         self._source = source
         self._missing: dict[str, None] = {}
         self._differing: dict[str, dict[str, None]] = {}

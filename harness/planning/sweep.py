@@ -233,11 +233,26 @@ class Method(_Strict):
         return options
 
 
+class Shape(_Strict):
+    """A backbone that is a configuration alone, for costs."""
+
+    config: str
+    """A file `config.json`, a folder with one, or a shipped name (`costs/configurations.py`)."""
+    weights: Literal["random"]
+
+
+def _form_of_backbone(value: Any) -> str:
+    return "a shape" if isinstance(value, dict | Shape) else "a name"
+
+
 class Sweep(_Strict):
     """A whole sweep file. Field names are the file's keys; unknown keys are refused."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    backbone: str
+    backbone: Annotated[
+        Annotated[str, Tag("a name")] | Annotated[Shape, Tag("a shape")],
+        Discriminator(_form_of_backbone),
+    ]
     tasks: Annotated[list[TaskEntry], AfterValidator(_distinct_tasks)] = Field(default_factory=list)
     lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
@@ -272,6 +287,11 @@ class Sweep(_Strict):
         if bool(self.tasks) != bool(self.lengths):
             have, lack = ("tasks", "lengths") if self.tasks else ("lengths", "tasks")
             raise ValueError(f"{have} are given but no {lack}: training cells need both")
+        if self.tasks and isinstance(self.backbone, Shape):
+            raise ValueError(
+                "backbone: a configuration with random weights has costs, but no scores that mean "
+                "anything: remove tasks and lengths, and keep the probe"
+            )
         if not self.tasks and self.probe is None:
             raise ValueError("nothing to run: give tasks and lengths, or a probe")
         for key in ("test_lengths", "forgetting"):

@@ -27,7 +27,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> BadIn
 
 
 def _line(error: Any, model: type[BaseModel], where: str) -> str:
-    path = [str(part) for part in error["loc"]]
+    path = [str(part) for part in error["loc"] if " " not in str(part)]  # names of branches
     given = error.get("input")
     plain = given is not None and not isinstance(given, dict | list)
     if error["type"] == "extra_forbidden":

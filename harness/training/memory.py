@@ -103,9 +103,9 @@ def _measured(
     if meter.device == "cuda":
         assert peak is not None
         # The allocator also counts what kernels allocate, and rounds sizes up.
-        hidden = peak - live.peak
+        hidden = max(0, peak - live.peak)
         parts = live.parts | {"transient": live.parts["transient"] + hidden}
-        return _Usage(peak, parts, None)
+        return _Usage(live.peak + hidden, parts, None)
     if refused:
         meter.note = meter.note or refused
     known = not refused and peak is not None and meter.base is not None
