@@ -50,7 +50,8 @@ def steps(sweeps: Sequence[Path], only_probes: bool) -> list[Step]:
 def environment(joined: Path | None, cargo: Cargo | None, store: Path) -> dict[str, str]:
     """The environment of the steps."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    found = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    # Costs are predicted where there is time for it.
+    found = {**os.environ, "HF_HUB_OFFLINE": "1", "BENCH_LONG_NO_COST": "1"}
     if joined and cargo:
         paths = [str(_site(joined)), *paths]
         found["BENCH_LONG_FROZEN"] = str(joined / "frozen")

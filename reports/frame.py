@@ -30,13 +30,13 @@ _ADDED: dict[str, type] = {"attempt": int, "in_sweep": bool, "run": str}
 
 DETAILS = (
     "curve", "texts", "by_position", "evaluations", "further", "environment", "settings",
-    "planned_seeds", "comparisons", "timing",
+    "planned_seeds", "comparisons", "timing", "predicted",
 )  # fmt: skip
 """Columns of objects: validations during training; values by test text (`TextValues`); loss by
 position; tasks of lm-eval; other evaluations (other lengths, positions of the evidence, unrelated
 text); versions and machine; settings of the cell that decide whether it is comparable with another;
 seeds and comparisons that the sweep asks for;
-rounds of a probe."""
+rounds of a probe; what the cell was predicted to cost (`harness.core.predicted`)."""
 
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
@@ -192,6 +192,7 @@ def _load(folder: Path) -> Run:
             attempt=stored.attempts[cell.id],
             in_sweep=wanted is None or cell.id in wanted,
             run=name,
+            predicted=stored.predicted.cells.get(cell.id),
         )
         for cell in stored.results.values()
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from harness.core import cell, result, timing
+from harness.core import cell, predicted, result, timing
 from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS
 from harness.core.metrics import METRICS
 from reports.frame import DETAILS, as_frame
@@ -56,6 +56,12 @@ def test_every_section_of_a_result_is_described() -> None:
 def test_every_field_is_described_once(title: str) -> None:
     named = [_NAMES.findall(row[0])[0] for row in rows(title)]
     assert named == list(SECTIONS[title].model_fields)
+
+
+def test_every_field_of_predictions_is_described() -> None:
+    named = [name for row in rows("predictions.json") for name in _NAMES.findall(row[0])]
+    models = (predicted.PredictedRun, predicted.Predicted)
+    assert named == [name for model in models for name in model.model_fields]
 
 
 def test_ranges_of_positions_are_described() -> None:

@@ -21,7 +21,13 @@ def joined(run: StoredRun, earlier: StoredRun) -> StoredRun:
     manifest = (run if run.manifest.ids else earlier).manifest
     missing = {*(manifest.ids or ())} - {*results}
     manifest = manifest.model_copy(update={"finished": bool(manifest.ids) and not missing})
-    return replace(run, results=results, manifest=manifest, sweep=run.sweep or earlier.sweep)
+    return replace(
+        run,
+        results=results,
+        manifest=manifest,
+        sweep=run.sweep or earlier.sweep,
+        predicted=earlier.predicted.updated(run.predicted),
+    )
 
 
 def _started(result: CellResult) -> str:

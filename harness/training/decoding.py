@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import torch
 
@@ -106,6 +107,9 @@ def merge_refusal(model: Any) -> str | None:
         kind = next(iter(model.peft_config.values())).peft_type.value
         return f"{kind} changes no weights that it could be merged into"
     try:
+        with catch_warnings():
+            simplefilter("ignore")  # nothing is merged yet
+            model.unmerge_adapter()  # an adapter that cannot be unmerged must not be merged
         with merged(model):
             return None
     except Exception as error:  # PEFT has no common type for it

@@ -13,6 +13,7 @@ from carry import run as carried
 from carry.parts import code_digest, cut
 from harness.cli.main import main
 from harness.core.folder import read_run
+from harness.planning.sweep import load_sweep
 from tests.harness.conftest import ROOT, causal
 
 __all__ = ["causal"]  # a fixture
@@ -49,6 +50,12 @@ def test_probes_come_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     calls.clear()
     assert carried.run_slice(todo, *arguments, 10, {}, 2) == 0
     assert calls == []
+
+
+def test_the_sweeps_of_a_slice_exist() -> None:
+    for name in carried.SWEEPS:
+        assert load_sweep(ROOT / "sweeps" / name).probe is not None
+    assert carried.environment(None, None, ROOT)["BENCH_LONG_NO_COST"] == "1"
 
 
 def test_the_commit_of_changed_code_is_marked(tmp_path: Path) -> None:

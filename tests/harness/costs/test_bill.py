@@ -78,6 +78,16 @@ def test_the_time_of_a_cell(known: list[str]) -> None:
     assert made.seconds == pytest.approx(12 + 8)
 
 
+def test_decoding_takes_time_in_every_round(known: list[str]) -> None:
+    cells = {method: probe(method, True, decode=48) for method in ("lora", "ssmlora", "base")}
+    for method, used in (("lora", 2), ("ssmlora", 1), ("base", 1)):
+        made = make_bill([cells[method]], Backbone("t", Path(), "n"), 1)
+        prefill_and_decoding = 1 + 48 * 20 / 192
+        trained = 0 if method == "base" else 2
+        # 2 rounds and 2 untimed steps
+        assert made.seconds == pytest.approx(4 * (trained + used * prefill_and_decoding))
+
+
 def test_what_does_not_fit_is_named(known: list[str]) -> None:
     cell = trained()
     where = Backbone("tiny", Path(), "none")

@@ -85,6 +85,9 @@ def test_the_reason_why_an_arm_is_not_merged() -> None:
 
     assert merge_refusal(model_of(decoding("lora"))) is None
     assert "input" in str(merge_refusal(model_of(decoding("ssmlora"))))
+    permanent = model_of(decoding("osf"))
+    assert "unmerging" in str(merge_refusal(permanent))
+    assert not any(getattr(layer, "merged", False) for layer in permanent.modules())
     config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
     prompted = get_peft_model(model_of(decoding("full")), config)
     assert str(merge_refusal(prompted)).startswith("PROMPT_TUNING changes no weights")
