@@ -156,7 +156,8 @@ def _notes(bill: Bill, workers: int, device: Device | None) -> Iterable[str]:
     sizes = sum(one.result_bytes or 0 for one in bill.run.cells.values())
     disk = f"result files take about {sizes / 1024:,.0f} KiB"
     if bill.seconds is None:
-        yield f"{disk}; times are not predicted for a size of memory alone"
+        why = " for a size of memory alone" if device else ": the calibration failed"
+        yield f"{disk}; times are not predicted{why}"
         return
     total = f"total: about {duration(bill.seconds)}"
     if bounds := bill.range_s:

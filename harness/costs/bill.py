@@ -17,15 +17,12 @@ from harness.costs.rates import Rates, fitted, roofline
 from harness.costs.shapes import ShapeCost, shape_costs, shape_of
 from harness.models.backbones import Backbone
 from harness.system.machine import describe_machine
-from harness.system.resources import available_cores, available_memory
+from harness.system.resources import available_cores, available_memory, gpu_memory
 from harness.training.peft_methods import training_steps
 
-_BASE_BYTES = 400 * 2**20
-"""Resident memory of a process without a model, where the calibration has not measured it."""
-
-_RESIDENT = 1.15
-"""Resident memory of a step over its live bytes: of MiniLM's probes at 512 tokens and more it is
-at most 1.35 (small models), of full fine-tuning 1.1 to 1.2."""
+_BASE_BYTES, _RESIDENT = 370 * 2**20, 1.15
+"""Resident memory: the process without a model, and a step over its live bytes. With them the
+resident peaks of the training steps in `published/cost` are right within 4 %."""
 
 _LOAD_BYTES_PER_S = 0.6e9
 """Loading of weights, measured on the embedded backbones."""
@@ -95,31 +92,32 @@ def make_bill(
         say(f"pricing: {done} of {total} dry runs")
 
     costs = shape_costs(cells, backbone, available_cores(), listen)
-    rates, base = None, None
+    rates = None
     if device is not None:
         rates = roofline(device, cells[0].dtype)
     else:
         say("calibrating the time of a step on this machine (once, about half a minute)")
         known = calibration(cells[0].dtype, cells[0].device, describe_machine())
         if known:
-            rates, base = fitted(known.points), known.base_bytes
-    found = {cell.id: _of_steps(cell, costs, rates, base) for cell in cells}
+            rates = fitted(known.points)
+    found = {cell.id: _of_steps(cell, costs, rates) for cell in cells}
     seconds = _cell_seconds(cells, found)
     found = {
         i: one.model_copy(update={"cell_s": _rounded(seconds.get(i))}) for i, one in found.items()
     }
-    limit = (
-        device.memory_bytes - reserve_of(device)
-        if device
-        else min(available_memory(), cell_bytes or available_memory())
-    )
+    on_device = device is not None or cells[0].device == "cuda"
+    if on_device:
+        size = device.memory_bytes if device else gpu_memory()
+        limit = size - reserve_of(size)
+    else:
+        limit = min(available_memory(), cell_bytes or available_memory())
     run = PredictedRun(
         versions={**cache.versions()},
         device=device.name if device else None,
         time_error=_rounded(rates.error) if rates else None,
         cells=found,
     )
-    taken = {i: _taken(one, device is not None) for i, one in found.items()}
+    taken = {i: _taken(one, on_device) for i, one in found.items()}
     unfit = frozenset(i for i, size in taken.items() if size is not None and size > limit)
     return Bill(run, limit, unfit, _total(cells, seconds, workers))
 
@@ -131,9 +129,7 @@ def _taken(one: Predicted, of_tensors: bool) -> int | None:
     return max(one.train_live_peak_bytes or 0, one.eval_live_peak_bytes or 0) or None
 
 
-def _of_steps(
-    cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None, base: int | None
-) -> Predicted:
+def _of_steps(cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None) -> Predicted:
     """Predict the steps of a cell."""
     test_texts = cell.test_examples or 0
     size = _FILE_BYTES + _BYTES_PER_TEXT * test_texts
@@ -146,7 +142,7 @@ def _of_steps(
         train_live_peak_bytes=train.peak_bytes if train else None,
         eval_live_peak_bytes=cost.eval.peak_bytes,
         parts=dict(train.parts) if train else {},
-        resident_bytes=int((_BASE_BYTES if base is None else base) + _RESIDENT * live),
+        resident_bytes=int(_BASE_BYTES + _RESIDENT * live),
         train_flops=train.work.flops if train else None,
         eval_flops=cost.eval.work.flops,
         trainable_params=cost.trainable_params if train else 0,

@@ -47,6 +47,8 @@ def calibration(
 ) -> Calibration | None:
     """Return the calibration of this machine from the cache, or measure it in a new process.
 
+    None if that fails.
+
     Args:
         dtype: of cells.
         device: of cells.
@@ -59,7 +61,10 @@ def calibration(
     if found is None and measure:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context, initializer=prepare_worker) as pool:
-            found = pool.submit(measured, dtype, device).result()
+            try:
+                found = pool.submit(measured, dtype, device).result()
+            except (RuntimeError, OSError, MemoryError):  # a lost process is a RuntimeError
+                return None
         cache.keep("calibration", key, found)
     return found
 
@@ -68,10 +73,7 @@ def measured(dtype: str, device: str) -> Calibration:
     """Run the steps here, on one thread, as cells do."""
     import torch
 
-    from harness.training.meter import MemoryMeter
-
     torch.set_num_threads(1)
-    base = MemoryMeter(device).base
     points: list[Point] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (config, method, lengths) in enumerate(_MEASURED):
@@ -82,7 +84,7 @@ def measured(dtype: str, device: str) -> Calibration:
             for length in lengths:
                 factor = _ON_GPU if device == "cuda" else 1
                 points += _points(_cell(config, method, length * factor, dtype, device), backbone)
-    return Calibration(points=points, base_bytes=base)
+    return Calibration(points=points)
 
 
 def _cell(config: dict[str, Any], method: str, length: int, dtype: str, device: str) -> Cell:

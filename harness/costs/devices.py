@@ -75,6 +75,6 @@ def find_device(text: str, where: str) -> Device:
     )
 
 
-def reserve_of(device: Device) -> int:
-    """Return the bytes that tensors cannot have: 5 % of the memory, at least 1 GiB."""
-    return max(2**30, device.memory_bytes // 20)
+def reserve_of(memory_bytes: int) -> int:
+    """Return the bytes of a device that tensors cannot have: 5 %, at least 1 GiB."""
+    return max(2**30, memory_bytes // 20)

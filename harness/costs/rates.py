@@ -30,12 +30,11 @@ class Point(BaseModel):
 
 
 class Calibration(BaseModel):
-    """The measured steps of a machine, and the resident memory of its process without a model."""
+    """The measured steps of a machine."""
 
     model_config = ConfigDict(frozen=True)
 
     points: list[Point]
-    base_bytes: int | None = None
 
 
 @dataclass(frozen=True)

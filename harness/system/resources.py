@@ -49,6 +49,13 @@ def available_memory(root: Path = _CGROUPS, own: Path = _OWN) -> int:
     return min(size for size in sizes if size > 0)
 
 
+def gpu_memory() -> int:
+    """Return the bytes of memory of the GPU."""
+    import torch
+
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
 def oom_kills() -> int:
     """Return how many processes this system has killed for lack of memory (0 if unknown)."""
     for line in _lines(Path("/proc/vmstat")):

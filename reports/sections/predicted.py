@@ -57,6 +57,12 @@ def _step(phase: str) -> Callable[[Result], float | None]:
     return seconds
 
 
+def _resident(r: Result) -> float | None:
+    """Resident peak of a training step, with the process before the model is loaded."""
+    base, step = r["base_bytes"], r["train_resident_bytes"]
+    return None if base is None or step is None else float(base) + float(step)
+
+
 def _seconds(value: float) -> str:
     return f"{value:.3g} s"
 
@@ -66,6 +72,7 @@ QUANTITIES = (
              _column("train_live_peak_bytes"), exact_memory),
     Quantity("Live memory, evaluation", "eval_live_peak_bytes",
              _column("eval_live_peak_bytes"), exact_memory),
+    Quantity("Resident memory", "resident_bytes", _resident, exact_memory),
     Quantity("Training step", "train_step_s", _step("train"), _seconds),
     Quantity("Evaluation step", "eval_step_s", _step("eval"), _seconds),
 )  # fmt: skip
@@ -108,7 +115,8 @@ def _blocks(group: Group) -> list[Block]:
         return []
     caption = joined(
         "Predicted and measured costs of probes. Predictions are from before the run: dry runs on "
-        "fake tensors, and times from a calibration. On the line they are equal.",
+        "fake tensors, and times from a calibration. Resident memory is a rough estimate. On the "
+        "line they are equal.",
         _answer(found),
         by=" ",
     )
@@ -167,7 +175,7 @@ def predicted_figure(group: Group) -> Figure:
     styles = arm_styles(cost_cells(group.results))
     panels = [
         (name, [p for q in quantities for p in pairs_of(group, q)])
-        for name, quantities in (("Live memory", QUANTITIES[:2]), ("Step", QUANTITIES[2:]))
+        for name, quantities in (("Live memory", QUANTITIES[:2]), ("Step", QUANTITIES[3:]))
     ]
     panels = [(name, pairs) for name, pairs in panels if pairs]
     figure = new_figure(PAGE * len(panels) / 2, 2.7)

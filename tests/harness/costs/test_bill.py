@@ -103,3 +103,14 @@ def test_an_arm_that_cannot_be_built_has_a_reason(tmp_path: Path) -> None:
     cost = shapes.shape_cost(probe("no_such_method", True), backbone(tmp_path, True))
     assert cost.train is None
     assert "no_such_method" in (cost.reason or "")
+
+
+def test_on_a_gpu_tensors_are_held_against_its_memory(
+    known: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [trained(device="cuda")]
+    for size, fits in ((3 * 2**30, True), (2**30, False)):  # a step has live tensors of 1 GiB
+        monkeypatch.setattr(bill, "gpu_memory", lambda size=size: size)
+        made = make_bill(cells, Backbone("tiny", Path(), "none"), 1)
+        assert made.memory_bytes == size - 2**30
+        assert (not made.unfit) is fits
