@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from harness.core.methods import FULL, HEAD, PLACEMENTS, RANK, TFIDF, ZERO_SHOT, method_info
+from harness.core.methods import (
+    ATTENTION,
+    FULL,
+    HEAD,
+    PLACEMENTS,
+    RANK,
+    TFIDF,
+    ZERO_SHOT,
+    method_info,
+)
 
 PROTOCOL_VERSION = 6
 """Part of every id. Raise it whenever the code changes the outcome of a cell."""
@@ -55,6 +64,7 @@ class Cell(BaseModel):
     rank: Annotated[int, Field(strict=True, ge=1, lt=2**63)] | None = None
     alpha: float | None = None
     target: str | None = None
+    """The candidate layers: a name, or module names joined by `+`."""
     options: dict[str, Any] = {}
     length: Annotated[int, Field(strict=True, ge=1, le=2**40)]
     """In tokens."""
@@ -131,6 +141,8 @@ class Cell(BaseModel):
             label += f" {density_label(self.density)}"
         if self.placement not in (None, PLACEMENTS[0]):
             label += f" {self.placement}"
+        if self.target not in (None, ATTENTION):
+            label += f" {self.target}"
         if self.rank is not None and self.rank != RANK:
             label += f" r{self.rank}"
         if not self._default_alpha:
@@ -144,7 +156,7 @@ class Cell(BaseModel):
         """The settings that share one tuned learning rate, whatever the length and the seed."""
         fields = ("backbone", "task", "method", "density", "placement", "rank", "options")
         key = {name: getattr(self, name) for name in fields}
-        if self.target not in (None, "attention"):
+        if self.target not in (None, ATTENTION):
             key["target"] = self.target
         if self.curriculum != NO_CURRICULUM:
             key["curriculum"] = self.curriculum

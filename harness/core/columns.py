@@ -71,7 +71,7 @@ EXTRA_COLUMNS = (
     *_same("cost", str, "memory_note"),
     *(Column(f"{n}_s", f"seconds.{n}", float) for n in ("load", "data", "train", "eval", "probe")),
     *_same("model", str, "dropout", "lm_loss"),
-    *_same("model", int, "shared_blocks"),
+    *_same("model", int, "shared_blocks", "lowest_layer"),
     *_same("data", float, "truncated", "tokens_median", "reach"),
     *_same("data", int, "longest"),
     *_same("data", bool, "whole_texts"),

@@ -23,6 +23,14 @@ RANK = 8
 PLACEMENTS = ("alternate", "even", "first", "last", "random")
 """How target modules are chosen below density 1; the first is the default."""
 
+ATTENTION, ATTENTION_ALL = "attention", "attention-all"
+MLP, ALL_LINEAR, PAPER = "mlp", "all-linear", "paper"
+TARGETS = (ATTENTION, ATTENTION_ALL, MLP, ALL_LINEAR, PAPER)
+"""Which linear layers an arm may adapt; the first is the default: queries and values."""
+
+JOINED = "+"
+"""Between module names that are one target."""
+
 
 @dataclass(frozen=True)
 class MethodInfo:

@@ -46,6 +46,8 @@ class ModelInfo(_Part):
 
     sites: Count = None
     links: Count = None
+    lowest_layer: Count = None
+    """Index of the lowest block with trained parameters: the backward pass stops there."""
     trainable_params: Count = None
     total_params: Count = None
     attention: Text = None

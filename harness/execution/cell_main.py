@@ -33,6 +33,7 @@ from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
+from harness.models.blocks import lowest_trained_block
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -303,6 +304,7 @@ def _load(
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
+            lowest_layer=lowest_trained_block(model),
             trainable_params=sum(p.numel() for p in parameters if p.requires_grad),
             total_params=sum(p.numel() for p in parameters),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -28,6 +28,21 @@ def untrained_blocks(encoder: nn.Module, blocks: Sequence[nn.Module]) -> int:
     if not inside.issuperset(trained):
         return 0
     return next((i for i, block in enumerate(blocks) if _adapted(block)), len(blocks))
+
+
+def lowest_trained_block(model: nn.Module) -> int | None:
+    """Return the index of the lowest block with trained parameters: the backward pass stops there.
+
+    0 if something outside the blocks and the head is trained, for example the embeddings. None if
+    no block is trained.
+    """
+    inner: Any = model
+    while hasattr(inner, "get_base_model"):
+        inner = inner.get_base_model()
+    encoder = getattr(inner, "encoder", None) or getattr(inner, "base_model", inner)
+    blocks = blocks_of(encoder)
+    count = untrained_blocks(encoder, blocks)
+    return None if count == len(blocks) else count
 
 
 @contextmanager

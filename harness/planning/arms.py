@@ -13,13 +13,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, nearest
-from harness.core.methods import BASELINES, FULL, HEAD, LORA, PLACEMENTS, RANK, SSMLORA
+from harness.core.methods import (
+    ATTENTION,
+    BASELINES,
+    FULL,
+    HEAD,
+    LORA,
+    PLACEMENTS,
+    RANK,
+    SSMLORA,
+)
 from harness.planning.sweep import Method, Sweep
 from harness.planning.validation import meant_key
 from harness.training.peft_methods import KNOWN, NO_RANK, PeftMethod, peft_method
-
-TARGETS = ("attention",)
-"""Which target modules an arm may adapt: query and value projections of every layer."""
 
 _WITHOUT_ADAPTER = {FULL: "full fine-tuning", HEAD: "training only the head"}
 """Methods that add no parameters to the backbone, so they have no settings of an adapter."""
@@ -69,10 +75,6 @@ def check_method(method: Method, where: str) -> None:
             what = _WITHOUT_ADAPTER[method.type]
             raise BadInput(f"{where}.{key}: {what} takes no settings but lr")
         return
-    if method.target not in (None, *TARGETS):
-        raise BadInput(
-            f"{where}.target: unknown: '{method.target}'.{nearest(method.target, TARGETS)}"
-        )
     for placement in method.placement:
         if placement not in PLACEMENTS:
             raise BadInput(
@@ -107,8 +109,9 @@ def arms(method: Method) -> Iterator[dict[str, Any]]:
     on_sites = kind is None or kind.on_sites
     densities = (method.density or [1.0]) if on_sites else [None]
     placements = (method.placement or ["alternate"]) if on_sites else [None]
+    targets = (method.target or [ATTENTION]) if on_sites else [None]
     ranks: list[int | None] = [*method.rank] or [RANK if kind is None else kind.rank()]
-    for density, placement, rank in product(densities, placements, ranks):
+    for density, placement, target, rank in product(densities, placements, targets, ranks):
         alpha = method.alpha
         if alpha is None:
             alpha = 2.0 * (rank or RANK) if kind is None else kind.alpha()
@@ -118,9 +121,15 @@ def arms(method: Method) -> Iterator[dict[str, Any]]:
             "placement": placement,
             "rank": rank,
             "alpha": alpha,
-            "target": (method.target or "attention") if on_sites else None,
+            "target": target,
             "options": method.options,
         }
+
+
+def reference_arm(sweep: Sweep) -> dict[str, Any]:
+    """Return the first arm of the sweep's first LoRA entry, otherwise LoRA at density 1."""
+    lora = [entry for entry in sweep.methods if entry.type == LORA]
+    return next(arms(lora[0] if lora else Method(type=LORA)))
 
 
 def _check_option(config_class: Any, key: str, value: Any, where: str) -> None:

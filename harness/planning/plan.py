@@ -13,9 +13,10 @@ from harness.core.cell import LM_EVAL, Cell
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
+from harness.costs.matching import Matching
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
-from harness.planning.arms import arms, check_method
+from harness.planning.arms import arms, check_method, reference_arm
 from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
@@ -23,7 +24,7 @@ from harness.planning.further import forgetting_of, other_lengths
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
-from harness.planning.sweep import Sweep
+from harness.planning.sweep import Method, Sweep
 from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
 from tasks import OwnTasks, Task
@@ -70,7 +71,8 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
         raise BadInput(*error.args, *wrong) from None
     if wrong:
         raise BadInput(*wrong)
-    cells = _Expansion(sweep, source, prepared).cells()
+    expansion = _Expansion(sweep, source, prepared)
+    cells = expansion.cells()
     _check_reference(sweep, source, cells)
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
@@ -81,7 +83,9 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     ordered = sorted(
         unique.values(), key=lambda c: (c.kind == "probe", not first(c), -c.estimated_cost)
     )
-    return Plan(sweep, ordered, own_tasks, prepared.backbone, tuple(prepared.warnings))
+    return Plan(
+        sweep, ordered, own_tasks, prepared.backbone, (*prepared.warnings, *expansion.warnings)
+    )
 
 
 def _compared_first(cell: Cell, seed: int) -> bool:
@@ -122,6 +126,7 @@ class _Expansion:
         self._source = source
         self._prepared = prepared
         self._rates = Rates(sweep, source, prepared.backbone.name)
+        self._matching = Matching(reference_arm(sweep), prepared.backbone, str(source))
         self._common: _Fields = {
             "backbone": prepared.backbone.name,
             "device": device,
@@ -129,6 +134,11 @@ class _Expansion:
             "dropout": sweep.train.dropout,
             "revisions": {"backbone": prepared.backbone.pin},
         }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know about the arms, one line each."""
+        return tuple(f"{self._source}: {line}" for line in self._matching.warnings)
 
     def cells(self) -> list[Cell]:
         """Return all cells; two may be the same."""
@@ -147,6 +157,14 @@ class _Expansion:
             cells += self._zero_shot_evaluations(evaluated)
         return cells
 
+    def _arms(self, method: Method, uses_lm_head: bool) -> Iterator[_Fields]:
+        """Yield the settings of the arms of an entry."""
+        for arm in arms(method):
+            if self._sweep.match == "parameters":
+                yield self._matching.matched(arm, method.alpha is not None, uses_lm_head)
+            else:
+                yield arm
+
     def _task_cells(self, name: str, task: Task, evaluated: _Fields) -> Iterator[Cell]:
         """Training cells and baselines of a task."""
         sweep, kind = self._sweep, task.metadata.task_type
@@ -158,7 +176,7 @@ class _Expansion:
         methods = methods_of(sweep, not kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
-            for arm, lr in product(arms(method), rates):
+            for arm, lr in product(self._arms(method, kind.uses_lm_head), rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
@@ -213,7 +231,7 @@ class _Expansion:
         loss = self._sweep.train.loss if uses_lm_head else None
         methods = methods_of(self._sweep, not uses_lm_head)
         for length, method in product(probe.lengths, methods):
-            for arm in arms(method):
+            for arm in self._arms(method, uses_lm_head):
                 yield Cell(**place, **arm, length=length, lr=1e-4, lm_loss=loss)
         for length in probe.lengths if probe.decode else []:
             yield Cell(**place, method=ZERO_SHOT, length=length)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, one_line
-from harness.core.methods import FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
+from harness.core.methods import ATTENTION, FULL, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
 from harness.models.architectures import read_config
 from harness.models.backbone_files import model_files
 from harness.models.backbones import EMBEDDED, RANDOM, Backbone, require_causal_lm
@@ -45,7 +45,10 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
     arms = [
         cell
         for cell in _arms(cells)
-        if foreign or cell.options or cell.method not in (FULL, HEAD, LORA, SSMLORA)
+        if foreign
+        or cell.options
+        or cell.target not in (None, ATTENTION)
+        or cell.method not in (FULL, HEAD, LORA, SSMLORA)
     ]
     if not foreign and not arms:
         return
@@ -169,7 +172,9 @@ def _train_steps(cell: Cell, backbone: Backbone) -> None:
 
 def _arms(cells: list[Cell]) -> list[Cell]:
     """Return one cell of each arm and schedule."""
-    arm = ("method", "density", "placement", "rank", "alpha", "options", "uses_lm_head")
+    arm = (
+        "method", "density", "placement", "rank", "alpha", "target", "options", "uses_lm_head",
+    )  # fmt: skip
     fields = (*arm, "kind", "examples", "epochs")
     arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
     return [cell for cell in arms.values() if cell.method not in (TFIDF, ZERO_SHOT)]
@@ -180,25 +185,11 @@ def _build(cell: Cell, backbone: Backbone) -> None:
 
     try:
         skeleton = load_skeleton(backbone, cell.length, cell.uses_lm_head)
-        if cell.method not in (FULL, HEAD):
-            _check_sites(skeleton)
         adapt(skeleton, cell)
     except RuntimeError:  # some adapters are initialised from the weights
         if backbone.stored_as == RANDOM:
             raise
         adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
-
-
-def _check_sites(model: Any) -> None:
-    from ssmlora import candidate_sites
-
-    try:
-        candidate_sites(model)
-    except ValueError:
-        raise ValueError(
-            f"no query and value projections were recognised in {type(_encoder(model)).__name__}, "
-            f"so adapters have no target modules: use only `full`, or another backbone"
-        ) from None
 
 
 def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:

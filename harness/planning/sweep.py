@@ -26,7 +26,7 @@ from pydantic import (
 from harness.core.cell import NO_CURRICULUM
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
-from harness.core.methods import HEAD
+from harness.core.methods import HEAD, JOINED, TARGETS
 from harness.planning.forms import comma_in
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
@@ -96,7 +96,7 @@ Transfer = dict[Literal["tuned"], Literal["transfer"]]
 """`lr: {tuned: transfer}`: the rates of a study, also of one with other settings."""
 
 
-TARGETS = 128
+SCORED = 128
 """Tokens of each text that language modelling scores by default in sweeps with several lengths."""
 
 
@@ -106,7 +106,7 @@ class Context(_Strict):
     They are the same tokens at every length, with more or fewer tokens before them.
     """
 
-    targets: Count = TARGETS
+    targets: Count = SCORED
     window: Length | None = None
     """None: the longest length of the sweep."""
 
@@ -206,7 +206,8 @@ class Method(_Strict):
     placement: Swept[str] = Field(default_factory=list)
     rank: Swept[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
     alpha: Annotated[Number, Field(gt=0)] | None = None
-    target: str | None = None
+    target: Swept[str] = Field(default_factory=list)
+    """Names of targets; module names that are one target are joined by `+`."""
     lr: Swept[LearningRate] = Field(default_factory=list)
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -214,6 +215,11 @@ class Method(_Strict):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return value if isinstance(value, list) else [value]
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _targets(cls, value: Any) -> Any:
+        return _targets(value)
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -231,6 +237,24 @@ class Method(_Strict):
             except (TypeError, ValueError):
                 raise ValueError(f"{key}: expected numbers, texts, lists or mappings") from None
         return options
+
+
+def _targets(value: Any) -> Any:
+    """Return the targets of an entry: `mlp`, `[attention, mlp]`, `[q_proj, k_proj]` (one target),
+    or a list of both forms with each list of modules in brackets.
+    """
+    items = value if isinstance(value, list) else [value]
+    texts = [item for item in items if isinstance(item, str)]
+    named = [item for item in texts if item in TARGETS or JOINED in item]
+    if isinstance(value, list) and texts and len(texts) == len(items) and not named:
+        return [JOINED.join(texts)]
+    for item in texts:
+        if item not in named:
+            raise ValueError(
+                f"unknown target '{item}'.{nearest(item, TARGETS)} Names of modules are written in "
+                f"brackets of their own, such as [[{item}], mlp]"
+            )
+    return [JOINED.join(map(str, item)) if isinstance(item, list) else item for item in items]
 
 
 class Shape(_Strict):
@@ -258,6 +282,8 @@ class Sweep(_Strict):
     methods: Annotated[list[Method], Field(min_length=1)]
     controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
+    match: Literal["sites", "parameters"] = "sites"
+    """What arms share: rank and sites, or the number of parameters (`costs/matching.py`)."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
     train: Train = Train()
     probe: Probe | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.core.errors import BadInput
 from harness.planning.further import tested_lengths
 from harness.planning.reach import SEARCHED, token_size
-from harness.planning.sweep import TARGETS, Context, Sweep
+from harness.planning.sweep import SCORED, Context, Sweep
 from tasks import Task
 from tasks.types.base import Window
 
@@ -28,7 +28,7 @@ def window_of(sweep: Sweep, task: Task) -> Window | None:
     if asked is None:
         if len(lengths) == 1:
             return None
-        asked = Context(targets=min(TARGETS, min(lengths) // 2))
+        asked = Context(targets=min(SCORED, min(lengths) // 2))
     return Window(asked.window or max(lengths), asked.targets)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.cell import Cell
-from harness.core.methods import FULL, HEAD, SSMLORA, ZERO_SHOT
+from harness.core.methods import ATTENTION, FULL, HEAD, SSMLORA, ZERO_SHOT
 from harness.training.peft_methods import norm_layers, peft_method
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     if cell.method == HEAD:
         model.requires_grad_(False).classifier.requires_grad_(True)
         return Adapted(model, None, None)
+    from harness.models.targets import candidates
     from harness.training.peft_wrap import wrap
-    from ssmlora import candidate_sites, count_links, select_sites
+    from ssmlora import count_links, select_sites
 
     kind = peft_method(cell.method)
     if not kind.on_sites:
@@ -50,28 +51,26 @@ def adapt(model: Any, cell: Cell) -> Adapted:
         return Adapted(peft_model, len(targets), None)
     assert cell.density is not None
     assert cell.placement is not None
-    try:
-        candidates = candidate_sites(model)
-    except ValueError:  # its remedy is for users of the package
-        raise ValueError(
-            f"no query and value projections were recognised in {model.config.model_type}, so "
-            f"{cell.method} has no sites there: only full fine-tuning runs on it"
-        ) from None
-    sites = select_sites(candidates, cell.density, cell.placement, seed=cell.seed)
+    found = candidates(model, cell.target, has_state=cell.method == SSMLORA)
+    sites = select_sites(found.sites, cell.density, cell.placement, seed=cell.seed)
     targets = [site.name for site in sites]
     settings = kind.settings(cell, targets)
     if cell.method == SSMLORA:
         # The sites are chosen above, by the same rule for every method.
-        settings["placement"] = settings.pop("target_modules")
+        settings["placement"] = targets
+        if cell.target in (None, ATTENTION):  # the default of the package
+            del settings["target_modules"]
+        if found.plain:
+            settings["stateless_modules"] = list(found.plain)
     peft_model = wrap(model, kind.config(**settings))
     if not cell.options.get("stateless_modules"):
-        _check_adapted(peft_model, targets, cell)
+        _check_adapted(peft_model, [*targets, *found.plain], cell)
     for name in targets:
         kind.check_built(peft_model.base_model.model.get_submodule(name), settings)
     if cell.method != SSMLORA:
         return Adapted(peft_model, len(sites), None)
     linked = cell.options.get("link_state", True)
-    return Adapted(peft_model, len(sites), count_links(sites) if linked else 0)
+    return Adapted(peft_model, len(sites) + len(found.plain), count_links(sites) if linked else 0)
 
 
 def _check_adapted(model: Any, targets: list[str], cell: Cell) -> None:

@@ -98,9 +98,14 @@ class WorkCounter(TorchDispatchMode):
         elif product:
             work.matmul_flops += int(product(*args, **kwargs, out_val=result))
         elif not func.is_view:
-            tensors = tree_leaves((args, kwargs, result))
-            work.moved_bytes += sum(t.nbytes for t in tensors if isinstance(t, torch.Tensor))
+            work.moved_bytes += sum(map(_bytes, tree_leaves((args, kwargs, result))))
         return result
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of a tensor; sparse ones have no size of their own."""
+    dense = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    return int(value.nbytes) if dense else 0
 
 
 def _has_parts(func: Any) -> bool:

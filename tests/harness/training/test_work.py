@@ -37,3 +37,9 @@ def test_moved_bytes() -> None:
     x = torch.zeros(10)
     work = count_work(lambda: (x.view(2, 5) + 1).t())
     assert (work.moved_bytes, work.flops) == (2 * 40, 0)
+
+
+def test_sparse_tensors_have_no_size() -> None:
+    sparse = torch.eye(4).to_sparse()
+    work = count_work(lambda: sparse * 2)
+    assert work.operators
