@@ -140,7 +140,7 @@ def _values(found: Sequence[Predicted], scale: int, marked: bool) -> Iterable[st
     """The entries of a row whose cells differ in task and seed at most."""
     first = found[0]
     peak = first.train_live_peak_bytes or first.eval_live_peak_bytes or 0
-    yield f"{first.trainable_params or 0:,}"
+    yield f"{(first.trainable_params or 0) - (first.head_params or 0):,}"
     yield f"{'! ' if marked else ''}{peak / scale:,.1f}"
     for parts in _PARTS.values():
         size = sum(first.parts.get(part) or 0 for part in parts)
@@ -153,6 +153,7 @@ def _values(found: Sequence[Predicted], scale: int, marked: bool) -> Iterable[st
 
 
 def _notes(bill: Bill, workers: int, device: Device | None) -> Iterable[str]:
+    yield "Trained: parameters without the classifier"
     sizes = sum(one.result_bytes or 0 for one in bill.run.cells.values())
     disk = f"result files take about {sizes / 1024:,.0f} KiB"
     if bill.seconds is None:

@@ -26,6 +26,8 @@ class Predicted(BaseModel):
     train_flops: Count = None
     eval_flops: Count = None
     trainable_params: Count = None
+    head_params: Count = None
+    """Of the classifier; `trainable_params` includes them."""
     total_params: Count = None
     train_step_s: Amount = None
     eval_step_s: Amount = None

@@ -146,6 +146,7 @@ def _of_steps(cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None) -> P
         train_flops=train.work.flops if train else None,
         eval_flops=cost.eval.work.flops,
         trainable_params=cost.trainable_params if train else 0,
+        head_params=cost.head_params if train else 0,
         total_params=cost.total_params,
         train_step_s=_rounded(rates.time(train.work)) if rates and train else None,
         eval_step_s=_rounded(rates.time(cost.eval.work)) if rates else None,

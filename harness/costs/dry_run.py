@@ -21,7 +21,7 @@ from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
 from harness.training.levers import use_levers
 from harness.training.memory import create_state, live_bytes
-from harness.training.methods import adapt
+from harness.training.methods import adapt, is_head
 from harness.training.timing import Probe
 from harness.training.work import Work, WorkCounter
 
@@ -46,11 +46,15 @@ class Step(Memory):
 
 @dataclass(frozen=True)
 class DryRun:
-    """A training step and a forward pass, and the parameters of the model."""
+    """A training step and a forward pass, and the parameters of the model.
+
+    `head_params` are those of the classifier, which `trainable_params` includes.
+    """
 
     train: Step
     eval: Step
     trainable_params: int
+    head_params: int
     total_params: int
 
 
@@ -68,12 +72,14 @@ def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
         probe.optimizer.state.clear()
         model.eval()
         evaluation = _step(probe.forward, model, probe.optimizer)
-        parameters = list(model.parameters())
+        sizes = {n: p.numel() for n, p in model.named_parameters()}
+        trained = {n for n, p in model.named_parameters() if p.requires_grad}
     return DryRun(
         train,
         evaluation,
-        sum(p.numel() for p in parameters if p.requires_grad),
-        sum(p.numel() for p in parameters),
+        trainable_params=sum(sizes[n] for n in trained),
+        head_params=sum(sizes[n] for n in trained if is_head(n) and not cell.uses_lm_head),
+        total_params=sum(sizes.values()),
     )
 
 

@@ -64,6 +64,7 @@ class ShapeCost(BaseModel):
     train: StepCost | None = None
     eval: StepCost | None = None
     trainable_params: int | None = None
+    head_params: int | None = None
     total_params: int | None = None
     reason: str | None = None
 
@@ -153,6 +154,7 @@ def shape_cost(shape: Cell, backbone: Backbone) -> ShapeCost:
         train=_step(run.train),
         eval=_step(run.eval),
         trainable_params=run.trainable_params,
+        head_params=run.head_params,
         total_params=run.total_params,
     )
 
