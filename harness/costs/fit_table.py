@@ -17,9 +17,11 @@ from harness.core.methods import FULL
 from harness.costs.shapes import prepare_worker
 from harness.models.backbones import Backbone
 
-_FEW, _MORE = 2, 4
-"""Blocks of two shallow models. Live bytes are nearly linear in the number of blocks, so these
-estimate the bytes of a deep model. Every answer comes from a dry run of the whole model."""
+_FEW = 2
+"""Blocks of the first of two shallow models; the second has twice as many. At a density below 1
+both have twice as many: a quarter of the sites are then those of a quarter of the blocks. Live
+bytes are nearly linear in the number of blocks, so these models estimate the bytes of a deep one.
+Every answer comes from a dry run of the whole model."""
 
 _DEEP = 8
 """Models with more blocks than this are estimated from shallow ones."""
@@ -83,8 +85,9 @@ def answer(question: Question, backbone: Backbone) -> list[Fit]:
         return memory(length).peak_bytes
 
     def estimate(length: int) -> int:
-        few, more = (memory(length, blocks).peak_bytes for blocks in (_FEW, _MORE))
-        return few + (depth - _FEW) * (more - few) // (_MORE - _FEW)
+        blocks = _FEW if question.cell.density in (None, 1) else 2 * _FEW
+        few, more = memory(length, blocks).peak_bytes, memory(length, 2 * blocks).peak_bytes
+        return few + (depth - blocks) * (more - few) // blocks
 
     try:
         if question.cell.method == FULL and question.cell.levers.weights != "float32":

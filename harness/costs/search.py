@@ -10,7 +10,8 @@ Bytes = Callable[[int], int]
 
 SHORTEST, LONGEST = 64, 2**20
 _START, _FACTOR = 2048, 4
-_TRIES = 20
+_TRIES = 2
+"""An estimate that has not led to the answer by then is not used."""
 _TRUSTED = 1e-4
 """An estimate with an error of at most this share of the limit is right at the next length too."""
 
@@ -35,28 +36,23 @@ def longest(exact: Bytes, estimate: Bytes | None, limit: int, most: int = LONGES
     if estimate is None:
         return _root(exact, limit, most)
     estimate = cache(estimate)
-    low, high, shift = 0, most + unit(most), 0  # `low` fits, `high` does not
-
-    def shifted(length: int) -> int:
-        return estimate(length) + shift
-
+    shift = 0
     for _ in range(_TRIES):
+
+        def shifted(length: int, by: int = shift) -> int:
+            return estimate(length) + by
+
         guess = _root(shifted, limit, most) or SHORTEST
-        guess = max(low + unit(low), min(guess, high - unit(high)))
         shift = exact(guess) - estimate(guess)
-        if exact(guess) > limit:
-            high = guess
-        else:
-            low = guess
-            trusted = abs(shift) <= _TRUSTED * limit
-            if guess >= most or (trusted and shifted(guess + unit(guess)) > limit):
-                break
-        if high <= SHORTEST or low + unit(low) >= high:
-            break
-    return low or None
+        close = abs(shift) <= _TRUSTED * limit
+        if exact(guess) <= limit and (
+            guess >= most or (close and estimate(guess + unit(guess)) + shift > limit)
+        ):
+            return guess
+    return _root(exact, limit, most, guess)
 
 
-def _root(size: Bytes, limit: int, most: int) -> int | None:
+def _root(size: Bytes, limit: int, most: int, start: int = _START) -> int | None:
     """Return the longest length (a multiple of its unit) with at most `limit` bytes.
 
     With fused attention bytes are nearly linear in the length: straight lines lead to the limit
@@ -67,7 +63,7 @@ def _root(size: Bytes, limit: int, most: int) -> int | None:
     def over(length: int) -> float:
         return size(length) - limit
 
-    low = high = min(_START, most)
+    low = high = min(start, most)
     while over(high) <= 0:
         if high >= most:
             return most
@@ -78,7 +74,7 @@ def _root(size: Bytes, limit: int, most: int) -> int | None:
     while over(low) > 0:
         if low <= SHORTEST:
             return None
-        low, high = max(low // _FACTOR, SHORTEST), low
+        low, high = _on_grid(low // _FACTOR), low
     below, above, last = over(low), over(high), 0.0
     while high - low > unit(low):
         length = _on_grid(low + (high - low) * below / (below - above))
