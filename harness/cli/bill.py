@@ -92,6 +92,7 @@ def print_bill(
     }
     if reasons:
         console.print(coloured(f"not priced: {_short(reasons)}"), soft_wrap=True)
+    console.print("Trained: trainable parameters, without those of the classifier")
     for line in _notes(bill, workers, device):
         console.print(coloured(line), soft_wrap=True)
 
@@ -140,7 +141,7 @@ def _values(found: Sequence[Predicted], scale: int, marked: bool) -> Iterable[st
     """The entries of a row whose cells differ in task and seed at most."""
     first = found[0]
     peak = first.train_live_peak_bytes or first.eval_live_peak_bytes or 0
-    yield f"{first.trainable_params or 0:,}"
+    yield f"{(first.trainable_params or 0) - (first.head_params or 0):,}"
     yield f"{'! ' if marked else ''}{peak / scale:,.1f}"
     for parts in _PARTS.values():
         size = sum(first.parts.get(part) or 0 for part in parts)

@@ -27,6 +27,8 @@ class Predicted(BaseModel):
     eval_flops: Count = None
     trainable_params: Count = None
     total_params: Count = None
+    head_params: Count = None
+    """Those of the trainable ones that belong to the classifier."""
     train_step_s: Amount = None
     eval_step_s: Amount = None
     """Seconds of a training step and of a forward pass on a full-length batch."""

@@ -147,6 +147,7 @@ def _of_steps(cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None) -> P
         eval_flops=cost.eval.work.flops,
         trainable_params=cost.trainable_params if train else 0,
         total_params=cost.total_params,
+        head_params=cost.head_params if train else 0,
         train_step_s=_rounded(rates.time(train.work)) if rates and train else None,
         eval_step_s=_rounded(rates.time(cost.eval.work)) if rates else None,
         result_bytes=size,

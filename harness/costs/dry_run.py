@@ -20,7 +20,7 @@ from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
 from harness.training.memory import create_state, live_bytes
-from harness.training.methods import adapt
+from harness.training.methods import adapt, is_head
 from harness.training.timing import Probe
 from harness.training.work import Work, WorkCounter
 
@@ -45,12 +45,16 @@ class Step(Memory):
 
 @dataclass(frozen=True)
 class DryRun:
-    """A training step and a forward pass, and the parameters of the model."""
+    """A training step and a forward pass, and the parameters of the model.
+
+    `head_params` are those of `trainable_params` that belong to the classifier.
+    """
 
     train: Step
     eval: Step
     trainable_params: int
     total_params: int
+    head_params: int
 
 
 def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
@@ -67,12 +71,14 @@ def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
         probe.optimizer.state.clear()
         model.eval()
         evaluation = _step(probe.forward, model, probe.optimizer)
-        parameters = list(model.parameters())
+        parameters = dict(model.named_parameters())
+    trained = {name: p.numel() for name, p in parameters.items() if p.requires_grad}
     return DryRun(
         train,
         evaluation,
-        sum(p.numel() for p in parameters if p.requires_grad),
-        sum(p.numel() for p in parameters),
+        sum(trained.values()),
+        sum(p.numel() for p in parameters.values()),
+        sum(size for name, size in trained.items() if not cell.uses_lm_head and is_head(name)),
     )
 
 

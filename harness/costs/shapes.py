@@ -65,6 +65,7 @@ class ShapeCost(BaseModel):
     eval: StepCost | None = None
     trainable_params: int | None = None
     total_params: int | None = None
+    head_params: int | None = None
     reason: str | None = None
 
 
@@ -154,6 +155,7 @@ def shape_cost(shape: Cell, backbone: Backbone) -> ShapeCost:
         eval=_step(run.eval),
         trainable_params=run.trainable_params,
         total_params=run.total_params,
+        head_params=run.head_params,
     )
 
 

@@ -64,6 +64,7 @@ def test_dry_run_equals_measurement(tmp_path: Path, causal: bool) -> None:
         assert predicted.train.work.flops == timing.train_flops
         assert predicted.eval.work.flops == timing.eval_flops
         assert predicted.trainable_params == model.trainable_params
+        assert predicted.head_params == (0 if causal else 2 * 64 + 2)
 
 
 def test_full_loss_keeps_logits(tmp_path: Path) -> None:
