@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.base import TaskError
 from tasks.registry import discover
 
-COMMANDS = ("check", "export", "new")
+COMMANDS = ("check", "export", "from", "new")
 """What `bench-long tasks` takes in the place of a task's name."""
 
 _PLUGIN = '''"""Say here what one example is, and why its answer needs a long text."""

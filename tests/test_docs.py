@@ -11,10 +11,13 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from harness.cli.main import cli
 from harness.planning.plan import make_plan
 from harness.planning.sweep import Limits, Probe, Sweep, Train, load_sweep
+from tasks.files import DataEntry
+from tests.tasks.files_made import rows, write_csv
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])
@@ -123,15 +126,39 @@ SWEEP_BLOCKS = [
 def test_every_sweep_in_a_document_can_be_planned_as_it_is(
     document: Path, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From another folder, without changes."""
+    """From another folder, without changes; the file of docs/own-data.md is there."""
     monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "reviews.csv", rows())
     path = tmp_path / "copied.yaml"
     path.write_text(blocks(document, "yaml")[number])
     assert make_plan(load_sweep(path), path).cells
 
 
 def test_the_documents_hold_sweeps() -> None:
-    assert {document.name for document, _ in SWEEP_BLOCKS} >= {"README.md", "sweeps.md"}
+    assert {document.name for document, _ in SWEEP_BLOCKS} >= {
+        "README.md",
+        "own-data.md",
+        "sweeps.md",
+    }
+
+
+def test_the_first_lines_of_own_data_are_those_that_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "reviews.csv", rows())
+    page = ROOT / "docs" / "own-data.md"
+    assert "bench-long tasks from reviews.csv" in commands(page)
+    lines = CliRunner().invoke(cli, ["tasks", "from", "reviews.csv"]).output.splitlines()
+    written = blocks(page, "yaml")[0].splitlines()
+    assert [line for line in written if line in lines] == [written[2], written[3], written[5]]
+    assert written[2].startswith("tasks: ")
+
+
+def test_every_key_of_an_entry_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "own-data.md").read_text()
+    for key in DataEntry.model_fields:
+        assert re.search(rf"[`{{ ]{key}[`:]", text), key
 
 
 def sweep_commands() -> list[str]:

@@ -17,6 +17,8 @@ try:
     import click
 
     from harness.cli.fit_command import fit
+    from harness.cli.options import TASKS_DIR
+    from harness.cli.tasks_command import tasks
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -66,11 +68,6 @@ _NO_COST = click.option(
     envvar="BENCH_LONG_NO_COST",
     help="Do not predict memory and time (also: BENCH_LONG_NO_COST=1).",
 )
-_TASKS_DIR = click.option(
-    "--tasks-dir",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A folder with task plug-ins of your own.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,7 +90,7 @@ def cli() -> None:
     help="Predict costs for another device, such as h100, or a size of memory, such as 24GiB.",
 )
 @_NO_COST
-@_TASKS_DIR
+@TASKS_DIR
 def plan(
     sweep: Path,
     out: Path | None,
@@ -157,7 +154,7 @@ def plan(
     help="Run cells with these outcomes again: oom, diverged, timeout, error.",
 )
 @_NO_COST
-@_TASKS_DIR
+@TASKS_DIR
 def run(
     sweep: Path,
     out: Path | None,
@@ -300,56 +297,6 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
 
 
 @cli.command()
-@click.argument("words", nargs=-1, metavar="[NAME | new NAME | check NAME | export NAME]")
-@click.option(
-    "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
-)
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
-@click.option("--length", type=click.IntRange(min=1), help="export, check: in tokens.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="export: of the train split.",
-)
-@_TASKS_DIR
-def tasks(
-    words: tuple[str, ...],
-    backbone: str,
-    to: Path | None,
-    length: int | None,
-    seed: int,
-    tasks_dir: Path | None,
-) -> int:
-    """List the tasks, show the card of one, write a plug-in, check its data, export to lm-eval."""
-    from harness.cli import task_commands
-    from tasks.template import COMMANDS
-
-    if (to and words[:1] != ("export",)) or (length and words[:1] not in (("export",), ("check",))):
-        raise BadInput(
-            "tasks: --to is of export, --length of export and check (own plug-ins: --tasks-dir DIR)"
-        )
-    if not words:
-        task_commands.list_tasks(tasks_dir)
-    elif words[0] == "new" and len(words) == 2:
-        task_commands.write_task(words[1], tasks_dir)
-    elif words[0] == "check" and len(words) == 2:
-        return task_commands.check(words[1], backbone, length, tasks_dir)
-    elif words[0] == "export" and len(words) == 2:
-        if to is None:
-            raise BadInput("tasks export: give the folder to write to: --to DIR")
-        task_commands.export(words[1], backbone, to, length, seed, tasks_dir)
-    elif len(words) == 1 and words[0] not in COMMANDS:
-        task_commands.show_card(words[0], backbone, tasks_dir)
-    else:
-        raise BadInput(
-            "tasks: expected no word, a task's NAME, or: new NAME, check NAME, export NAME"
-        )
-    return 0
-
-
-@cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only)."
@@ -376,6 +323,7 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 
 cli.add_command(fit)
+cli.add_command(tasks)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`bench-long tasks`: list the plug-ins, show a card, check the data, write a new plug-in."""
+"""What `bench-long tasks` does: list tasks, show a card, check the data, write a plug-in."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 
 from harness.core.errors import BadInput, one_line, printable
-from tasks import TaskError, discover, load_task
+from tasks import OwnTasks, TaskError, discover, load_task
 from tasks.contract import check_examples
 
 
 @contextmanager
-def _errors(command: str, name: str) -> Iterator[None]:
+def task_errors(command: str, name: str) -> Iterator[None]:
     """Turn any error of a plug-in, which is foreign code, into one line for the user."""
     try:
         yield
     except TaskError as error:
-        raise BadInput(f"{command}: {error}") from None
+        raise BadInput(*(f"{command}: {line}" for line in error.args)) from None
     except (BadInput, OSError):
         raise
     except (Exception, SystemExit) as error:
@@ -28,18 +28,20 @@ def _errors(command: str, name: str) -> Iterator[None]:
         ) from None
 
 
-def list_tasks(tasks_dir: Path | None) -> None:
+def list_tasks(own: OwnTasks) -> None:
     """Print one line for each task, and the reasons why others cannot be used."""
-    found = discover(tasks_dir)
+    found = discover(own.folder)
     width = max(map(len, [*found, *found.broken]))
     for name in sorted(found):
         metadata = found[name].metadata
         click.echo(printable(f"{name:<{width}}  {metadata.family:<14}  {metadata.title}"))
+    for entry in own.entries:
+        click.echo(printable(f"{entry.name:<{width}}  {entry.format:<14}  in the sweep file"))
     for name, reason in sorted(found.broken.items()):
         click.echo(printable(f"{name:<{width}}  broken: {reason}"))
 
 
-def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
+def show_card(name: str, backbone: str, own: OwnTasks) -> None:
     """Print a task's card, with lengths in tokens of a backbone."""
     from harness.cli.console import reading
     from harness.models.backbones import find_backbone
@@ -47,9 +49,9 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
     from harness.planning.cards import make_card
     from tasks.card import render_card
 
-    with _errors("tasks", name):
+    with task_errors("tasks", name):
         found = find_backbone(backbone, "--backbone")
-        task = load_task(name, tasks_dir, word_counter(found))
+        task = load_task(name, own, word_counter(found))
         with reading(f"the task {name}"):
             task.prepare()
             check_examples(task, min(task.metadata.lengths), 0)
@@ -57,7 +59,7 @@ def show_card(name: str, backbone: str, tasks_dir: Path | None) -> None:
         click.echo(render_card(card))
 
 
-def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) -> int:
+def check(name: str, backbone: str, length: int | None, own: OwnTasks) -> int:
     """Print the problems in a task's data, one line each; return 1 if there is any, else 0.
 
     Runs the checks of `tasks.conformance` at `length`, or at all lengths of the task. A summary
@@ -69,9 +71,9 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
     from tasks.conformance import violations
     from tasks.findings import shared_with_train
 
-    with _errors("tasks check", name):
+    with task_errors("tasks check", name):
         found = find_backbone(backbone, "--backbone")
-        task = load_task(name, tasks_dir, word_counter(found))
+        task = load_task(name, own, word_counter(found))
         metadata = task.metadata
         lengths = [length] if length else list(metadata.lengths)
         if min(lengths) < metadata.min_length:
@@ -101,16 +103,16 @@ def check(name: str, backbone: str, length: int | None, tasks_dir: Path | None) 
 
 
 def export(
-    name: str, backbone: str, to: Path, length: int | None, seed: int, tasks_dir: Path | None
+    name: str, backbone: str, to: Path, length: int | None, seed: int, own: OwnTasks
 ) -> None:
     """Write a task in the form of lm-eval, its texts cut by the tokenizer of a backbone."""
     from harness.lm_eval import export_task
     from harness.models.backbones import find_backbone
     from harness.models.tokens import load_tokenizer, word_counter
 
-    with _errors("tasks export", name):
+    with task_errors("tasks export", name):
         found = find_backbone(backbone, "--backbone")
-        task, tokenizer = load_task(name, tasks_dir, word_counter(found)), load_tokenizer(found)
+        task, tokenizer = load_task(name, own, word_counter(found)), load_tokenizer(found)
         for path in export_task(task, tokenizer, to, length, seed):
             click.echo(f"written: {printable(str(path))}")
         click.echo(

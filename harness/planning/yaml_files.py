@@ -105,9 +105,16 @@ class _Dumper(yaml.SafeDumper):
     }
 
 
-def dump_yaml(data: Any, width: int = 100) -> str:
-    """Return plain data as YAML; `parse_yaml` returns the same data, with keys in order."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
+def dump_yaml(data: Any, width: int = 100, flow: bool = False) -> str:
+    """Return plain data as YAML; `parse_yaml` returns the same data, with keys in order.
+
+    With `flow` it is one line in braces.
+    """
+    style: dict[str, Any] = {"width": width}
+    if flow:
+        style = {"width": 10**9, "default_flow_style": True}
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **style)
+    return text.rstrip("\n") if flow else text
 
 
 def parse_yaml(text: str, where: str) -> Any:

@@ -33,13 +33,13 @@ def deal(
     Near-duplicates are on one side of a share. They stay where a column or files put them, and
     are counted in a warning.
     """
-    order = _Order(entry.seed)
+    order, content = _Order(entry.seed), metadata.task_type.content
+    kept = without_copies(examples, content, problems, keep=is_published(entry))
     if is_published(entry):
-        parts = _published(entry, metadata, examples.made, order, problems)
+        parts = _published(entry, metadata, kept, order, problems)
     else:
-        content = metadata.task_type.content
-        kept = [made.example for made in without_copies(examples, content, problems)]
-        parts = _shared_out(metadata, kept, entry.shares, PARTS, order, problems)
+        shared = [made.example for made in kept]
+        parts = _shared_out(metadata, shared, entry.shares, PARTS, order, problems)
     for part in PARTS:
         if not parts[part] and not problems.errors:
             advice = "set another `seed`, or give more rows or a `split` column"

@@ -264,5 +264,10 @@ def _name(data: Mapping[Any, Any]) -> str:
     given = next((data[key] for key in FORMATS if data.get(key) is not None), "")
     if isinstance(given, dict):
         given = next(iter(given.values()), "")
-    stem = Path(str(given)).name if "hub" in data or "folder" in data else Path(str(given)).stem
+    return default_name(str(given), whole="hub" in data or "folder" in data)
+
+
+def default_name(place: str, whole: bool) -> str:
+    """The name of an entry without the key `name`; `whole` keeps what follows a point."""
+    stem = Path(place).name if whole else Path(place).stem
     return re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")

@@ -239,9 +239,12 @@ def _check_labels(
 
 
 def without_copies(
-    examples: Examples, content: Callable[[Example], Hashable], problems: Problems
+    examples: Examples, content: Callable[[Example], Hashable], problems: Problems, keep: bool
 ) -> list[Made]:
-    """Return the examples without repeated rows, and warn of those and of contradictory labels."""
+    """Warn of texts with different labels; return the examples without repeated rows.
+
+    With `keep`, repeated rows stay.
+    """
     seen: defaultdict[Hashable, dict[Hashable, Row]] = defaultdict(dict)
     kept: list[Made] = []
     for made in examples.made:
@@ -250,6 +253,9 @@ def without_copies(
         answer = (example.label, example.labels, example.answers, example.value)
         place = row.place or row.file.shown
         if answer in known:
+            if keep:
+                kept.append(made)
+                continue
             where = row.place or "this file"
             problems.warn(row.file.shown, "a copy of an earlier row", "it is used once", where)
             continue

@@ -24,7 +24,8 @@ class DataFile(NamedTuple):
     Attributes:
         part: its split; "" if a column or a share decides.
         label: the name of the subfolder of a text file; "" for other files.
-        shown: its name in messages.
+        shown: its name in messages and in the ids of examples, which do not depend on where the
+            user keeps it.
     """
 
     path: Path
@@ -52,9 +53,9 @@ class HubRepository(Repository):
             MissingData: they are not on this machine.
             TaskError: a split exists twice.
         """
-        names = dict(self._entry.splits) or {part: part for part in PARTS}
-        column = self._entry.split is not None
-        wanted = {"": "train"} if column and not self._entry.splits else names
+        wanted = dict(self._entry.splits) or {part: part for part in PARTS}
+        if self._entry.split:
+            wanted = {"": "train"}
         folder, found = self._folder(), []
         for part, name in wanted.items():
             try:
@@ -89,7 +90,9 @@ def find_files(entry: DataEntry) -> list[DataFile]:
             raise TaskError(f"{entry.name}: {path}: {what} (paths are relative to the sweep file)")
         else:
             reader = "json" if entry.format == "jsonl" else entry.format
-            found.append(DataFile(path, reader, part, _shown(path)))
+            found.append(DataFile(path, reader, part, path.name))
+    if len({file.shown for file in found}) < len(found):
+        found = [file._replace(shown=f"{file.path.parent.name}/{file.shown}") for file in found]
     return found
 
 
@@ -100,7 +103,7 @@ def common_folder(files: list[DataFile]) -> Path:
 
 def _texts(entry: DataEntry, folder: Path, part: str) -> list[DataFile]:
     """The text files of a folder: below a subfolder for each class, or anywhere in it."""
-    shown = _shown(folder)
+    shown = folder.name
     if not folder.is_dir():
         raise TaskError(
             f"{entry.name}: {folder}: there is no such folder (paths are relative to the sweep "
@@ -119,7 +122,7 @@ def _texts(entry: DataEntry, folder: Path, part: str) -> list[DataFile]:
                 f"classes"
             )
         if len(names) > 1 and all(name.lower() in PART_NAMES for name in names):
-            inner = {PART_NAMES[name.lower()]: f"{shown}/{name}" for name in names}
+            inner = {PART_NAMES[name.lower()]: f"…/{shown}/{name}" for name in names}
             written = ", ".join(f"{key}: {value}" for key, value in inner.items())
             raise TaskError(
                 f"{entry.name}: the subfolders of {shown} are splits, not classes: write "
@@ -142,8 +145,3 @@ def _below(folder: Path) -> list[Path]:
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-
-
-def _shown(path: Path) -> str:
-    """A path as a user would write it here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

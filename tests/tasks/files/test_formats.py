@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import Splits, Task, TaskError
+from tasks import Task, TaskError
 from tasks.base import MissingData
 from tasks.conformance import violations
 from tasks.types import TASK_TYPES
@@ -178,5 +178,15 @@ def test_a_file_in_another_encoding(tmp_path: Path) -> None:
     assert all(text.endswith("café") for text in answers(task))
 
 
-def test_splits_are_of_the_named_type(formats: Path) -> None:
-    assert isinstance(load(formats, folder="mine").splits(16, 0), Splits)
+@pytest.mark.parametrize("key", ["csv", "folder"])
+def test_moved_files_are_the_same_data(
+    formats: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"folder": "mine"} if key == "folder" else {"csv": "mine.csv", "text": "body"}
+    before = load(formats, **given)
+    moved = formats.parent / f"{formats.name}-moved"
+    formats.rename(moved)
+    monkeypatch.chdir(moved)
+    after = load(moved, **given)
+    assert after.data_version() == before.data_version()
+    assert after.splits(16, 0).test == before.splits(16, 0).test

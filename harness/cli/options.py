@@ -1,0 +1,13 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+TASKS_DIR = click.option(
+    "--tasks-dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder with task plug-ins of your own.",
+)
