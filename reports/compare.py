@@ -184,10 +184,11 @@ def _alike(arm: Result, other: Result, *columns: str) -> bool:
 
 
 def _closest(arm: Result, others: Iterable[Result]) -> Result | None:
-    """Of several arms, the one with the same target and rate, then the one with fewest settings."""
+    """Of several arms, the one with the same levers, target and rate, then with fewest settings."""
 
     def distance(other: Result) -> tuple[Any, ...]:
         return (
+            other.get("levers") != arm.get("levers"),
             other["settings"].get("target") != arm["settings"].get("target"),
             other.get("arm_suffix") != arm.get("arm_suffix") and other["lr"] != arm["lr"],
             other["rank"] != arm["rank"],
@@ -214,7 +215,8 @@ def _reference(arm: Result, own: Sequence[Result], name: str) -> Result | None:
     dense = [one for one in method if one["density"] in (None, 1.0)]
     if arm["method"] != name:
         return _closest(arm, same or dense)
-    plain = [one for one in dense if one["rank"] == min(o["rank"] or 0 for o in dense)]
+    lowest = min((one["rank"] or 0 for one in dense), default=0)
+    plain = [one for one in dense if one["rank"] == lowest and not one.get("levers")]
     return None if arm in plain or _differ_in_rate(arm, plain) else _closest(arm, plain)
 
 

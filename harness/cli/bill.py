@@ -92,7 +92,6 @@ def print_bill(
     }
     if reasons:
         console.print(coloured(f"not priced: {_short(reasons)}"), soft_wrap=True)
-    console.print("Trained: trainable parameters, without those of the classifier")
     for line in _notes(bill, workers, device):
         console.print(coloured(line), soft_wrap=True)
 
@@ -154,6 +153,7 @@ def _values(found: Sequence[Predicted], scale: int, marked: bool) -> Iterable[st
 
 
 def _notes(bill: Bill, workers: int, device: Device | None) -> Iterable[str]:
+    yield "Trained: parameters without the classifier"
     sizes = sum(one.result_bytes or 0 for one in bill.run.cells.values())
     disk = f"result files take about {sizes / 1024:,.0f} KiB"
     if bill.seconds is None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from harness.core.levers import TRAINING, Levers
 from harness.core.methods import (
     ATTENTION,
     FULL,
@@ -116,6 +117,8 @@ class Cell(BaseModel):
     """A language-modelling task whose texts are unrelated to those of training."""
     forgetting_examples: _Int64 | None = None
 
+    levers: Levers = Levers()
+
     def model_post_init(self, _: Any) -> None:
         """Forget which fields were given: that set takes twice the memory of their values."""
         object.__setattr__(self, "__pydantic_fields_set__", _NO_FIELDS)
@@ -123,7 +126,10 @@ class Cell(BaseModel):
     @property  # not cached: `model_copy` would carry it to a cell that has another id
     def id(self) -> str:
         """12 hexadecimal digits of the SHA-256 of all settings that decide the outcome."""
-        fields = self.model_dump(exclude={"evaluation_seconds", "probe_seconds", "lr_source"})
+        others = {"evaluation_seconds", "probe_seconds", "lr_source", "levers"}
+        fields = self.model_dump(exclude=others)
+        if self.levers.settings:
+            fields["levers"] = self.levers.settings
         for name, field in type(self).model_fields.items():
             if name in fields:
                 first = _ID_NAMES.get(name, name)
@@ -136,6 +142,11 @@ class Cell(BaseModel):
     @property
     def arm(self) -> str:
         """The label of the curve that this cell belongs to, for example `SSMLoRA 1/2`."""
+        return f"{self.arm_without_levers} {self.lever_label}".rstrip()
+
+    @property
+    def arm_without_levers(self) -> str:
+        """The label of the method and its adapter."""
         label = method_info(self.method).label
         if self.density is not None:
             label += f" {density_label(self.density)}"
@@ -149,7 +160,18 @@ class Cell(BaseModel):
             label += f" alpha={self.alpha:g}"
         for key, value in sorted(self.options.items()):
             label += f" {key}={value}"
-        return f"{label} full logits" if self.lm_loss == "full" else label
+        return label
+
+    @property
+    def lever_label(self) -> str:
+        """The label of the levers that are not at their default; empty without one."""
+        loss = "full logits" if self.lm_loss == "full" else ""
+        return " + ".join(part for part in (loss, self.levers.label) if part)
+
+    @property
+    def compute_dtype(self) -> str:
+        """The number format of a forward pass; other weights than float32 need bfloat16."""
+        return self.dtype if self.levers.weights == "float32" else "bfloat16"
 
     @property
     def arm_key(self) -> dict[str, Any]:
@@ -160,6 +182,8 @@ class Cell(BaseModel):
             key["target"] = self.target
         if self.curriculum != NO_CURRICULUM:
             key["curriculum"] = self.curriculum
+        if levers := {k: v for k, v in self.levers.settings.items() if k in TRAINING}:
+            key["levers"] = levers
         return key if self._default_alpha else {**key, "alpha": self.alpha}
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from harness.core.levers import Levers
 from harness.core.methods import TFIDF
 from harness.core.metrics import METRICS
 from harness.core.result import LIVE_PARTS, CellResult
@@ -88,6 +89,7 @@ EXTRA_COLUMNS = (
     *_same("environment", float, "memory_gib"),
     *_same("", int, "protocol"),
     Column("options", "cell.options", str),
+    Column("levers", "cell.levers", str),
     Column("error", "error", str),
     Column("log", "error.log", str),
 )
@@ -111,7 +113,8 @@ def _value(result: CellResult, column: Column) -> Any:
         value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
     if value is None or column.kind is not str:
         return value
-    if column.name == "options":
+    if column.name in ("options", "levers"):
+        value = value.settings if isinstance(value, Levers) else value
         return clean(json.dumps(value, sort_keys=True)) if value else None
     if column.name == "error":
         return ": ".join(part for part in (value.type, value.message) if part) or None

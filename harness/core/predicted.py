@@ -26,9 +26,9 @@ class Predicted(BaseModel):
     train_flops: Count = None
     eval_flops: Count = None
     trainable_params: Count = None
-    total_params: Count = None
     head_params: Count = None
-    """Those of the trainable ones that belong to the classifier."""
+    """Of the classifier; `trainable_params` includes them."""
+    total_params: Count = None
     train_step_s: Amount = None
     eval_step_s: Amount = None
     """Seconds of a training step and of a forward pass on a full-length batch."""

@@ -19,6 +19,7 @@ from harness.models.backbones import Backbone
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
+from harness.training.levers import use_levers
 from harness.training.memory import create_state, live_bytes
 from harness.training.methods import adapt, is_head
 from harness.training.timing import Probe
@@ -47,14 +48,14 @@ class Step(Memory):
 class DryRun:
     """A training step and a forward pass, and the parameters of the model.
 
-    `head_params` are those of `trainable_params` that belong to the classifier.
+    `head_params` are those of the classifier, which `trainable_params` includes.
     """
 
     train: Step
     eval: Step
     trainable_params: int
-    total_params: int
     head_params: int
+    total_params: int
 
 
 def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
@@ -71,14 +72,14 @@ def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
         probe.optimizer.state.clear()
         model.eval()
         evaluation = _step(probe.forward, model, probe.optimizer)
-        parameters = dict(model.named_parameters())
-    trained = {name: p.numel() for name, p in parameters.items() if p.requires_grad}
+        sizes = {n: p.numel() for n, p in model.named_parameters()}
+        trained = {n for n, p in model.named_parameters() if p.requires_grad}
     return DryRun(
         train,
         evaluation,
-        sum(trained.values()),
-        sum(p.numel() for p in parameters.values()),
-        sum(size for name, size in trained.items() if not cell.uses_lm_head and is_head(name)),
+        trainable_params=sum(sizes[n] for n in trained),
+        head_params=sum(sizes[n] for n in trained if is_head(n) and not cell.uses_lm_head),
+        total_params=sum(sizes.values()),
     )
 
 
@@ -105,14 +106,19 @@ def _probe(
     cell: Cell, backbone: Backbone, blocks: int | None = None
 ) -> Iterator[tuple[Any, Probe]]:
     """Yield a model in training mode and its probe; within the block tensors are fake."""
+    if cell.levers.weights in ("8bit", "4bit"):
+        raise ValueError("8-bit and 4-bit weights exist on real tensors only: there is no dry run")
     options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
     update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
     cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
-        model = load_skeleton(backbone, cell.length, cell.uses_lm_head, blocks)
+        model = load_skeleton(
+            backbone, cell.length, cell.uses_lm_head, blocks, cell.levers.attention
+        )
         if cell.lm_loss == "chunked":
             use_chunked_loss(model)
         model = adapt(model, cell).model
+        use_levers(model, cell)
     with quiet(), fake_tensors():
         replace_tensors(model, "cpu")
         probe = Probe(model, cell)

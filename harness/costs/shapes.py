@@ -64,8 +64,8 @@ class ShapeCost(BaseModel):
     train: StepCost | None = None
     eval: StepCost | None = None
     trainable_params: int | None = None
-    total_params: int | None = None
     head_params: int | None = None
+    total_params: int | None = None
     reason: str | None = None
 
 
@@ -154,8 +154,8 @@ def shape_cost(shape: Cell, backbone: Backbone) -> ShapeCost:
         train=_step(run.train),
         eval=_step(run.eval),
         trainable_params=run.trainable_params,
-        total_params=run.total_params,
         head_params=run.head_params,
+        total_params=run.total_params,
     )
 
 

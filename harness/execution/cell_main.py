@@ -33,7 +33,6 @@ from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
-from harness.models.blocks import lowest_trained_block
 from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of, word_counter
@@ -45,6 +44,7 @@ from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
 from harness.training.frozen import share_states
 from harness.training.further import at_other_lengths, by_evidence, on_unrelated_text
+from harness.training.levers import describe_parameters, use_levers
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt
@@ -267,8 +267,7 @@ def _unrelated(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None) -> En
     assert cell.forgetting is not None
     examples = cell.forgetting_examples
     update = {"task": cell.forgetting, "test_examples": examples, "window": None}
-    other = cell.model_copy(update=update)
-    return _test(other, backbone, own_tasks)
+    return _test(cell.model_copy(update=update), backbone, own_tasks)
 
 
 def _load(
@@ -281,13 +280,12 @@ def _load(
 ) -> Any:
     with watch.phase("load"):
         model: Any
-        chunked = False
         if cell.uses_lm_head:
-            spare = extra_positions(cell.evaluations)
-            tokens = cell.length + cell.decode
             with _drawn_on(cell.device, backbone):
-                model = load_language_model(backbone, tokens, cell.dropout, pad_token_id, spare)
-            chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
+                model = load_language_model(
+                    backbone, cell.length + cell.decode, cell.dropout, pad_token_id,
+                    extra_positions(cell.evaluations), cell.levers, cell.device,
+                )  # fmt: skip
         else:
             kind = metadata.task_type if metadata else None
             outputs = kind.head_size(metadata) if kind and metadata else 2
@@ -296,22 +294,22 @@ def _load(
             )
             with _drawn_on(cell.device, backbone):
                 model = load_classifier(
-                    backbone, outputs, cell.length, cell.dropout, pad_token_id, kind, words
-                )
+                    backbone, outputs, cell.length, cell.dropout, pad_token_id, kind, words,
+                    cell.levers, cell.device,
+                )  # fmt: skip
+        chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
         adapted = adapt(model, cell)
+        use_levers(adapted.model, cell)
         model = adapted.model.to(cell.device)
-        parameters = list(model.parameters())
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
-            lowest_layer=lowest_trained_block(model),
-            trainable_params=sum(p.numel() for p in parameters if p.requires_grad),
-            total_params=sum(p.numel() for p in parameters),
+            **describe_parameters(model),
             attention=attention_kernel(model, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
             lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,
             weights=backbone.stored_as,
-            dtype="bfloat16 autocast" if cell.dtype == "bfloat16" else cell.dtype,
+            dtype="float32" if cell.compute_dtype == "float32" else "bfloat16 autocast",
             device=cell.device,
         )
     return model

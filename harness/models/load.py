@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import one_line
-from harness.models.architectures import attention_of, read_config, shorten
+from harness.core.levers import Levers
+from harness.models.architectures import read_config, shorten
+from harness.models.attention import implementation
 from harness.models.backbone_files import model_files
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.position_tables import extend_positions
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from harness.models.heads import Classifier
     from tasks.types.base import TaskType
 
+_NONE = Levers()
 _POOLED = {"bert", "roberta", "xlm-roberta", "mpnet"}
 """Architectures with a first-token pooler, which is not used here."""
 
@@ -32,6 +35,8 @@ def load_classifier(
     pad_token_id: int | None,
     kind: TaskType | None = None,
     words: Sequence[Sequence[int]] = (),
+    levers: Levers = _NONE,
+    device: str = "cpu",
 ) -> Classifier:
     """Load float32 weights with a new classification head, without attention dropout.
 
@@ -39,7 +44,7 @@ def load_classifier(
     kernel on a CPU, which changes memory and throughput. `dropout` sets the other dropouts. A
     learned position table shorter than `length` is repeated. `words` are the token ids of each
     label name: if they differ and the backbone is a causal language model, the head starts from
-    them.
+    them. 8-bit and 4-bit weights are loaded on `device`.
 
     Raises:
         ValueError: the model does not read text, the weights do not fit it, or it has too few
@@ -48,18 +53,25 @@ def load_classifier(
     from transformers import AutoModel, AutoModelForCausalLM
 
     config = read_config(backbone, dropout, pad_token_id)
+    given = {**loading(levers, device), "attention": levers.attention}
     distinct = len({tuple(ids) for ids in words if ids}) == len(words) > 1
     if distinct and is_causal_lm(backbone):
-        whole = _pretrained(AutoModelForCausalLM, backbone, config, length)
+        whole = _pretrained(AutoModelForCausalLM, backbone, config, length, **given)
         classifier = _classifier(whole.base_model, outputs, kind)
         classifier.init_from_label_tokens(whole.get_output_embeddings().weight, words)
         return classifier
-    encoder = _pretrained(AutoModel, backbone, config, length, **_without_pooler(config))
+    encoder = _pretrained(AutoModel, backbone, config, length, **given, **_without_pooler(config))
     return _classifier(encoder, outputs, kind)
 
 
 def load_language_model(
-    backbone: Backbone, length: int, dropout: float, pad_token_id: int | None, spare: int = 0
+    backbone: Backbone,
+    length: int,
+    dropout: float,
+    pad_token_id: int | None,
+    spare: int = 0,
+    levers: Levers = _NONE,
+    device: str = "cpu",
 ) -> PreTrainedModel:
     """Load a causal language model with its own head; otherwise as `load_classifier`.
 
@@ -72,21 +84,45 @@ def load_language_model(
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     config = read_config(backbone, dropout, pad_token_id)
-    model = _pretrained(AutoModelForCausalLM, backbone, config, length, spare)
+    given = {**loading(levers, device), "attention": levers.attention}
+    model = _pretrained(AutoModelForCausalLM, backbone, config, length, spare, **given)
     model.generation_config = GenerationConfig(pad_token_id=pad_token_id)
     return model
 
 
+def loading(levers: Levers, device: str) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` for 8-bit or 4-bit weights; else none."""
+    if levers.weights not in ("8bit", "4bit"):
+        return {}
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_8bit=levers.weights == "8bit",
+        load_in_4bit=levers.weights == "4bit",
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
 def _pretrained(
-    kind: Any, backbone: Backbone, config: Any, length: int, spare: int = 0, **more: Any
+    kind: Any,
+    backbone: Backbone,
+    config: Any,
+    length: int,
+    spare: int = 0,
+    attention: str | None = None,
+    **more: Any,
 ) -> Any:
+    attention = implementation(attention, kind, config)
     if backbone.stored_as == RANDOM:
-        return _random(kind, config, length, spare, **more)
+        return _random(kind, config, length, spare, attention, **more)
     model_files(backbone.folder, "backbone")  # an adapter may have been added since
     model, info = kind.from_pretrained(
         backbone.folder,
         config=config,
-        attn_implementation=attention_of(kind, config),
+        attn_implementation=attention,
         dtype="float32",
         use_safetensors=True,
         trust_remote_code=False,
@@ -101,11 +137,10 @@ def _pretrained(
     return model
 
 
-def _random(kind: Any, config: Any, length: int, spare: int, **more: Any) -> Any:
+def _random(kind: Any, config: Any, length: int, spare: int, attention: str, **more: Any) -> Any:
     """Return a model with random weights, on the default device of torch."""
     import torch
 
-    attention = attention_of(kind, config)
     model = kind.from_config(
         config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False, **more
     )
@@ -115,11 +150,22 @@ def _random(kind: Any, config: Any, length: int, spare: int, **more: Any) -> Any
 
 
 def load_skeleton(
-    backbone: Backbone, length: int, lm_head: bool = False, blocks: int | None = None
+    backbone: Backbone,
+    length: int,
+    lm_head: bool = False,
+    blocks: int | None = None,
+    attention: str | None = None,
+    device: str = "meta",
 ) -> Any:
-    """Return the model of the functions above without weights, on torch's `meta` device.
+    """Return the model of the functions above without its weights.
 
-    `blocks` is the number of its blocks; None: that of the configuration.
+    Args:
+        backbone: its configuration is read.
+        length: tokens that it must have positions for.
+        lm_head: whether it is a language model; else it has a classifier.
+        blocks: the number of its blocks; None: that of the configuration.
+        attention: the lever.
+        device: on `meta` it has no numbers, on any other random ones.
     """
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
@@ -129,10 +175,10 @@ def load_skeleton(
         shorten(config, blocks)
     kind: Any = AutoModelForCausalLM if lm_head else AutoModel
     more = {} if lm_head else _without_pooler(config)
-    with torch.device("meta"):
+    with torch.device(device):
         model = kind.from_config(
             config,
-            attn_implementation=attention_of(kind, config),
+            attn_implementation=implementation(attention, kind, config),
             dtype=torch.float32,  # config.json may name another one
             trust_remote_code=False,
             **more,
@@ -200,5 +246,5 @@ def _keep_attention_type(encoder: PreTrainedModel) -> None:
         encoder.register_forward_pre_hook(lambda *_: change(kind))
 
 
-def _without_pooler(config: Any) -> dict[str, bool]:
+def _without_pooler(config: Any) -> dict[str, Any]:
     return {"add_pooling_layer": False} if config.model_type in _POOLED else {}

@@ -21,6 +21,7 @@ from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.further import forgetting_of, other_lengths
+from harness.planning.levers import check_levers, lever_settings
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
@@ -74,6 +75,7 @@ def make_plan(sweep: Sweep, source: Path, tasks_dir: Path | None = None) -> Plan
     expansion = _Expansion(sweep, source, prepared)
     cells = expansion.cells()
     _check_reference(sweep, source, cells)
+    check_levers(sweep, cells, prepared.backbone, f"{source}: levers")
     check_models(cells, prepared.backbone, source)
     unique = {cell.id: cell for cell in cells}
     # Probes run last and together, under the same load. The controls and the reference arm of the
@@ -174,10 +176,12 @@ class _Expansion:
         adapted = _with(untrained, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
         methods = methods_of(sweep, not kind.uses_lm_head)
+        levers = self._levers(kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
-            for arm, lr in product(self._arms(method, kind.uses_lm_head), rates):
+            for arm, lever, lr in product(self._arms(method, kind.uses_lm_head), levers, rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
+                own |= lever
                 yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
         for length, seed in product(sweep.lengths, sweep.seeds):
             own = {**place, **settings[length], "length": length, "seed": seed}
@@ -201,6 +205,16 @@ class _Expansion:
             for key, part in zip(SIZES, splits, strict=True):
                 settings[key] = len(part) if settings[key] == "all" else settings[key]
         return settings
+
+    def _levers(self, uses_lm_head: bool) -> list[_Fields]:
+        """Return the fields of a cell for each setting of the levers."""
+        return [
+            {
+                "levers": setting.levers,
+                "lm_loss": (setting.loss or self._sweep.train.loss) if uses_lm_head else None,
+            }
+            for setting in lever_settings(self._sweep)
+        ]
 
     def _decodes(self, has_classifier: bool) -> bool:
         """Return whether probes decode.
@@ -228,11 +242,12 @@ class _Expansion:
             "seed": self._sweep.seeds[0], "batch_size": probe.batch_size, "steps": probe.steps,
             "probe_seconds": probe.seconds, "decode": probe.decode,
         }  # fmt: skip
-        loss = self._sweep.train.loss if uses_lm_head else None
         methods = methods_of(self._sweep, not uses_lm_head)
+        levers = self._levers(uses_lm_head)
         for length, method in product(probe.lengths, methods):
-            for arm in self._arms(method, uses_lm_head):
-                yield Cell(**place, **arm, length=length, lr=1e-4, lm_loss=loss)
+            for arm, lever in product(self._arms(method, uses_lm_head), levers):
+                if not lever["levers"].packing:  # the texts of a probe fill their rows
+                    yield Cell(**place, **arm, **lever, length=length, lr=1e-4)
         for length in probe.lengths if probe.decode else []:
             yield Cell(**place, method=ZERO_SHOT, length=length)
 

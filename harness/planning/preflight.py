@@ -165,7 +165,7 @@ def _fails(model: Any, writes: bool, dtype: str) -> str:
 
 def _train_steps(cell: Cell, backbone: Backbone) -> None:
     """Take a training step with the arm."""
-    from harness.planning.rehearsal import rehearse
+    from harness.training.rehearsal import rehearse
 
     rehearse(_load(backbone, cell.length, cell.uses_lm_head), cell)
 

@@ -28,6 +28,7 @@ from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, JOINED, TARGETS
 from harness.planning.forms import comma_in
+from harness.planning.levers import LeverEntries, LeverEntry
 from harness.planning.validation import explain
 from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
 from tasks.files import DataEntry
@@ -282,6 +283,8 @@ class Sweep(_Strict):
     methods: Annotated[list[Method], Field(min_length=1)]
     controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
+    levers: LeverEntries = [LeverEntry()]
+    """Every arm runs with every entry."""
     match: Literal["sites", "parameters"] = "sites"
     """What arms share: rank and sites, or the number of parameters (`costs/matching.py`)."""
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -71,13 +71,15 @@ def _places(model: type[BaseModel], above: str = "") -> Iterator[str]:
             continue
         yield above + name
         if inner := _model_in(field.annotation):
-            listed = ".<method>" if get_origin(field.annotation) is list else ""
+            listed = ".<method>" if name == "methods" else ""
             yield from _places(inner, f"{above}{name}{listed}.")
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
     current: type[BaseModel] | None = model
     for part in path:
+        if part.isdigit():  # the place in a list
+            continue
         field = current.model_fields.get(part) if current else None
         current = _model_in(field.annotation) if field else None
     return list(current.model_fields) if current else []

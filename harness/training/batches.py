@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.training.levers import packed
 from harness.training.stored_rows import StateRows, shared_rows
 from harness.training.token_rows import TokenRows
 from tasks import Example, TaskMetadata
@@ -171,9 +172,12 @@ def _well_formed(example: Example) -> Example:
 
 
 def padded(
-    encoded: Encoded, order: Sequence[int], batch_size: int, pad_id: int
+    encoded: Encoded, order: Sequence[int], batch_size: int, pad_id: int, packing: bool = False
 ) -> Iterator[tuple[list[int], dict[str, torch.Tensor], int]]:
-    """Yield (examples, model inputs, real tokens) batch by batch, padded to the longest row."""
+    """Yield (examples, model inputs, real tokens) batch by batch, padded to the longest row.
+
+    With `packing`, short texts of a language model share rows.
+    """
     kind = encoded.metadata.task_type
     for begin in range(0, len(order), batch_size):
         chosen = list(order[begin : begin + batch_size])
@@ -189,7 +193,9 @@ def padded(
         targets = [encoded.targets[i] for i in chosen]
         batch = Padded(inputs["input_ids"], inputs["attention_mask"], starts, targets)
         inputs["labels"] = kind.batch_labels(batch, encoded.metadata)
-        if kind.uses_lm_head:
+        if packing:
+            inputs = packed(inputs)
+        elif kind.uses_lm_head:
             del inputs["attention_mask"]  # padding is on the right, where a decoder does not look
         yield chosen, inputs, tokens
 

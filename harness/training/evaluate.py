@@ -130,7 +130,7 @@ def _written(
 
 def autocast(cell: Cell) -> torch.autocast:
     """Mixed precision where the cell asks for it."""
-    return torch.autocast(cell.device, torch.bfloat16, enabled=cell.dtype == "bfloat16")
+    return torch.autocast(cell.device, torch.bfloat16, enabled=cell.compute_dtype == "bfloat16")
 
 
 def moved(inputs: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:

@@ -49,14 +49,14 @@ def share_states(model: Any, cell: Cell, pin: str, splits: Sequence[Encoded], pa
     """
     store = run_store()
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
-    exact = cell.dtype == "float32" and cell.dropout == 0
+    exact = cell.compute_dtype == "float32" and cell.dropout == 0
     if store is None or not exact or not isinstance(inner, Classifier):
         return 0
     blocks = blocks_of(inner.encoder)
     count = untrained_blocks(inner.encoder, blocks)
     if not count:
         return 0
-    known = [pin, torch.__version__, cell.device, cell.length, count]
+    known = [pin, torch.__version__, cell.device, cell.length, count, cell.levers.attention]
     frozen = _Frozen(inner, blocks, count, cell, pad_id)
     model.eval()
     splits = [split for split in splits if len(split)]

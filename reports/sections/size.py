@@ -73,7 +73,8 @@ def density_panels(group: Group) -> dict[str, list[Result]]:
     found: dict[tuple[object, ...], list[Result]] = {}
     for r in group.trained:
         if r["density"] is not None:
-            variant = (r["method"], r["placement"], r["rank"], r["options"], r.get("arm_suffix"))
+            columns = ("method", "placement", "rank", "options", "levers", "arm_suffix")
+            variant = tuple(r.get(column) for column in columns)
             found.setdefault(variant, []).append(r)
     several = [cells for cells in found.values() if len({c["density"] for c in cells}) > 1]
     return {_without_density(cells[0]): cells for cells in several}

@@ -9,6 +9,7 @@ import pytest
 from transformers import BertConfig, LlamaConfig
 
 from harness.core.cell import Cell
+from harness.core.levers import Levers
 from harness.core.result import CellResult
 from harness.costs.dry_run import dry_run, train_memory
 from harness.execution.cell_main import run_cell
@@ -65,6 +66,25 @@ def test_dry_run_equals_measurement(tmp_path: Path, causal: bool) -> None:
         assert predicted.eval.work.flops == timing.eval_flops
         assert predicted.trainable_params == model.trainable_params
         assert predicted.head_params == (0 if causal else 2 * 64 + 2)
+
+
+@pytest.mark.parametrize(
+    "levers",
+    [
+        Levers(checkpointing=2, micro_batch=1, optimizer="adafactor"),
+        Levers(checkpointing="full", attention="eager", weights="bfloat16"),
+    ],
+    ids=lambda levers: levers.label,
+)
+def test_levers(tmp_path: Path, levers: Levers) -> None:
+    folder = backbone(tmp_path, True)
+    cell = probe("ssmlora", True, levers=levers)
+    result, predicted = measured(cell, folder), dry_run(cell, folder)
+    assert result.cost
+    assert result.timing
+    assert predicted.train.peak_bytes == result.cost.train_live_peak_bytes
+    assert predicted.eval.peak_bytes == result.cost.eval_live_peak_bytes
+    assert predicted.train.work.flops == result.timing.train_flops
 
 
 def test_full_loss_keeps_logits(tmp_path: Path) -> None:

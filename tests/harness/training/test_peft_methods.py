@@ -15,12 +15,12 @@ from harness.execution.cell_main import run_cell
 from harness.models.backbones import find_backbone
 from harness.models.heads import Classifier
 from harness.planning.arms import arms, check_method
-from harness.planning.rehearsal import rehearse
 from harness.planning.sweep import Method
 from harness.training.batches import random_batch
 from harness.training.loop import optimizer_of, train_step
 from harness.training.methods import Adapted, adapt, after_step, task_loss_only
 from harness.training.peft_methods import REFUSED, norm_layers, peft_classes, peft_method
+from harness.training.rehearsal import rehearse
 from ssmlora import candidate_sites, select_sites
 from tests.harness.planning.test_plan import BASE
 
