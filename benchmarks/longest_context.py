@@ -21,6 +21,7 @@ from unittest.mock import patch
 
 from harness.core.cell import Cell
 from harness.core.fits import Memory
+from harness.core.levers import Levers
 from harness.core.methods import FULL
 from harness.core.result import Cost
 from harness.costs.fit_table import Question, answer
@@ -71,14 +72,14 @@ def bisected(fits: Callable[[int], Any], start: int) -> int:
     return low
 
 
-def cell_of(method: str, backbone: Backbone, density: float, dtype: str) -> Cell:
+def cell_of(method: str, backbone: Backbone, density: float, dtype: str, levers: Levers) -> Cell:
     """A probe of a method; a causal language model predicts tokens."""
     adapter = {"density": density, "placement": "alternate", "rank": 8, "alpha": 16.0}
     causal = is_causal_lm(backbone)
     return Cell(
         kind="probe", task=None, backbone=backbone.name, method=method, length=8, seed=0, lr=1e-4,
         batch_size=1, steps=2, probe_seconds=0, dtype=dtype, device="cpu", uses_lm_head=causal,
-        lm_loss="chunked" if causal else None,
+        lm_loss="chunked" if causal else None, levers=levers,
         **({} if method == FULL else {**adapter, "target": "attention"}),
     )  # fmt: skip
 
@@ -119,12 +120,14 @@ def main() -> None:
     parser.add_argument("--limit-mib", type=float, default=560.0)
     parser.add_argument("--start", type=int, default=512)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--checkpointing", action="store_true")
     asked = parser.parse_args()
+    levers = Levers(checkpointing="full") if asked.checkpointing else Levers()
     backbone = find_backbone(asked.model)
     print("| arm | predicted | s | real steps | steps | s | error | live MiB | resident MiB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for method in asked.methods:
-        cell = cell_of(method, backbone, asked.density, asked.dtype)
+        cell = cell_of(method, backbone, asked.density, asked.dtype, levers)
         print(compared(cell, backbone, int(asked.limit_mib * MIB), asked.start), flush=True)
 
 

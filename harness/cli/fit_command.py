@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from harness.core.errors import BadInput, nearest
+from harness.core.errors import BadInput, similar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from harness.core.fits import Fits, Memory
     from harness.costs.fit_table import Question
     from harness.models.backbones import Backbone
+    from harness.planning.sweep import Sweep
+
+LEVERS = (
+    "default", "{loss: full}", "{checkpointing: full}", "{weights: bfloat16}",
+    "{weights: bfloat16, checkpointing: full}", "{weights: bfloat16, attention: eager}",
+)  # fmt: skip
+"""Levers without `--lever`; a classifier has no choice of loss."""
 
 METHODS = ("full", "lora: {density: [1, 0.5]}", "ssmlora: {density: [1, 0.5]}", "head")
 """Methods without `--method`; a language model has no head."""
@@ -38,6 +46,13 @@ _LEAST_RESERVE = 2**30
     help="As under `methods` of a sweep: lora, 'lora: {density: 0.5}'. May be repeated.",
 )
 @click.option(
+    "--lever",
+    "levers",
+    multiple=True,
+    metavar="ENTRY",
+    help="As under `levers` of a sweep: default, '{checkpointing: full}'. May be repeated.",
+)
+@click.option(
     "--memory",
     required=True,
     multiple=True,
@@ -49,7 +64,12 @@ _LEAST_RESERVE = 2**30
     metavar="SIZE|SHARE",
     help="What tensors cannot have, such as 2GiB or 8% (default: 5 %, at least 1 GiB).",
 )
-@click.option("--length", type=click.IntRange(8, 2**20), help="Live bytes at this length instead.")
+@click.option(
+    "--length",
+    type=click.IntRange(8, 2**20),
+    multiple=True,
+    help="Live bytes at this length instead. May be repeated.",
+)
 @click.option(
     "--task-type",
     type=click.Choice(["classification", _LM]),
@@ -68,9 +88,10 @@ _LEAST_RESERVE = 2**30
 def fit(
     model: str,
     methods: tuple[str, ...],
+    levers: tuple[str, ...],
     memory: tuple[str, ...],
     reserve: str | None,
-    length: int | None,
+    length: tuple[int, ...],
     task_type: str | None,
     batch_size: int,
     dtype: Literal["float32", "bfloat16"],
@@ -91,14 +112,14 @@ def fit(
     if task_type == _LM and not causal:
         raise BadInput(f"--task-type: '{model}' is not a causal language model: use classification")
     task_type = task_type or (_LM if causal else "classification")
-    questions = [
-        *_questions(methods or METHODS, backbone, memories, length, task_type, batch_size, dtype)
-    ]
+    sweep = _sweep(backbone, methods or METHODS, levers or LEVERS)
+    cell: Any = {"backbone": backbone.name, "batch_size": batch_size, "dtype": dtype}
+    questions = [*_questions(sweep, cell, memories, length, task_type == _LM)]
     rows = []
     with make_console(stderr=True).status("dry runs") as status:
         for place, found in enumerate(answers(questions, backbone, workers or available_cores())):
             rows += found
-            status.update(f"dry runs: {place + 1} of {len(questions)} methods and levers")
+            status.update(f"dry runs: {place + 1} of {len(questions)} answers")
     seen = describe_machine()
     fits = Fits(
         model=backbone.name,
@@ -107,7 +128,7 @@ def fit(
         task_type=task_type,
         batch_size=batch_size,
         dtype=dtype,
-        length=length,
+        lengths=[*length],
         environment={name: seen.get(name) for name in ("commit", "torch", "transformers", "peft")},
         rows=rows,
     )
@@ -117,22 +138,11 @@ def fit(
         console.print(coloured(f"written: {path}"), soft_wrap=True)
 
 
-def _questions(
-    entries: Sequence[str],
-    backbone: Backbone,
-    memories: Sequence[Memory],
-    length: int | None,
-    task_type: str,
-    batch_size: int,
-    dtype: Literal["float32", "bfloat16"],
-) -> Iterator[Question]:
-    """Yield a question for each method with each lever, which are read as those of a sweep."""
+def _sweep(backbone: Backbone, methods: Sequence[str], levers: Sequence[str]) -> Sweep:
+    """Read methods and levers as those of a sweep file."""
     from pydantic import ValidationError
 
-    from harness.core.cell import Cell
-    from harness.costs.fit_table import Question
-    from harness.planning.arms import arms, check_method
-    from harness.planning.controls import methods_of
+    from harness.planning.arms import check_method
     from harness.planning.sweep import Sweep
     from harness.planning.validation import explain
     from harness.planning.yaml_files import parse_yaml
@@ -140,9 +150,10 @@ def _questions(
     data = {
         "name": "fit",
         "backbone": backbone.name,
-        "methods": [parse_yaml(entry, f"--method {entry}") for entry in entries],
+        "methods": [parse_yaml(entry, f"--method {entry}") for entry in methods],
+        "levers": [parse_yaml(entry, f"--lever {entry}") for entry in levers],
         "controls": [],
-        "probe": {"lengths": [length or 8]},
+        "probe": {"lengths": [8]},
     }
     try:
         sweep = Sweep.model_validate(data)
@@ -150,22 +161,30 @@ def _questions(
         raise explain(error, Sweep, "fit") from None
     for method in sweep.methods:
         check_method(method, f"--method {method.type}")
-    for method in methods_of(sweep, task_type != _LM):
-        for arm in arms(method):
+    return sweep
+
+
+def _questions(
+    sweep: Sweep, fields: Any, memories: Sequence[Memory], lengths: Sequence[int], lm: bool
+) -> Iterator[Question]:
+    """Yield a question for each method with each lever at each length."""
+    from harness.core.cell import Cell
+    from harness.costs.fit_table import Question
+    from harness.planning.arms import arms
+    from harness.planning.controls import methods_of
+    from harness.planning.levers import lever_settings
+
+    asked: list[int | None] = [*lengths] or [None]
+    settings = [one for one in lever_settings(sweep) if lm or not one.loss]
+    for method in methods_of(sweep, not lm):
+        for arm, (levers, loss) in product(arms(method), settings):
             cell = Cell(
-                **arm,
-                kind="probe",
-                task=None,
-                backbone=backbone.name,
-                length=length or 8,
-                seed=0,
-                batch_size=batch_size,
-                dtype=dtype,
-                device="cpu",
-                uses_lm_head=task_type == _LM,
-                lm_loss="chunked" if task_type == _LM else None,
-            )
-            yield Question(cell.arm, "default", cell, memories, length)
+                **fields, **arm, kind="probe", task=None, length=8, seed=0, device="cpu",
+                levers=levers, uses_lm_head=lm, lm_loss=(loss or "chunked") if lm else None,
+            )  # fmt: skip
+            name = cell.lever_label or "default"
+            for length in asked:
+                yield Question(cell.arm_without_levers, name, cell, memories, length)
 
 
 def _memory(text: str, reserve: str | None) -> Memory:
@@ -195,22 +214,17 @@ def _share(text: str) -> float:
 
 
 def _backbone(model: str) -> Backbone:
-    """Find a backbone; of a shipped configuration or a config.json, only its shape is known."""
+    """Find a backbone; of a shipped configuration or a folder, only the shape is read."""
     from harness.costs.configurations import find_configuration, shipped_configurations
     from harness.models.backbones import EMBEDDED, find_backbone
 
     shipped = shipped_configurations()
     path = Path(model).expanduser()
     folder = path.parent if path.name == "config.json" else path
-    shape = (folder / "config.json").is_file() and not [*folder.glob("*.safetensors*")]
-    if model in shipped or shape:
+    if model in shipped or (model not in EMBEDDED and (folder / "config.json").is_file()):
         return find_configuration(model, "--model")
-    if "/" not in model and model not in EMBEDDED and not path.is_dir():
-        known = [*EMBEDDED, *shipped]
-        raise BadInput(
-            f"--model: '{model:.80}' is no embedded backbone, shipped configuration, folder or "
-            f"config.json.{nearest(model, known)}"
-        )
+    if model not in EMBEDDED and not path.is_dir() and (meant := similar(model, shipped)):
+        raise BadInput(f"--model: there is no '{model}'. Did you mean '{meant}'?")
     return find_backbone(model, "--model")
 
 
@@ -240,7 +254,7 @@ def _written(fits: Fits, to: Path) -> Iterator[Path]:
     for name, text in files.items():
         write_atomically(to / name, text)
         yield to / name
-    if fits.length is None:
+    if not fits.lengths:
         from harness.cli.fit_figure import draw
 
         write_atomically(to / "longest-context.png", as_png(draw(fits)))

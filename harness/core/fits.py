@@ -94,38 +94,45 @@ class Fits(BaseModel):
     task_type: str
     batch_size: int
     dtype: str
-    length: int | None = None
-    """The length that was asked for; None: the longest one was searched."""
+    lengths: list[int] = []
+    """The lengths that were asked for; empty: the longest one was searched."""
     environment: dict[str, str | None] = {}
     rows: list[Fit]
 
     @property
-    def arms(self) -> dict[tuple[str, str], list[Fit]]:
-        """The answers by method and lever, in the order of the memories."""
-        found: dict[tuple[str, str], list[Fit]] = {}
+    def lines(self) -> list[list[Fit]]:
+        """The answers of each method, lever and length, in the order of the memories."""
+        found: dict[tuple[str, str, int | None], list[Fit]] = {}
         for row in self.rows:
-            found.setdefault((row.method, row.lever), []).append(row)
-        return found
+            length = row.length if self.lengths else None
+            found.setdefault((row.method, row.lever, length), []).append(row)
+        return [*found.values()]
 
     def table(self) -> list[list[str]]:
-        """Return the head and a row for each method and lever."""
+        """Return the head and a row for each method and lever, and for each length asked for."""
         names = [memory.name for memory in self.memories]
-        if self.length is None:
-            rows = [
-                [*arm, *(fit.text for fit in fits), fits[-1].largest]
-                for arm, fits in self.arms.items()
+        if not self.lengths:
+            return [
+                ["Method", "Lever", *names, f"Largest part, {names[-1]}"],
+                *(
+                    [line[0].method, line[0].lever, *(fit.text for fit in line), line[-1].largest]
+                    for line in self.lines
+                ),
             ]
-            return [["Method", "Lever", *names, f"Largest part, {names[-1]}"], *rows]
-        rows = [
-            [
-                *arm,
-                _gib(fits[0].live_peak_bytes),
-                *(_gib(fits[0].parts.get(part)) for part in LIVE_PARTS),
-                *("yes" if fit.fits else "no" for fit in fits),
-            ]
-            for arm, fits in self.arms.items()
+        return [
+            ["Method", "Lever", "Tokens", "GiB", *map(part_name, LIVE_PARTS), *names],
+            *(
+                [
+                    line[0].method,
+                    line[0].lever,
+                    line[0].text,
+                    _gib(line[0].live_peak_bytes),
+                    *(_gib(line[0].parts.get(part)) for part in LIVE_PARTS),
+                    *("yes" if fit.fits else "no" for fit in line),
+                ]
+                for line in self.lines
+            ),
         ]
-        return [["Method", "Lever", "GiB", *map(part_name, LIVE_PARTS), *names], *rows]
 
     def notes(self) -> list[str]:
         """Return what a reader of the table has to know, one sentence or two a line."""
@@ -143,10 +150,11 @@ class Fits(BaseModel):
                 f"* Beyond the {beyond.positions:,} positions that the model was made for."
             )
         reasons: dict[str, list[str]] = {}
-        for (method, lever), fits in self.arms.items():
-            if fits[0].reason is not None:
-                reasons.setdefault(fits[0].reason, []).append(f"{method}, {lever}")
-        lines += [f"No answer for {'; '.join(arms)}: {why}" for why, arms in reasons.items()]
+        for row in self.rows:
+            if row.reason is not None:
+                reasons.setdefault(row.reason, []).append(f"{row.method}, {row.lever}")
+        for why, arms in reasons.items():
+            lines.append(f"No answer for {'; '.join(dict.fromkeys(arms))}: {why}")
         return [*lines, NOTE]
 
     def markdown(self) -> str:
@@ -154,7 +162,9 @@ class Fits(BaseModel):
         head, *rows = self.table()
         marks = ["---", "---", *("---:" for _ in head[2:])]
         lines = [f"| {' | '.join(row)} |" for row in (head, marks, *rows)]
-        source = ", ".join(f"{name} {version}" for name, version in self.environment.items())
+        source = ", ".join(
+            f"{name} {version}" for name, version in self.environment.items() if version
+        )
         notes = [note.replace("*", "\\*") for note in self.notes()]
         return "\n".join([*lines, "", *(f"- {note}" for note in notes), f"- {source}.", ""])
 

@@ -13,6 +13,8 @@ from typing import Any
 from harness.core.cell import Cell
 from harness.core.errors import one_line
 from harness.core.fits import Fit, Memory
+from harness.core.methods import FULL
+from harness.costs.shapes import prepare_worker
 from harness.models.backbones import Backbone
 
 _FEW, _MORE = 2, 4
@@ -48,22 +50,19 @@ def answers(
     """Yield the answers to each question, one for each memory, in the order of the questions."""
     ask: Callable[[Question], list[Fit]] = partial(answer, backbone=backbone)
     if processes == 1 or len(questions) == 1:
-        _prepare()
+        import harness.costs.dry_run  # noqa: F401
+
+        gc.freeze()  # each dry run begins with a collection
         yield from map(ask, questions)
         return
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["harness.costs.dry_run", "harness.training.peft_wrap"])
     count = min(processes, len(questions))
-    with ProcessPoolExecutor(count, mp_context=server, initializer=_prepare) as pool:
+    pool = ProcessPoolExecutor(count, mp_context=server, initializer=prepare_worker)
+    try:
         yield from pool.map(ask, questions)
-
-
-def _prepare() -> None:
-    """Exempt the objects of libraries from garbage collections, which each dry run begins with."""
-    import harness.costs.dry_run
-    import harness.training.peft_wrap  # noqa: F401
-
-    gc.freeze()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def answer(question: Question, backbone: Backbone) -> list[Fit]:
@@ -88,6 +87,8 @@ def answer(question: Question, backbone: Backbone) -> list[Fit]:
         return few + (depth - _FEW) * (more - few) // (_MORE - _FEW)
 
     try:
+        if question.cell.method == FULL and question.cell.levers.weights != "float32":
+            raise ValueError("full fine-tuning trains the weights, which are float32 then")
         skeleton = load_skeleton(backbone, SHORTEST)
         depth = getattr(skeleton.config, "num_hidden_layers", 0)
         base["positions"], base["learned_positions"] = positions_of(skeleton.encoder)
@@ -110,4 +111,5 @@ def answer(question: Question, backbone: Backbone) -> list[Fit]:
         return found
     except Exception as error:  # of PEFT's or the model's code on fake tensors
         reason = one_line(error)
+        base["length"] = question.length
         return [Fit(**base, memory=space.name, reason=reason) for space in question.memories]

@@ -27,27 +27,30 @@ def test_table_and_files(
 ) -> None:
     monkeypatch.setattr(dry_run, "train_memory", linear)
     methods = ("--method", "full", "--method", "lora: {density: [1, 0.5]}")
-    memory = ("--memory", "2GiB", "--memory", "a100-40")
-    assert main([*LLAMA, *methods, *memory, "--reserve", "50%", "--to", str(tmp_path)]) == 0
+    levers = ("--lever", "default", "--lever", "{weights: [bfloat16, 8bit]}")
+    memory = ("--memory", "2GiB", "--memory", "a100-40", "--reserve", "50%")
+    assert main([*LLAMA, *methods, *levers, *memory, "--to", str(tmp_path)]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split()[:4] == ["Method", "Lever", "2GiB", "a100-40"]
-    assert [line.split("  ")[0] for line in shown[1:4]] == ["Full", "LoRA 1", "LoRA 1/2"]
+    assert [line.split("  ")[0] for line in shown[1:8:3]] == ["Full", "LoRA 1", "LoRA 1/2"]
     assert "not compared with a GPU" in shown[-4]
+    assert sum("No answer for Full, bfloat16 weights; Full, 8-bit" in line for line in shown) == 1
     fits = read_fits(tmp_path / "fit.json")
-    found = {(row.method, row.memory): row.length for row in fits.rows}
-    assert found["Full", "2GiB"] == 33_536  # 2^30 bytes by 32,000
-    assert found["LoRA 1", "2GiB"] == found["LoRA 1/2", "2GiB"] == 67_072
+    found = {(row.method, row.lever, row.memory): row.length for row in fits.rows}
+    assert found["Full", "default", "2GiB"] == 33_536  # 2^30 bytes by 32,000
+    assert found["LoRA 1", "default", "2GiB"] == 67_072
+    assert found["LoRA 1/2", "bfloat16 weights", "2GiB"] == 67_072
     assert fits.memories[1].limit == 20 * 2**30
     assert (tmp_path / "longest-context.png").read_bytes()[:4] == b"\x89PNG"
-    assert (tmp_path / "fit.csv").read_text().count("\n") == 7
+    assert (tmp_path / "fit.csv").read_text().count("\n") == 1 + 3 * 3 * 2
 
 
 def test_one_length(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(dry_run, "train_memory", linear)
     asked = ("--length", "1000", "--method", "lora", "--memory", "24GiB", "--memory", "1100MiB")
-    assert main([*LLAMA, *asked]) == 0
+    assert main([*LLAMA, *asked, "--lever", "default"]) == 0
     line = capsys.readouterr().out.splitlines()[1].split()
-    assert line[:4] == ["LoRA", "1", "default", "0.01"]
+    assert line[:5] == ["LoRA", "1", "default", "1,000", "0.01"]
     assert line[-2:] == ["yes", "yes"]
 
 
@@ -55,6 +58,8 @@ BAD = {
     "model": (("--model", "llama-2-7"), "Did you mean 'llama-2-7b'?"),
     "method": (("--method", "lroa"), "Did you mean 'lora'?"),
     "placement": (("--method", "lora: {placement: lats}"), "Did you mean 'last'?"),
+    "lever": (("--lever", "{chekpointing: full}"), "Did you mean 'levers.0.checkpointing'?"),
+    "value of a lever": (("--lever", "{weights: 2bit}"), "'8bit' or '4bit'"),
     "memory": (("--memory", "h10"), "Did you mean 'h100'?"),
     "reserve": (("--reserve", "2 apples"), "no size of memory"),
     "share": (("--reserve", "x%"), "no share"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ GIB = 2**30
 MEMORIES = [Memory(name="8GiB", bytes=8 * GIB, reserve_bytes=GIB)]
 
 
-def table(*rows: Fit, length: int | None = None) -> Fits:
+def table(*rows: Fit, lengths: Sequence[int] = ()) -> Fits:
     return Fits(
         model="tiny", revision="r", memories=MEMORIES, task_type="lm", batch_size=1,
-        dtype="float32", length=length, environment={"torch": "2.13"}, rows=list(rows),
+        dtype="float32", lengths=[*lengths], environment={"torch": "2.13"}, rows=list(rows),
     )  # fmt: skip
 
 
@@ -56,9 +57,10 @@ def test_notes_say_what_the_marks_mean() -> None:
 
 
 def test_table_at_a_length_has_all_parts() -> None:
-    head, line = table(row(), length=2048).table()
+    head, line = table(row(), lengths=[2048]).table()
     assert dict(zip(head, line, strict=True)) == {
-        "Method": "LoRA 1", "Lever": "default", "GiB": "4.00", "weights": "1.00", "gradients": "",
+        "Method": "LoRA 1", "Lever": "default", "Tokens": "2,048", "GiB": "4.00", "weights": "1.00",
+        "gradients": "",
         "optimizer": "", "saved: backbone": "3.00", "saved: adapter": "", "saved: logits": "",
         "saved: attention": "", "transient": "", "8GiB": "yes",
     }  # fmt: skip
