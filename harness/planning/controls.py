@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from harness.core.errors import BadInput
-from harness.core.methods import FULL, HEAD, LORA, RANK, SSMLORA
+from harness.core.methods import ATTENTION, FULL, HEAD, LORA, PAPER, RANK, SSMLORA
 from harness.planning.sweep import MECHANISM, Method, Sweep
 
 
@@ -35,7 +35,10 @@ def _of_mechanism(entry: Method, of_lora: Method | None) -> Iterator[Method]:
     rates of the sweep's own LoRA entry.
     """
     yield entry.model_copy(update={"options": {**entry.options, "link_state": False}})
-    rates = {"lr": entry.lr if of_lora is None else of_lora.lr}
+    targets = [target for target in entry.target or [ATTENTION] if target != PAPER]
+    if not targets:  # with `paper`, LoRA adapts other sites: no control of the state
+        return
+    rates = {"lr": entry.lr if of_lora is None else of_lora.lr, "target": targets}
     lora = entry.model_copy(update={"type": LORA, "alpha": None, "options": {}, **rates})
     yield lora
     yield lora.model_copy(update={"options": {"bias": "lora_only"}})

@@ -55,6 +55,14 @@ def test_what_is_refused(change: str, message: str) -> None:
         smoke(change)
 
 
+def test_sites_of_the_paper_have_no_lora_control() -> None:
+    change = "methods=[{ssmlora: {density: 0.5, target: paper, lr: 1.0e-3}}]"
+    found = smoke(change, "controls=[mechanism]", "train.head_lr=0.01")
+    assert {c.arm for c in found} == {
+        "SSMLoRA 1/2 paper", "SSMLoRA 1/2 paper link_state=False"
+    }  # fmt: skip
+
+
 def test_a_language_model_has_no_head_to_train(tmp_path: Path) -> None:
     path = SWEEPS / "smoke.yaml"
     changes = ("backbone=smollm2", "tasks=[pysource_lm]")
