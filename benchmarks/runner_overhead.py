@@ -25,7 +25,7 @@ from harness.planning.sweep import Sweep
 
 MILLISECONDS = 5.0
 """Most time per cell."""
-KILOBYTES = 2.0
+KILOBYTES = 2.5
 """Most memory per waiting cell."""
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -18,15 +18,23 @@ PARTS = Splits._fields
 FORMATS = ("csv", "jsonl", "parquet", "folder", "hub")
 """The key that says where the data is. An entry has one of them."""
 
+
+class Form(NamedTuple):
+    """The keys that an entry of a task type needs beside `text`, and what its answers are."""
+
+    keys: tuple[str, ...]
+    answer: Literal["class", "classes", "text", "number", "nothing"]
+
+
 TYPES = {
-    "classification": ("label",),
-    "pair": ("second", "label"),
-    "multilabel": ("label",),
-    "generation": ("answer",),
-    "regression": ("number",),
-    "language_modelling": (),
+    "classification": Form(("label",), "class"),
+    "pair": Form(("second", "label"), "class"),
+    "multilabel": Form(("label",), "classes"),
+    "generation": Form(("answer",), "text"),
+    "regression": Form(("number",), "number"),
+    "language_modelling": Form((), "nothing"),
 }
-"""The task types that an entry can have, and the keys that each needs beside `text`."""
+"""The task types that an entry can have."""
 
 COLUMNS = ("text", "second", "label", "answer", "number", "split")
 """Keys whose value is the name of a column."""
@@ -223,13 +231,14 @@ def _type_faults(key: str, data: Mapping[Any, Any]) -> Any:
     if len(answers) > 1:
         yield f"{' and '.join(answers)}: a task has one kind of answer: keep one of them"
     if key == "folder":
-        if kind not in (None, "classification", "language_modelling"):
+        if kind and TYPES[kind] not in (Form(("label",), "class"), Form((), "nothing")):
             yield f"type: a folder of texts is no {kind}: use csv or jsonl"
         return
-    if kind == "regression" and "label" in data:
+    form = TYPES.get(kind or "", Form((), "nothing"))
+    if form.answer == "number" and "label" in data:
         yield f"label: a regression predicts a number: write `number: {data['label']}`"
         return
-    for column in TYPES.get(kind or "", ()):
+    for column in form.keys:
         if column not in data:
             yield f"{column}: is missing: {kind} needs it"
     if "second" in data and not answers:

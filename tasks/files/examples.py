@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tasks.base import Example
-from tasks.files.entry import DataEntry
+from tasks.files.entry import TYPES, DataEntry
 from tasks.files.problems import Problems, listed
 from tasks.files.reading import TEXT, Row
 
@@ -49,16 +49,17 @@ def make_examples(entry: DataEntry, rows: Sequence[Row], problems: Problems) -> 
     """Make an example of each complete row; add errors and warnings to `problems`."""
     lists = any(isinstance(row.values.get(entry.label or ""), list) for row in rows)
     family = entry.type_for(lists)
+    kind = TYPES[family].answer
     found = [
         (row, text, second, answer)
         for row in rows
         if (text := _text(entry, row, entry.text or TEXT, "the text", problems)) is not None
         and (second := _second(entry, row, problems)) is not None
-        and (answer := _answer(entry, row, family, problems)) is not None
+        and (answer := _answer(entry, row, kind, problems)) is not None
     ]
     names = tuple(sorted({n for *_, a in found for n in a.labels}, key=_order))
-    if family in ("classification", "pair", "multilabel"):
-        _check_labels(entry, family, names, [(row, a.labels) for row, *_, a in found], problems)
+    if kind in ("class", "classes"):
+        _check_labels(entry, kind, names, [(row, a.labels) for row, *_, a in found], problems)
     numbers = {name: number for number, name in enumerate(names)}
     values = [answer.value for *_, answer in found if answer.value is not None]
     span = (min(values), max(values)) if values else None
@@ -67,7 +68,7 @@ def make_examples(entry: DataEntry, rows: Sequence[Row], problems: Problems) -> 
     made = []
     for row, text, second, answer in found:
         labels = tuple(sorted({numbers[name] for name in answer.labels}))
-        one = family in ("classification", "pair")
+        one = kind == "class"
         example = Example(
             _id(row),
             text,
@@ -135,16 +136,16 @@ def _second(entry: DataEntry, row: Row, problems: Problems) -> str | None:
     return _text(entry, row, entry.second, "the second text", problems) if entry.second else ""
 
 
-def _answer(entry: DataEntry, row: Row, family: str, problems: Problems) -> _Answer | None:
+def _answer(entry: DataEntry, row: Row, kind: str, problems: Problems) -> _Answer | None:
     """The answer of a row; None, and an error, if there is none."""
-    if family == "multilabel":
+    if kind == "classes":
         return _Answer(tuple(dict.fromkeys(_labels(entry, row))))
-    if family in ("classification", "pair"):
+    if kind == "class":
         if row.file.reader == "text":
             return _Answer((row.file.label,))
         label = _text(entry, row, entry.label or "", "the label", problems)
         return None if label is None else _Answer((_tidy(entry, row, label, problems),))
-    if family == "generation":
+    if kind == "text":
         given = row.values.get(entry.answer or "")
         texts = tuple(
             filter(str.strip, map(_as_text, given if isinstance(given, list) else [given]))
@@ -153,7 +154,7 @@ def _answer(entry: DataEntry, row: Row, family: str, problems: Problems) -> _Ans
             _incomplete(entry, row, f"the answer (column '{entry.answer}') is empty", problems)
             return None
         return _Answer(answers=texts)
-    if family == "regression":
+    if kind == "number":
         return _number(entry, row, problems)
     return _Answer()
 
@@ -200,7 +201,7 @@ def _number(entry: DataEntry, row: Row, problems: Problems) -> _Answer | None:
 
 def _check_labels(
     entry: DataEntry,
-    family: str,
+    kind: str,
     names: Sequence[str],
     rows: Sequence[tuple[Row, tuple[str, ...]]],
     problems: Problems,
@@ -212,7 +213,7 @@ def _check_labels(
         only = f"only the class '{names[0]}'" if names else "no class"
         problems.error("", f"{column} has {only}", "at least two classes are needed")
         return
-    if family != "multilabel" and len(names) >= MANY and 2 * len(names) > len(rows):
+    if kind == "class" and len(names) >= MANY and 2 * len(names) > len(rows):
         problems.error(
             "",
             f"{column} has {len(names):,} different values in {len(rows):,} rows: these are no "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.base import TaskError
-from tasks.files.entry import PARTS, DataEntry
+from tasks.files.entry import PARTS, TYPES, DataEntry
 from tasks.lib.repository import Repository
 
 PART_NAMES = {
@@ -111,7 +111,7 @@ def _texts(entry: DataEntry, folder: Path, part: str) -> list[DataFile]:
         )
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     folders = [path for path in entries if path.is_dir()]
-    if entry.type == "language_modelling":
+    if entry.type and TYPES[entry.type].answer == "nothing":
         paths = [(path, "") for path in _below(folder)]
     else:
         names = [path.name for path in folders]

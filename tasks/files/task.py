@@ -130,7 +130,7 @@ def _fields(entry: DataEntry, files: Sequence[DataFile], examples: Examples) -> 
         "lengths": lengths,
         "published_splits": is_published(entry),
     }
-    if family == "generation":
+    if any(m.example.answers for m in examples.made):
         answers = max(len(a.split()) for m in examples.made for a in m.example.answers)
         fields["answer_tokens"] = min(128, max(8, 2 * answers))
     return fields

@@ -24,6 +24,8 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'> {{7*7}} ${{
 
 def poisoned(value: Any, key: str = "") -> Any:
     """Every text replaced, but for those that decide what kind of cell it is."""
+    if key == "levers":  # the others have a fixed set of values
+        return {**value, "attention": HOSTILE}
     if isinstance(value, dict):
         return {k: poisoned(v, k) for k, v in value.items()}
     if isinstance(value, list):

@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "mamba": (
         MambaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, state_size=4),
-        "no query and value projections were recognised in MambaModel",
+        "no query and value projections were recognised in mamba",
     ),
     "reformer": (
         ReformerConfig(

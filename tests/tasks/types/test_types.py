@@ -60,7 +60,8 @@ def test_listing_tasks_and_reading_a_card_import_no_torch() -> None:
         "tokens = lambda text: [(k, k + 1) for k in range(len(text))]; "
         "card = task_card(load_task('needle'), tokens, [64]); "
         "assert card['family'] == 'classification'; "
-        "import harness.cli.task_commands as c; c.list_tasks(None); "
+        "import harness.cli.task_commands as c; from tasks import OwnTasks; "
+        "c.list_tasks(OwnTasks()); "
         "print('torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run(
