@@ -103,7 +103,7 @@ def test_the_column(tmp_path: Path) -> None:
 
 def test_the_loss_is_a_lever_of_language_models(tmp_path: Path) -> None:
     text = SWEEP.replace("minilm", "smollm2") + (
-        "tasks: [pysource_lm]\nlengths: [64]\nlevers: [default, {loss: [full, chunked]}]\n"
+        "tasks: [newsgroups_lm]\nlengths: [64]\nlevers: [default, {loss: [full, chunked]}]\n"
         "train: {examples: 8, validation_examples: 2, test_examples: 2}\n"
         "probe: {lengths: [16]}\n"
     )
