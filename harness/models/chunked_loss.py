@@ -1,6 +1,6 @@
 """The loss of a causal language model in chunks of tokens, without a tensor of all logits.
 
-With a vocabulary of 49,152 tokens, float32 logits for 1,024 tokens take 200 MB, and a full loss
+A float32 logit matrix for 1,024 tokens and a vocabulary of 49,152 takes 200 MB, and a full loss
 keeps several copies. Here the logits of one chunk exist at a time. Tokens without a label have
 none.
 """
