@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
 from harness.core.methods import BASELINES, ZERO_SHOT
 from harness.core.result import Evaluation
-from reports.axes import draw_series, empty_note, legend, marked, over_length
+from reports.axes import details_of, legend, marked, over_length, series_curves
 from reports.blocks import (
     Block,
     Entry,
@@ -29,12 +27,13 @@ from reports.blocks import (
     signed,
     slug,
 )
+from reports.figures.describe import Axis, Chart, Panel, around, ends
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.accuracy import values_alt
 from reports.stats import Point, Series, arms, common_by_length, comparable_cells, failures, places
-from reports.style import COLUMN, PAGE, arm_styles, picture, styled
+from reports.style import COLUMN, PAGE, arm_styles, picture
 
 _Z = 1.959964
 _HEAD = ("Task", "Metric", "Arm", "Length", "Value", "Examples", "Status", "Message", "Seed")
@@ -188,37 +187,46 @@ def _figures(group: Group, names: set[str]) -> list[Block]:
             for arm, found in task_series(points, task, metric).items()
         }
         alt = values_alt(series, cells, f"{task} by length in tokens.", value_text)
-        figure = evaluation_figure(group, task)
-        blocks.append(picture(f"lm-eval-{name}", group, figure, caption, alt))
+        chart = evaluation_figure(group, task)
+        blocks.append(picture(f"lm-eval-{name}", group, chart, caption, alt))
     return blocks
 
 
-@styled
-def evaluation_figure(group: Group, task: str) -> Figure:
+def evaluation_figure(group: Group, task: str) -> Chart:
     """Value of one task by length, one panel for each metric; failures are marked below."""
     cells, points = as_cells(group, task), evaluation_points(group)
     metrics = list(dict.fromkeys(what for name, what, _, _ in points if name == task))[:3]
     styles = arm_styles(cells)
-    width = PAGE if len(metrics) > 1 else COLUMN * 1.25
-    canvas = over_length(max(1, len(metrics)), cells, styles, width, 2.3)
     shown: dict[str, list[str]] = {}
-    for axes, metric in zip(canvas.panels, metrics, strict=False):
+    panels = []
+    for metric in metrics:
         series = task_series(points, task, metric)
         for arm, found in series.items():
             shown.setdefault(arm, []).extend(point.note for point in found)
-        axes.set_ylabel(shortened(capital(metric), 40))
-        draw_series(axes, series, styles)
-        means = [p.value for found in series.values() for p in found]
-        ends = [v for found in series.values() for p in found for v in (p.low, p.high)]
-        if means and min(means) > 1 and math.isfinite(max(means)) and max(means) > 20 * min(means):
-            axes.set_yscale("log")
-        elif ends and min(means) >= 0:
-            top = max(ends)
-            axes.set_ylim(min(0.0, *ends) - 0.03 * top, 1.06 * top if top > 0 else 1.0)
-        if not series:
-            empty_note(axes, "no value was measured")
-    legend(canvas.figure, [marked(styles[arm], shown[arm]) for arm in styles if arm in shown])
-    return canvas.figure
+        curves = series_curves(series, styles, text=value_text, details=details_of(cells))
+        panels.append(
+            Panel(
+                y=_value_axis(shortened(capital(metric), 40), series, ends(curves)),
+                curves=tuple(curves),
+                empty="" if series else "no value was measured",
+            )
+        )
+    width = PAGE if len(metrics) > 1 else COLUMN * 1.25
+    canvas = over_length(panels or [Panel()], cells, styles, width, 2.3)
+    keys = legend([marked(styles[arm], shown[arm]) for arm in styles if arm in shown])
+    return replace(canvas, legend=keys)
+
+
+def _value_axis(label: str, series: Series, every: Sequence[float]) -> Axis:
+    """From 0 for positive values; logarithmic if the means differ by a factor of 20."""
+    means = [p.value for found in series.values() for p in found]
+    if means and min(means) > 1 and math.isfinite(max(means)) and max(means) > 20 * min(means):
+        positive = [value for value in every if value > 0]
+        return Axis(label, "log", (min(positive) / 1.25, max(positive) * 1.25), numbers=",.4g")
+    if means and min(means) >= 0:
+        top = max(every)
+        return Axis(label, limits=(min(0.0, *every) - 0.03 * top, 1.06 * top if top > 0 else 1.0))
+    return Axis(label, limits=around(every))
 
 
 def _table(group: Group) -> Table:
