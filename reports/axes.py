@@ -13,7 +13,8 @@ from reports.blocks import duration, joined, listed, parameters, score_text, sho
 from reports.figures.describe import INK, Axis, Chart, Curve, Key, Look, Note, Panel
 from reports.frame import Result
 from reports.groups import Reach
-from reports.stats import Point, Series, baseline_of, failures
+from reports.seeds import failures
+from reports.stats import Point, Series, baseline_of
 from reports.style import (
     COLUMN,
     PAGE,

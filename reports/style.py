@@ -16,7 +16,8 @@ from reports.blocks import Picture, shortened
 from reports.figures.describe import GREY, Chart, Key, Look
 from reports.frame import Result, arm_order
 from reports.groups import Group
-from reports.stats import arms, baseline_of
+from reports.seeds import arms
+from reports.stats import baseline_of
 
 COLUMN = 3.4
 """Width in inches of a figure in one column of a paper."""

@@ -18,13 +18,15 @@ from reports.axes import (
     series_curves,
 )
 from reports.blocks import Block, Picture, Table, joined, listed, score_text, section, span
-from reports.compare import Compared, effective_lengths
+from reports.compare import Compared
+from reports.effective import effective_lengths
 from reports.figures.describe import GREY, Axis, Chart, Curve, Key, Level, Look, Note, Panel
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.comparisons import trend_table
-from reports.stats import Series, baseline_of, failures, places, trials
+from reports.seeds import failures, places
+from reports.stats import Series, baseline_of, trials
 from reports.style import COLUMN, arm_styles, baseline_label, picture
 
 CONSTANT_LABEL = "best constant answer (test)"

@@ -11,7 +11,8 @@ from reports.figures.describe import Chart, Key, Level, Panel, amounts, ends
 from reports.frame import Result
 from reports.groups import Group, reach_caption
 from reports.sections.accuracy import values_alt
-from reports.stats import Series, arms, cost_cells, cost_points
+from reports.seeds import arms
+from reports.stats import Series, cost_cells, cost_points
 from reports.style import COLUMN, PAGE, arm_styles, picture
 
 _PHASES = {"train": "Training", "eval": "Evaluation"}

@@ -21,19 +21,14 @@ from reports.blocks import (
     span,
     wrapped,
 )
-from reports.compare import margin_of, not_worse
+from reports.compare import margin_of
+from reports.effective import not_worse
 from reports.figures.describe import Axis, Chart, Colours, Curve, Panel, Tile, around, ends
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.stats import (
-    Point,
-    Series,
-    baseline_of,
-    failures,
-    places,
-    score_points,
-)  # fmt: skip
+from reports.seeds import failures, places  # fmt: skip
+from reports.stats import Point, Series, baseline_of, score_points
 from reports.style import arm_styles, baseline_key, baseline_lines, baseline_look, picture
 
 _MOST = 8

@@ -12,7 +12,8 @@ from reports.figures.describe import Axis, Bar, Chart, Key, Label, Look, Panel
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.stats import arms, cost_cells, cost_points, longest_common
+from reports.seeds import arms
+from reports.stats import cost_cells, cost_points, longest_common
 from reports.style import picture
 
 _STEM = "memory-parts"

@@ -14,7 +14,8 @@ from reports.figures.describe import Axis, Chart, Curve, Panel, around, ends
 from reports.frame import Result
 from reports.groups import Group, reach_caption
 from reports.page import Report
-from reports.stats import arms, baseline_of, comparable_cells, failures, places
+from reports.seeds import arms, comparable_cells, failures, places
+from reports.stats import baseline_of
 from reports.style import (
     COLUMN,
     arm_styles,

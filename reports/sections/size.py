@@ -29,7 +29,8 @@ from reports.frame import Result
 from reports.groups import Group, with_reach
 from reports.page import Report
 from reports.sections.accuracy import baseline_caption, far_off, interval_caption, values_alt
-from reports.stats import Series, arms, baseline_of, failures
+from reports.seeds import arms, failures
+from reports.stats import Series, baseline_of
 from reports.style import (
     COLUMN,
     PAGE,

@@ -16,7 +16,8 @@ from reports.groups import Group
 from reports.page import Report
 from reports.sections.accuracy import values_alt
 from reports.sections.cost import Cost, cost_blocks, cost_chart
-from reports.stats import Point, Series, arms, cost_cells
+from reports.seeds import arms
+from reports.stats import Point, Series, cost_cells
 from reports.style import PAGE, ArmStyle, arm_styles, picture
 
 _RATE = Cost("tokens_per_s", "throughput-length", "Throughput", rate, spread=True, unit="tokens/s")

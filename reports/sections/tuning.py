@@ -21,16 +21,8 @@ from reports.figures.describe import Axis, Chart, Curve, Key, Look, Panel, aroun
 from reports.frame import Result
 from reports.groups import Group, with_reach
 from reports.page import Report
-from reports.stats import (
-    LearningRateTrial,
-    arms,
-    at_edge,
-    best_trial,
-    comparable_cells,
-    failures,
-    places,
-    trials,
-)
+from reports.seeds import arms, comparable_cells, failures, places
+from reports.stats import LearningRateTrial, at_edge, best_trial, trials
 from reports.style import ArmStyle, arm_styles, picture
 
 _HEAD = (

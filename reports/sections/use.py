@@ -24,7 +24,8 @@ from reports.sections.throughput import (
     timing_of,
     variants,
 )
-from reports.stats import Point, Series, arms, by_arm_and_length, longest_common
+from reports.seeds import arms, by_arm_and_length
+from reports.stats import Point, Series, longest_common
 from reports.style import PAGE, ArmStyle, arm_styles, picture
 
 _RATE, _TIME = "use-rate-length", "use-time-length"

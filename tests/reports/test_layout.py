@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from reports.axes import dodge
+from reports.figures.marks import ink_on
+from reports.figures.printed import DPI, as_png
 from reports.frame import Result
-from reports.figures.printed import DPI, as_png, ink_on
 from reports.style import arm_styles
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import (
