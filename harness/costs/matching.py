@@ -92,5 +92,5 @@ class Matching:
 def adapter_parameters(cell: Cell, backbone: Backbone) -> int:
     """Return the trainable parameters of an arm without the classifier; no weights are read."""
     with quiet():
-        model = adapt(load_skeleton(backbone, cell.length, cell.uses_lm_head), cell).model
+        model = adapt(load_skeleton(backbone, cell.positions, cell.uses_lm_head), cell).model
     return sum(p.numel() for n, p in model.named_parameters() if p.requires_grad and not is_head(n))

@@ -75,7 +75,7 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
     for path in [] if backbone.stored_as == RANDOM else model_files(backbone.folder, where):
         _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
     for writes in sorted({cell.uses_lm_head for cell in cells}):
-        longest = max(c.length + c.decode for c in cells if c.uses_lm_head == writes)
+        longest = max(c.positions for c in cells if c.uses_lm_head == writes)
         load = _load if small else load_skeleton
         model = _or_refuse(where, partial(load, backbone, longest, writes))
         if tokenizer is not None:
@@ -167,7 +167,7 @@ def _train_steps(cell: Cell, backbone: Backbone) -> None:
     """Take a training step with the arm."""
     from harness.training.rehearsal import rehearse
 
-    rehearse(_load(backbone, cell.length, cell.uses_lm_head), cell)
+    rehearse(_load(backbone, cell.positions, cell.uses_lm_head), cell)
 
 
 def _arms(cells: list[Cell]) -> list[Cell]:
@@ -184,12 +184,12 @@ def _build(cell: Cell, backbone: Backbone) -> None:
     from harness.training.methods import adapt
 
     try:
-        skeleton = load_skeleton(backbone, cell.length, cell.uses_lm_head)
+        skeleton = load_skeleton(backbone, cell.positions, cell.uses_lm_head)
         adapt(skeleton, cell)
     except RuntimeError:  # some adapters are initialised from the weights
         if backbone.stored_as == RANDOM:
             raise
-        adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
+        adapt(_load(backbone, cell.positions, cell.uses_lm_head), cell)
 
 
 def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:

@@ -36,7 +36,7 @@ NO_MODULES = {
     "prompt_tuning", "multitask_prompt_tuning", "p_tuning", "prefix_tuning", "cpt", "cartridge",
     "xlora",
 }  # fmt: skip
-RUN = sorted(set(peft_classes()) - NO_MODULES - set(REFUSED))
+RUN = [n for n in sorted(set(peft_classes()) - set(REFUSED)) if not peft_method(n).is_prompt]
 
 
 def encoder() -> Classifier:
