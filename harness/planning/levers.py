@@ -225,8 +225,9 @@ def _try(cell: Cell, backbone: Backbone) -> None:
     from harness.training.loop import optimizer_of, train_step
     from harness.training.methods import adapt
 
+    blocks = max(_BLOCKS, cell.options.get("adapter_layers", 0))
     model = load_skeleton(
-        backbone, cell.positions, cell.uses_lm_head, _BLOCKS, cell.levers.attention, "cpu"
+        backbone, cell.positions, cell.uses_lm_head, blocks, cell.levers.attention, "cpu"
     )
     vocabulary = int(model.config.vocab_size)
     inputs = random_batch(vocabulary, 2, _TOKENS, 0, cell.uses_lm_head)

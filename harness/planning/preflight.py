@@ -57,6 +57,8 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
             _check_folder(backbone, cells, f"{source}: backbone: {backbone.folder}")
         for cell in arms:
             where = f"{source}: methods.{cell.method}: cannot be built on {backbone.name}"
+            if cell.virtual_tokens:
+                where += f" with {cell.virtual_tokens} virtual and {cell.length} other tokens"
             _or_refuse(where, partial(_build, cell, backbone))
         small = _is_small(backbone, f"{source}: backbone")
         for cell in foreign_arms(arms) if small else []:
@@ -75,7 +77,7 @@ def _check_folder(backbone: Backbone, cells: list[Cell], where: str) -> None:
     for path in [] if backbone.stored_as == RANDOM else model_files(backbone.folder, where):
         _or_refuse(f"{where}: {path.name}", partial(_check_weights, path))
     for writes in sorted({cell.uses_lm_head for cell in cells}):
-        longest = max(c.positions for c in cells if c.uses_lm_head == writes)
+        longest = max(c.length + c.decode for c in cells if c.uses_lm_head == writes)
         load = _load if small else load_skeleton
         model = _or_refuse(where, partial(load, backbone, longest, writes))
         if tokenizer is not None:
@@ -171,12 +173,13 @@ def _train_steps(cell: Cell, backbone: Backbone) -> None:
 
 
 def _arms(cells: list[Cell]) -> list[Cell]:
-    """Return one cell of each arm and schedule."""
+    """Return one cell of each arm and schedule, with the most positions."""
     arm = (
         "method", "density", "placement", "rank", "alpha", "target", "options", "uses_lm_head",
     )  # fmt: skip
     fields = (*arm, "kind", "examples", "epochs")
-    arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
+    longest_last = sorted(cells, key=lambda cell: cell.positions)
+    arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in longest_last}
     return [cell for cell in arms.values() if cell.method not in (TFIDF, ZERO_SHOT)]
 
 

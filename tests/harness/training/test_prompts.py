@@ -215,12 +215,18 @@ def test_positions_are_enough_for_virtual_tokens_and_text() -> None:
     assert cell_of("adaption_prompt").virtual_tokens == 0
 
 
-def test_checkpointing_would_lose_a_prefix() -> None:
-    for name in ("prefix_tuning", "prompt_tuning"):
-        cell = cell_of(name, causal=True, levers=Levers(checkpointing="full"))
+def test_levers_that_would_lose_a_prompt() -> None:
+    full, packing = Levers(checkpointing="full"), Levers(packing=True)
+    for name, levers, reason in [
+        ("prefix_tuning", full, "checkpointing: .* key-value cache"),
+        ("prompt_tuning", full, None),
+        ("prompt_tuning", packing, "packing: .* before a row"),
+        ("adaption_prompt", packing, None),
+    ]:
+        cell = cell_of(name, causal=True, levers=levers)
         model = adapt(language_model(), cell).model
-        if name == "prefix_tuning":
-            with pytest.raises(ValueError, match="key-value cache"):
-                use_levers(model, cell)
-        else:
+        if reason is None:
+            use_levers(model, cell)
+            continue
+        with pytest.raises(ValueError, match=reason):
             use_levers(model, cell)
