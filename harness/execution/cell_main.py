@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,23 +22,21 @@ from harness.core.result import (
     OK,
     CellResult,
     Cost,
-    DataInfo,
     ErrorInfo,
     ModelInfo,
     Predictions,
     Scores,
     Seconds,
 )
+from harness.execution.cell_data import describe_data, read_data, read_test, unrelated_texts
 from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.load import load_classifier, load_language_model
-from harness.models.tokens import load_tokenizer, tokens_of, word_counter
-from harness.planning.data_pins import check_unchanged
-from harness.planning.reach import describe_reach
+from harness.models.tokens import load_tokenizer, tokens_of
 from harness.system.machine import describe_machine
-from harness.training.batches import Encoded, encode
+from harness.training.batches import Encoded
 from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
 from harness.training.frozen import share_states
@@ -48,11 +46,8 @@ from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt, chunk_loss
 from harness.training.timing import HereArm, Probe, Turns, in_rounds, phases_of
-from tasks import OwnTasks, TaskMetadata, load_task
-from tasks.types.base import Answered, Target, Window
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from tasks import OwnTasks, TaskMetadata
+from tasks.types.base import Answered, Target
 
 
 def run_job(job: Job) -> list[CellResult]:
@@ -146,8 +141,8 @@ def _train(
     own_tasks: OwnTasks | None,
 ) -> None:
     with watch.phase("data"):
-        tokenizer, metadata, (training, validation, test) = _data(cell, backbone, own_tasks)
-        result.data = _describe_data(cell, training, test)
+        tokenizer, metadata, (training, validation, test) = read_data(cell, backbone, own_tasks)
+        result.data = describe_data(cell, training, test)
     model = _load(cell, backbone, metadata, result, watch, tokenizer.pad_token_id)
     pad_id = tokenizer.pad_token_id
     with watch.phase("data"):
@@ -172,11 +167,11 @@ def _train(
     with watch.phase("eval"):
 
         def test_at(there: Cell) -> Encoded:
-            data = _test(there, backbone, own_tasks)
+            data = read_test(there, backbone, own_tasks)
             share_states(model, there, backbone.pin, [data], pad_id)
             return data
 
-        unrelated = partial(_unrelated, cell, backbone, own_tasks)
+        unrelated = partial(unrelated_texts, cell, backbone, own_tasks)
         result.evaluations += [
             *on_unrelated_text(model, cell, unrelated, pad_id),
             *at_other_lengths(model, cell, test_at, pad_id),
@@ -213,8 +208,8 @@ def _baseline(
 ) -> None:
     """TF-IDF and logistic regression on the same texts, cut where the backbone's are cut."""
     with watch.phase("data"):
-        _, metadata, (training, validation, test) = _data(cell, backbone, own_tasks, True)
-        result.data = _describe_data(cell, training, test)
+        _, metadata, (training, validation, test) = read_data(cell, backbone, own_tasks, True)
+        result.data = describe_data(cell, training, test)
     with watch.phase("train"):
         texts = validation.kept + test.kept
         kind = metadata.task_type
@@ -224,49 +219,6 @@ def _baseline(
     result.scores = Scores.model_validate({"metric": metadata.metric, **known})
     if len(test):
         _score(result, cell, test, answers[held:])
-
-
-def _data(
-    cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None, keep_text: bool = False
-) -> tuple[PreTrainedTokenizerBase, TaskMetadata, list[Encoded]]:
-    """The tokenizer, what the task says of itself, and its three splits, cut and encoded."""
-    assert cell.task is not None
-    tokenizer = load_tokenizer(backbone)
-    task = load_task(cell.task, own_tasks, word_counter(backbone))
-    sizes = (cell.examples, cell.validation_examples, cell.test_examples)
-    splits = task.splits_under(cell.length, cell.seed, cell.curriculum)
-    check_unchanged(cell, task.metadata, splits)
-    window = _window(cell)
-    parts = zip(splits, sizes, (None, window, window), strict=True)  # training reads the front
-    encoded = [
-        encode(part, tokenizer, cell.length, task.metadata, n, keep_text, scored)
-        for part, n, scored in parts
-    ]
-    return tokenizer, task.metadata, encoded
-
-
-def _test(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None) -> Encoded:
-    """The test texts of a cell at its length, as a cell of that length reads them."""
-    assert cell.task is not None
-    task = load_task(cell.task, own_tasks, word_counter(backbone))
-    test = task.splits(cell.length, cell.seed).test
-    return encode(
-        test, load_tokenizer(backbone), cell.length, task.metadata, cell.test_examples,
-        window=_window(cell),
-    )  # fmt: skip
-
-
-def _window(cell: Cell) -> Window | None:
-    """The scored tokens of validation and test texts, where not all are scored."""
-    return Window(cell.window, cell.target_tokens or 1) if cell.window else None
-
-
-def _unrelated(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None) -> Encoded:
-    """The texts on which forgetting is measured."""
-    assert cell.forgetting is not None
-    examples = cell.forgetting_examples
-    update = {"task": cell.forgetting, "test_examples": examples, "window": None}
-    return _test(cell.model_copy(update=update), backbone, own_tasks)
 
 
 def _load(
@@ -332,15 +284,6 @@ def _score(result: CellResult, cell: Cell, test: Encoded, answers: list[Target])
 def _add_cost(result: CellResult, cost: dict[str, Any]) -> None:
     known = result.cost.model_dump(exclude_unset=True) if result.cost else {}
     result.cost = Cost.model_validate(known | cost)
-
-
-def _describe_data(cell: Cell, training: Encoded, test: Encoded) -> DataInfo:
-    return DataInfo(
-        truncated=training.truncated / len(training),
-        tokens_median=float(np.median(training.ids.sizes())),
-        **describe_reach(test, cell.length),
-        task_revision=cell.revisions.get("task"),
-    )
 
 
 def _seed(seed: int) -> None:
