@@ -24,7 +24,7 @@ def rehearse(model: Any, cell: Cell) -> None:
     with autocast(cell):
         loss = adapted.train()(**inputs).loss
     if not torch.isfinite(loss):
-        raise ValueError(f"the loss of the first step is {float(loss)}")
+        raise ValueError(f"the loss of the first step is {loss.item()}")
     loss.backward()
     adapter = [
         parameter

@@ -19,6 +19,7 @@ from harness.models.heads import Classifier
 from harness.training.decoding import Use
 from harness.training.levers import use_levers
 from harness.training.methods import adapt
+from harness.training.rehearsal import rehearse
 from tests.harness.costs.test_dry_run import backbone, probe
 from tests.harness.training.test_peft_methods import entry, one_cell
 
@@ -187,7 +188,11 @@ def test_what_is_trained_and_how_far_the_backward_pass_runs() -> None:
 
 @pytest.mark.parametrize(
     ("name", "causal"),
-    [("prompt_tuning", False), ("prefix_tuning", True), ("p_tuning", True)],
+    [
+        ("prefix_tuning", True),
+        pytest.param("prompt_tuning", False, marks=pytest.mark.slow),
+        pytest.param("p_tuning", True, marks=pytest.mark.slow),
+    ],
 )
 def test_a_dry_run_equals_a_measurement(name: str, causal: bool, tmp_path: Path) -> None:
     arm = cell_of(name, causal)
@@ -230,3 +235,10 @@ def test_levers_that_would_lose_a_prompt() -> None:
             continue
         with pytest.raises(ValueError, match=reason):
             use_levers(model, cell)
+
+
+def test_a_prompt_that_leaves_nothing_to_score_is_refused() -> None:
+    rehearse(language_model(), cell_of("cpt", causal=True))
+    cell = one_cell(entry("cpt", cpt_token_ids=[1, 2]), uses_lm_head=True)
+    with pytest.raises(ValueError, match="loss of the first step is nan"):
+        rehearse(language_model(), cell)
