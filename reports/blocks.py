@@ -9,7 +9,10 @@ import struct
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
+
+from reports.figures.describe import Chart
 
 if TYPE_CHECKING:
     from reports.page import Report
@@ -46,23 +49,30 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: file name, PNG, alternative text with its values, caption."""
+    """A figure: file name of its PNG, description, alternative text with its values, caption."""
 
     block: ClassVar[str] = "picture"
     name: str
-    png: bytes
+    chart: Chart
     alt: str
     caption: str
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The figure for print, by the end of the file name."""
+        from reports.figures.printed import drawn, printed  # matplotlib takes seconds
+
+        return printed(drawn(self.chart))
 
     @property
     def data_uri(self) -> str:
         """The PNG for embedding into the page."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(self.files["png"]).decode("ascii")
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the page, in CSS pixels, for a PNG of 300 dpi."""
-        width, height = struct.unpack(">II", self.png[16:24])
+        width, height = struct.unpack(">II", self.files["png"][16:24])
         return round(width * 0.46), round(height * 0.46)
 
 

@@ -89,7 +89,8 @@ def build_report(run_dirs: Sequence[Path], out: Path, frame: pd.DataFrame | None
     pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
-        write_atomically(out / picture.name, picture.png)
+        for end, content in picture.files.items():
+            write_atomically((out / picture.name).with_suffix(f".{end}"), content)
     _remove_old(out, [stem for kind in kinds for stem in kind.figures], pictures)
     page = out / PAGE
     write_atomically(page, html)
@@ -99,9 +100,9 @@ def build_report(run_dirs: Sequence[Path], out: Path, frame: pd.DataFrame | None
 def _remove_old(out: Path, stems: Sequence[str], pictures: Sequence[Picture]) -> None:
     """Remove figures of an earlier report; other files of the folder stay."""
     names = {picture.name for picture in pictures}
-    figure = re.compile(rf"(?:{'|'.join(map(re.escape, stems))})(?:-[a-z0-9-]+)?\.png")
+    figure = re.compile(rf"(?:{'|'.join(map(re.escape, stems))})(?:-[a-z0-9-]+)?\.(?:png|svg|pdf)")
     for path in out.iterdir():
-        if figure.fullmatch(path.name) and path.name not in names:
+        if figure.fullmatch(path.name) and path.with_suffix(".png").name not in names:
             path.unlink()
 
 

@@ -24,7 +24,8 @@ from reports.blocks import Table
 from reports.frame import load_results, runs_of
 from reports.groups import Group
 from reports.page import Report, build_report
-from reports.sections.overview import answers, differences_table, markdown, readme_table
+from reports.sections.arms import markdown
+from reports.sections.overview import answers, differences_table, readme_table
 from reports.sections.parts import parts_tables
 from reports.sections.use import use_tables
 

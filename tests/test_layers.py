@@ -94,7 +94,8 @@ def test_no_folder_has_more_than_twenty_files(package: str) -> None:
 
 
 def test_reports_have_few_files() -> None:
-    assert len(files("reports")) <= 27
+    """Sections, one figure package with two drawings, and no file over 350 lines."""
+    assert len(files("reports")) <= 40
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def _show(fits: Fits, console: Console) -> None:
 def _written(fits: Fits, to: Path) -> Iterator[Path]:
     """Write the table as JSON and CSV, and its figure; yield the paths."""
     from harness.core.folder import write_atomically
-    from reports.style import as_png
+    from reports.figures.printed import as_png
 
     to.mkdir(parents=True, exist_ok=True)
     files = {"fit.json": fits.model_dump_json(indent=1) + "\n", "fit.csv": fits.csv()}

@@ -7,7 +7,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.core.fits import Fits
 from reports.blocks import shortened
-from reports.style import COLUMN, PAGE, new_figure, styled
+from reports.figures.printed import new_figure, styled
+from reports.style import COLUMN, PAGE
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#7A5C00", "#117799", "#222222")
 _MARKERS = "o^sDvP*"

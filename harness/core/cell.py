@@ -169,6 +169,17 @@ class Cell(BaseModel):
         return " + ".join(part for part in (loss, self.levers.label) if part)
 
     @property
+    def virtual_tokens(self) -> int:
+        """Tokens that a prompt method adds to the `length` tokens of every text."""
+        tokens = self.options.get("num_virtual_tokens") or 0
+        return int(tokens) or len(self.options.get("cpt_token_ids") or ())
+
+    @property
+    def positions(self) -> int:
+        """Positions that the model needs: virtual tokens, the text and decoded tokens."""
+        return self.virtual_tokens + self.length + self.decode
+
+    @property
     def compute_dtype(self) -> str:
         """The number format of a forward pass; other weights than float32 need bfloat16."""
         return self.dtype if self.levers.weights == "float32" else "bfloat16"

@@ -57,6 +57,10 @@ _METHODS = {
          "ft", "full_finetuning", "full_fine_tuning"), "full",
     ),
     **dict.fromkeys(("layernorm", "layer_norm", "ln", "norm"), "ln_tuning"),
+    **dict.fromkeys(("prompt", "soft_prompt", "soft_prompts", "prompttuning"), "prompt_tuning"),
+    **dict.fromkeys(("prefix", "ptuning_v2", "p_tuning_v2", "prefixtuning"), "prefix_tuning"),
+    **dict.fromkeys(("ptuning", "p_tuning_v1"), "p_tuning"),
+    "llama_adapter": "adaption_prompt",
 }  # fmt: skip
 """Other names of methods, with the entry that runs them."""
 
@@ -64,11 +68,6 @@ _WITHOUT = {
     **dict.fromkeys(
         ("qlora", "loftq", "qalora"),
         "There are no quantised weights here: 'lora' adapts the same layers of whole ones.",
-    ),
-    **dict.fromkeys(
-        ("prefix", "prompt", "prefix_tuning", "prompt_tuning", "p_tuning", "ptuning", "soft_prompt",
-         "ptuning_v2"),
-        "Methods that learn prompts adapt no layers, so they have no density: 'lora' and 'ia3' do.",
     ),
     **dict.fromkeys(
         ("adapter", "houlsby", "pfeiffer", "bottleneck", "bottleneck_adapter"),

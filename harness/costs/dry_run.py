@@ -16,12 +16,11 @@ import torch
 from harness.core.cell import Cell
 from harness.costs.fake import AssumedAnswers, fake_tensors, few_chunks, replace_tensors
 from harness.models.backbones import Backbone
-from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
 from harness.training.levers import use_levers
 from harness.training.memory import create_state, live_bytes
-from harness.training.methods import adapt, is_head
+from harness.training.methods import adapt, chunk_loss, is_head
 from harness.training.timing import Probe
 from harness.training.work import Work, WorkCounter
 
@@ -113,10 +112,9 @@ def _probe(
     cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
         model = load_skeleton(
-            backbone, cell.length, cell.uses_lm_head, blocks, cell.levers.attention
+            backbone, cell.positions, cell.uses_lm_head, blocks, cell.levers.attention
         )
-        if cell.lm_loss == "chunked":
-            use_chunked_loss(model)
+        chunk_loss(model, cell)
         model = adapt(model, cell).model
         use_levers(model, cell)
     with quiet(), fake_tensors():

@@ -71,7 +71,10 @@ def few_chunks() -> Iterator[None]:
 
 
 def replace_tensors(model: nn.Module, device: str) -> None:
-    """Replace the parameters and buffers of a model by empty ones on a device; ties are kept."""
+    """Replace the parameters and buffers of a model by empty ones on a device; ties are kept.
+
+    PEFT keeps the numbers of virtual tokens in a dictionary.
+    """
     made: dict[int, torch.Tensor] = {}
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):
@@ -83,3 +86,5 @@ def replace_tensors(model: nn.Module, device: str) -> None:
                     is_parameter = isinstance(old, nn.Parameter)
                     made[id(old)] = nn.Parameter(new, old.requires_grad) if is_parameter else new
                 tensors[name] = made[id(old)]  # type: ignore[assignment]
+        numbers: dict[str, torch.Tensor] = vars(module).get("prompt_tokens", {})
+        numbers.update({name: torch.empty_like(old) for name, old in numbers.items()})

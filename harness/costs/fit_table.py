@@ -16,6 +16,7 @@ from harness.core.fits import Fit, Memory
 from harness.core.methods import FULL
 from harness.costs.shapes import prepare_worker
 from harness.models.backbones import Backbone
+from harness.training.peft_methods import ADAPTION_PROMPT
 
 _FEW = 2
 """Blocks of the first of two shallow models; the second has twice as many. At a density below 1
@@ -97,7 +98,8 @@ def answer(question: Question, backbone: Backbone) -> list[Fit]:
         base["positions"], base["learned_positions"] = positions_of(skeleton.encoder)
         found = []
         for space in question.memories:
-            guess = estimate if depth > _DEEP else None
+            few_blocks = question.cell.method != ADAPTION_PROMPT  # it counts blocks from the top
+            guess = estimate if depth > _DEEP and few_blocks else None
             length = question.length or longest(exact, guess, space.limit)
             at = memory(length or SHORTEST)
             found.append(

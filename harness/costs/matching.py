@@ -11,6 +11,7 @@ from harness.models.backbones import Backbone
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
 from harness.training.methods import adapt, is_head
+from harness.training.peft_methods import peft_method
 
 _HIGHEST = 65536
 """The highest rank of a sweep."""
@@ -46,8 +47,13 @@ class Matching:
             uses_lm_head: whether the task has no classifier.
 
         Raises:
-            BadInput: the arm cannot be built.
+            BadInput: the arm cannot be built, or trains prompts.
         """
+        if "options" in arm and peft_method(arm["method"]).is_prompt:
+            raise BadInput(
+                f"{self._where}: match: parameters chooses ranks, and {arm['method']} has none: "
+                f"remove match, or the method"
+            )
         rank = arm.get("rank")
         if rank is None or arm == self._reference:
             return arm
@@ -92,5 +98,5 @@ class Matching:
 def adapter_parameters(cell: Cell, backbone: Backbone) -> int:
     """Return the trainable parameters of an arm without the classifier; no weights are read."""
     with quiet():
-        model = adapt(load_skeleton(backbone, cell.length, cell.uses_lm_head), cell).model
+        model = adapt(load_skeleton(backbone, cell.positions, cell.uses_lm_head), cell).model
     return sum(p.numel() for n, p in model.named_parameters() if p.requires_grad and not is_head(n))

@@ -33,7 +33,6 @@ from harness.execution.executor import Job
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
-from harness.models.chunked_loss import use_chunked_loss
 from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of
 from harness.system.machine import describe_machine
@@ -45,7 +44,7 @@ from harness.training.further import at_other_lengths, by_evidence, on_unrelated
 from harness.training.levers import describe_parameters, use_levers
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
-from harness.training.methods import adapt
+from harness.training.methods import adapt, chunk_loss
 from harness.training.timing import HereArm, Probe, Turns, in_rounds, phases_of
 from tasks import OwnTasks, TaskMetadata
 from tasks.types.base import Answered, Target
@@ -235,7 +234,7 @@ def _load(
         if cell.uses_lm_head:
             with _drawn_on(cell.device, backbone):
                 model = load_language_model(
-                    backbone, cell.length + cell.decode, cell.dropout, pad_token_id,
+                    backbone, cell.positions, cell.dropout, pad_token_id,
                     extra_positions(cell.evaluations), cell.levers, cell.device,
                 )  # fmt: skip
         else:
@@ -246,10 +245,10 @@ def _load(
             )
             with _drawn_on(cell.device, backbone):
                 model = load_classifier(
-                    backbone, outputs, cell.length, cell.dropout, pad_token_id, kind, words,
+                    backbone, outputs, cell.positions, cell.dropout, pad_token_id, kind, words,
                     cell.levers, cell.device,
                 )  # fmt: skip
-        chunked = cell.lm_loss == "chunked" and use_chunked_loss(model)
+        chunked = chunk_loss(model, cell)
         adapted = adapt(model, cell)
         use_levers(adapted.model, cell)
         model = adapted.model.to(cell.device)

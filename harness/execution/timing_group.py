@@ -72,7 +72,7 @@ def weights_bytes(job: Job) -> int:
     """Return the bytes of the weights of all arms in float32; 0 if the model cannot be built."""
     cell = job.cells[0]
     try:
-        model = load_skeleton(job.backbone, cell.length, cell.uses_lm_head)
+        model = load_skeleton(job.backbone, cell.positions, cell.uses_lm_head)
     except Exception:  # any error of the model's code: each arm will report it
         return 0
     parameters = sum(int(p.numel()) for p in model.parameters())

@@ -33,11 +33,13 @@ def untrained_blocks(encoder: nn.Module, blocks: Sequence[nn.Module]) -> int:
 def lowest_trained_block(model: nn.Module) -> int | None:
     """Return the index of the lowest block with trained parameters: the backward pass stops there.
 
-    0 if something outside the blocks and the head is trained, for example the embeddings. None if
-    no block is trained.
+    0 if something outside the blocks and the head is trained, for example the embeddings, or
+    virtual tokens, which enter the lowest block. None if no block is trained.
     """
     inner: Any = model
     while hasattr(inner, "get_base_model"):
+        if hasattr(inner, "prompt_encoder"):
+            return 0
         inner = inner.get_base_model()
     encoder = getattr(inner, "encoder", None) or getattr(inner, "base_model", inner)
     blocks = blocks_of(encoder)

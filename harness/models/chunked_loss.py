@@ -44,16 +44,21 @@ def use_chunked_loss(model: Any) -> bool:
     """Make a causal language model compute its loss in chunks, and return whether it does.
 
     Only calls with `labels` change. A model that changes its logits behind the output layer
-    (soft-capping, scaling) keeps its full loss: a short batch is compared.
+    (soft-capping, scaling) keeps its full loss: a short batch is compared. The first
+    `model.virtual_tokens` tokens, if the model has this attribute, have no loss.
     """
     full = model.forward
     head = model.get_output_embeddings()
 
     @wraps(full)
-    def forward(input_ids: torch.Tensor, labels: torch.Tensor | None = None, **inputs: Any) -> Any:
+    def forward(
+        input_ids: torch.Tensor | None = None, labels: torch.Tensor | None = None, **inputs: Any
+    ) -> Any:
         if labels is None:
             return full(input_ids=input_ids, **inputs)
         states = model.base_model(input_ids=input_ids, **inputs)[0]
+        if skipped := getattr(model, "virtual_tokens", 0):
+            states, labels = states[:, skipped:], labels[:, skipped:]
         return chunked_loss(states, head, labels)
 
     if head is None:

@@ -30,11 +30,32 @@ from harness.training.peft_methods import KNOWN, NO_RANK, PeftMethod, peft_metho
 _WITHOUT_ADAPTER = {FULL: "full fine-tuning", HEAD: "training only the head"}
 """Methods that add no parameters to the backbone, so they have no settings of an adapter."""
 
-_BY_HARNESS = {"adalora": {"total_step": "the number of training steps follows from train"}}
+_BY_HARNESS = {
+    "adalora": {"total_step": "the number of training steps follows from train"},
+    "adaption_prompt": {"target_modules": "the attention modules follow from the backbone"},
+    "cpt": {"num_virtual_tokens": "it is the number of cpt_token_ids"},
+    "multitask_prompt_tuning": {"num_tasks": "a cell trains one task"},
+}
 """Options that the harness sets."""
 
-_NEEDS_DATA = {"init_lora_weights": ("eva", "corda", "lora_ga")}
-"""Values that need a pass over data before training, which is not supported."""
+_FROM_BACKBONE = (
+    "token_dim", "num_transformer_submodules", "num_attention_heads", "num_layers",
+    "tokenizer_name_or_path",
+)  # fmt: skip
+"""Options of prompt methods that follow from the backbone."""
+
+_MOST_TOKENS = 65_536
+"""The most virtual tokens of a prompt."""
+
+_DATA = "a pass over data before training"
+_TRAINED = "a prompt that was trained before"
+_NEEDED = {
+    "init_lora_weights": dict.fromkeys(("eva", "corda", "lora_ga"), _DATA),
+    "prompt_tuning_init": dict.fromkeys(
+        ("average_source_tasks", "exact_source_task", "only_source_shared"), _TRAINED
+    ),
+}
+"""Values that need what a sweep does not have."""
 
 _NO_EFFECT = {
     **dict.fromkeys(
@@ -160,11 +181,10 @@ def _check_keys(kind: PeftMethod, method: Method, where: str) -> None:
         BadInput: naming the key that it does not use.
     """
     if not kind.on_sites:
+        what = "prompts, and adapts no layers" if kind.is_prompt else "all normalisation layers"
         for key in ("density", "placement", "target"):
             if getattr(method, key):
-                raise BadInput(
-                    f"{where}.{key}: '{kind.name}' trains all normalisation layers: leave {key} out"
-                )
+                raise BadInput(f"{where}.{key}: '{kind.name}' trains {what}: leave {key} out")
     for key, field in (("rank", kind.rank_field), ("alpha", kind.alpha_field)):
         if getattr(method, key) and field is None:
             why = NO_RANK.get(kind.name) if key == "rank" else None
@@ -182,13 +202,28 @@ def _check_keys(kind: PeftMethod, method: Method, where: str) -> None:
                 f"{where}.{key}: needs a CUDA extension of PEFT, without which PEFT uses 1: leave "
                 f"{key} out"
             )
+        if kind.is_prompt and key in _FROM_BACKBONE:
+            raise BadInput(f"{where}.{key}: not set by hand: it follows from the backbone")
         if key in _NO_EFFECT:
             raise BadInput(f"{where}.{key}: has no effect here, {_NO_EFFECT[key]}: leave {key} out")
-        if str(value).lower() in _NEEDS_DATA.get(key, ()):
+        if need := _NEEDED.get(key, {}).get(str(value).lower()):
             raise BadInput(
-                f"{where}.{key}: '{value}' needs a pass over data before training, which is not "
-                f"supported: choose another value"
+                f"{where}.{key}: '{value}' needs {need}, which is not supported: choose another "
+                f"value"
             )
+    _check_prompt(kind, method, where)
+
+
+def _check_prompt(kind: PeftMethod, method: Method, where: str) -> None:
+    """Check the size of a prompt."""
+    for key in kind.must_set:
+        value = method.options.get(key)
+        if value is None or value == []:
+            example = "[1, 2, 3]" if key == "cpt_token_ids" else 8
+            raise BadInput(f"{where}.{key}: missing: '{kind.name}' needs it, for example {example}")
+        size = len(value) if isinstance(value, list) else value
+        if type(size) is int and not 1 <= size <= _MOST_TOKENS:
+            raise BadInput(f"{where}.{key}: expected 1 to {_MOST_TOKENS:,} (found {size})")
 
 
 def _sweep_key(kind: PeftMethod, field: str) -> str | None:

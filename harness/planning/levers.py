@@ -23,6 +23,7 @@ from harness.core.levers import ATTENTION, Checkpointing, Levers, MicroBatch, Op
 from harness.core.methods import FULL, TFIDF, ZERO_SHOT
 from harness.models.backbones import RANDOM, Backbone
 from harness.models.quiet import quiet
+from harness.training.peft_methods import unfit_for_prompt
 from tasks.lib.encoding import IGNORED
 
 if TYPE_CHECKING:
@@ -195,6 +196,8 @@ def _static(cell: Cell, backbone: Backbone) -> Iterator[str]:
             )
     if levers.weights in ("8bit", "4bit") and backbone.stored_as == RANDOM:
         yield f"weights: {levers.weights} needs the weights of a model: this backbone has none"
+    if reason := unfit_for_prompt(cell):
+        yield reason
     kernel = levers.attention or ""
     if kernel in _ON_CUDA and not cuda:
         yield f"attention: {kernel} needs a GPU (device: cuda): use eager, sdpa, math or flash"
@@ -222,8 +225,9 @@ def _try(cell: Cell, backbone: Backbone) -> None:
     from harness.training.loop import optimizer_of, train_step
     from harness.training.methods import adapt
 
+    blocks = max(_BLOCKS, cell.options.get("adapter_layers", 0))
     model = load_skeleton(
-        backbone, cell.length, cell.uses_lm_head, _BLOCKS, cell.levers.attention, "cpu"
+        backbone, cell.positions, cell.uses_lm_head, blocks, cell.levers.attention, "cpu"
     )
     vocabulary = int(model.config.vocab_size)
     inputs = random_batch(vocabulary, 2, _TOKENS, 0, cell.uses_lm_head)

@@ -57,6 +57,8 @@ def check_models(cells: list[Cell], backbone: Backbone, source: Path) -> None:
             _check_folder(backbone, cells, f"{source}: backbone: {backbone.folder}")
         for cell in arms:
             where = f"{source}: methods.{cell.method}: cannot be built on {backbone.name}"
+            if cell.virtual_tokens:
+                where += f" with {cell.virtual_tokens} virtual and {cell.length} other tokens"
             _or_refuse(where, partial(_build, cell, backbone))
         small = _is_small(backbone, f"{source}: backbone")
         for cell in foreign_arms(arms) if small else []:
@@ -167,16 +169,17 @@ def _train_steps(cell: Cell, backbone: Backbone) -> None:
     """Take a training step with the arm."""
     from harness.training.rehearsal import rehearse
 
-    rehearse(_load(backbone, cell.length, cell.uses_lm_head), cell)
+    rehearse(_load(backbone, cell.positions, cell.uses_lm_head), cell)
 
 
 def _arms(cells: list[Cell]) -> list[Cell]:
-    """Return one cell of each arm and schedule."""
+    """Return one cell of each arm and schedule, with the most positions."""
     arm = (
         "method", "density", "placement", "rank", "alpha", "target", "options", "uses_lm_head",
     )  # fmt: skip
     fields = (*arm, "kind", "examples", "epochs")
-    arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in cells}
+    longest_last = sorted(cells, key=lambda cell: cell.positions)
+    arms = {json.dumps([getattr(c, f) for f in fields], sort_keys=True): c for c in longest_last}
     return [cell for cell in arms.values() if cell.method not in (TFIDF, ZERO_SHOT)]
 
 
@@ -184,12 +187,12 @@ def _build(cell: Cell, backbone: Backbone) -> None:
     from harness.training.methods import adapt
 
     try:
-        skeleton = load_skeleton(backbone, cell.length, cell.uses_lm_head)
+        skeleton = load_skeleton(backbone, cell.positions, cell.uses_lm_head)
         adapt(skeleton, cell)
     except RuntimeError:  # some adapters are initialised from the weights
         if backbone.stored_as == RANDOM:
             raise
-        adapt(_load(backbone, cell.length, cell.uses_lm_head), cell)
+        adapt(_load(backbone, cell.positions, cell.uses_lm_head), cell)
 
 
 def _or_refuse(where: str, make: Callable[[], _Made]) -> _Made:

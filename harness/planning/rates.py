@@ -16,9 +16,11 @@ from harness.planning.sweep import Sweep
 STUDIES = "tuned*.yaml"
 """Files with the learning rates that studies chose; `tuned.yaml` is read first."""
 
-DEFAULTS = {"full": 5e-5, "ia3": 3e-3, "vera": 4e-3}
+DEFAULTS = {
+    "full": 5e-5, "ia3": 3e-3, "vera": 4e-3, "prompt_tuning": 3e-2, "prefix_tuning": 1e-2,
+}  # fmt: skip
 """Published rates: the default of transformers' Trainer for full fine-tuning; Liu et al., 2022, for
-IA3; Kopiczko et al., ICLR 2024, for VeRA."""
+IA3; Kopiczko et al., ICLR 2024, for VeRA; PEFT's examples for prompt and prefix tuning."""
 
 ADAPTER_DEFAULT = 1e-3
 """The rate of all other adapters, as in PEFT's LoRA examples. LoRA and SSMLoRA share it, so that

@@ -33,12 +33,12 @@ def at_other_lengths(
         return []
     encoder = _encoder(model)
     with suppress(ValueError):  # once, because a table that is extended twice repeats other rows
-        extend_positions(encoder, max(cell.test_lengths))
+        extend_positions(encoder, cell.virtual_tokens + max(cell.test_lengths))
 
     def at(length: int) -> Callable[[], Evaluation]:
         def run() -> Evaluation:
-            extend_positions(encoder, length)
             there = cell.model_copy(update={"length": length})
+            extend_positions(encoder, there.virtual_tokens + length)
             data = test_at(there)
             answers = evaluate(model, there, data, pad_id).answers
             return _scored("length", data, answers, data.targets, length=length)

@@ -15,6 +15,7 @@ import torch
 
 from harness.core.cell import Cell
 from harness.models.blocks import lowest_trained_block
+from harness.training.peft_methods import unfit_for_prompt
 from tasks.lib.encoding import IGNORED
 
 Inputs = dict[str, torch.Tensor]
@@ -24,8 +25,10 @@ def use_levers(model: Any, cell: Cell) -> None:
     """Apply the levers of a cell to its adapted model.
 
     Raises:
-        ValueError: the model has no blocks that can be run again.
+        ValueError: the model has no blocks that can be run again, or its method does not allow it.
     """
+    if reason := unfit_for_prompt(cell):
+        raise ValueError(reason)
     if cell.levers.weights == "bfloat16":
         for parameter in model.parameters():
             if not parameter.requires_grad:

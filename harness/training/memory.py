@@ -277,7 +277,7 @@ def saved_kinds(model: nn.Module) -> dict[nn.Module, str]:
 
     Adapter: an adapted layer without its base layer. Attention: an attention module without its
     linear layers, that is the product of queries, keys and values. Logits: everything outside the
-    backbone, that is head and loss.
+    backbone, that is head and loss. What computes virtual tokens is an adapter too.
     """
     inner: Any = model
     while hasattr(inner, "get_base_model"):
@@ -285,6 +285,10 @@ def saved_kinds(model: nn.Module) -> dict[nn.Module, str]:
     backbone = getattr(inner, getattr(inner, "base_model_prefix", "") or "-", None)
     kinds: dict[nn.Module, str] = {model: "saved_base" if backbone is None else "saved_logits"}
     adapters: set[nn.Module] = set()
+    for module in model.modules():
+        for prompt in getattr(module, "prompt_encoder", {}).values():
+            kinds[prompt] = "saved_adapter"
+            adapters |= {*prompt.modules()}
     for module in inner.modules():
         if hasattr(module, "base_layer") and hasattr(module, "adapter_layer_names"):  # of PEFT
             kinds[module], kinds[module.base_layer] = "saved_adapter", "saved_base"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.cell import Cell
 from harness.core.methods import ATTENTION, FULL, HEAD, SSMLORA, ZERO_SHOT
-from harness.training.peft_methods import norm_layers, peft_method
+from harness.training.peft_methods import NEEDS_LOGITS, PeftMethod, norm_layers, peft_method
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +44,8 @@ def adapt(model: Any, cell: Cell) -> Adapted:
     from ssmlora import count_links, select_sites
 
     kind = peft_method(cell.method)
+    if kind.is_prompt:
+        return Adapted(_with_prompt(model, kind, cell), None, None)
     if not kind.on_sites:
         targets = norm_layers(model)
         peft_model = wrap(model, kind.config(**kind.settings(cell, targets)))
@@ -71,6 +73,31 @@ def adapt(model: Any, cell: Cell) -> Adapted:
         return Adapted(peft_model, len(sites), None)
     linked = cell.options.get("link_state", True)
     return Adapted(peft_model, len(sites) + len(found.plain), count_links(sites) if linked else 0)
+
+
+def _with_prompt(model: Any, kind: PeftMethod, cell: Cell) -> Any:
+    """Return the model with prompts; of a classifier, the encoder gets them."""
+    from harness.training.peft_wrap import wrap_prompt
+
+    model.requires_grad_(False)
+    settings = kind.settings(cell, [])
+    if settings.get("prompt_tuning_init") == "TEXT":
+        settings["tokenizer_name_or_path"] = model.name_or_path
+    config = kind.config(**settings)
+    if cell.uses_lm_head:
+        return wrap_prompt(model, config)
+    model.encoder = wrap_prompt(model.encoder, config)
+    model.classifier.requires_grad_(True)
+    return model
+
+
+def chunk_loss(model: Any, cell: Cell) -> bool:
+    """Make a language model compute its loss in chunks if the cell says so and it can."""
+    if cell.lm_loss != "chunked" or cell.method in NEEDS_LOGITS:
+        return False
+    from harness.models.chunked_loss import use_chunked_loss
+
+    return use_chunked_loss(model)
 
 
 def _check_adapted(model: Any, targets: list[str], cell: Cell) -> None:

@@ -25,12 +25,27 @@ NORM_LAYERS = ("ln_tuning",)
 """Methods that train the normalisation layers instead of adapting linear ones."""
 
 REFUSED = {
-    "adaption_prompt": "it adds prompts to attention blocks, not adapters to linear layers",
     "poly": "it needs the task of every text (task_ids), and a cell trains one task",
     "shadow": "it wraps whole decoder blocks, not linear layers",
     "trainable_tokens": "it trains rows of the token embedding, not linear layers",
+    "xlora": "it mixes LoRA adapters that were trained before (adapters)",
 }
-"""Methods that have `target_modules` but are not supported, with the reason."""
+"""Methods that are not supported, with the reason."""
+
+ADAPTION_PROMPT = "adaption_prompt"
+"""Its prompts are inside the upper attention modules; those of all other methods precede a text."""
+
+IN_CACHE = ("prefix_tuning", "cartridge")
+"""Methods whose virtual tokens are keys and values of every block, not inputs."""
+
+NEEDS_LOGITS = ("cpt",)
+"""Methods that compute their own loss from all logits."""
+
+MUST_SET: dict[str, tuple[str, ...]] = {
+    ADAPTION_PROMPT: ("adapter_len", "adapter_layers"),
+    "cpt": ("cpt_token_ids",),
+}
+"""Options of a prompt method that have no default; of all others it is `num_virtual_tokens`."""
 
 NO_RANK = {"adalora": "its ranks are init_r and target_r"}
 """Methods whose configuration has an `r` that PEFT ignores, with the fields to set instead."""
@@ -62,7 +77,17 @@ class PeftMethod:
     @property
     def on_sites(self) -> bool:
         """Whether density, placement and target select the modules that it adapts."""
-        return self.name not in NORM_LAYERS
+        return self.name not in NORM_LAYERS and not self.is_prompt
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it trains prompts and adapts no linear layer."""
+        return self.name == ADAPTION_PROMPT or "num_virtual_tokens" in self.fields
+
+    @property
+    def must_set(self) -> tuple[str, ...]:
+        """Options without a default."""
+        return MUST_SET.get(self.name, ("num_virtual_tokens",)) if self.is_prompt else ()
 
     @property
     def rank_field(self) -> str | None:
@@ -97,6 +122,9 @@ class PeftMethod:
         Raises:
             ValueError: with these settings the method would not do what its name says.
         """
+        if self.is_prompt:
+            task_type = "CAUSAL_LM" if cell.uses_lm_head else "FEATURE_EXTRACTION"
+            return {"task_type": task_type, **cell.options}
         settings: dict[str, Any] = {"target_modules": targets}
         if cell.uses_lm_head:
             settings["task_type"] = "CAUSAL_LM"  # gives the PEFT model `generate`
@@ -166,6 +194,21 @@ class PeftMethod:
             )
 
 
+def unfit_for_prompt(cell: Cell) -> str | None:
+    """Return why a prompt method excludes a lever of the cell, beginning with its key, or None."""
+    if cell.levers.checkpointing != "off" and cell.method in IN_CACHE:
+        return (
+            f"checkpointing: {cell.method} puts its prefix into the key-value cache, which "
+            f"transformers leaves out of checkpointed blocks"
+        )
+    if cell.levers.packing and cell.virtual_tokens:
+        return (
+            f"packing: {cell.method} puts its virtual tokens before a row, not before each text in "
+            f"it"
+        )
+    return None
+
+
 def training_steps(cell: Cell) -> int:
     """Return the number of optimizer steps of a training cell; a large number for a probe."""
     if cell.kind == "probe" or cell.examples is None or cell.epochs is None:
@@ -198,16 +241,14 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
     """
     known = peft_classes()
     if name not in known:
-        running = {
-            n for n, c in known.items() if n not in REFUSED and "target_modules" in _fields(c)
-        }
-        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, {*running, FULL, HEAD})}")
-    fields = _fields(known[name])
+        names = {*known, FULL, HEAD} - {*REFUSED}
+        raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, names)}")
     if name in REFUSED:
         raise BadInput(f"{where}: '{name}' is not supported: {REFUSED[name]}")
-    if "target_modules" not in fields:
-        raise BadInput(f"{where}: '{name}' is not supported: it has no target modules")
-    return PeftMethod(name, known[name], fields)
+    method = PeftMethod(name, known[name], _fields(known[name]))
+    if "target_modules" not in method.fields and not method.is_prompt:
+        raise BadInput(f"{where}: '{name}' is not supported: it has neither layers nor prompts")
+    return method
 
 
 def norm_layers(model: nn.Module) -> list[str]:

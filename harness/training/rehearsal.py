@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from harness.core.cell import Cell
 from harness.training.batches import random_batch
 from harness.training.evaluate import autocast
@@ -14,13 +16,15 @@ def rehearse(model: Any, cell: Cell) -> None:
     """Adapt `model` and take one training step on two texts of eight random tokens.
 
     Raises:
-        ValueError: only the classifier gets a gradient.
+        ValueError: only the classifier gets a gradient, or the loss is no number.
         Exception: an error of the method.
     """
     adapted: Any = adapt(model, cell).model
     inputs = random_batch(int(adapted.config.vocab_size), 2, 8, 0, cell.uses_lm_head)
     with autocast(cell):
         loss = adapted.train()(**inputs).loss
+    if not torch.isfinite(loss):
+        raise ValueError(f"the loss of the first step is {loss.item()}")
     loss.backward()
     adapter = [
         parameter

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from matplotlib.figure import Figure
-
-from reports.axes import amount_axis, draw_series, empty_note, legend, over_length
+from reports.axes import details_of, legend, over_length, series_curves
 from reports.blocks import Block, Entry, Failed, Table, joined, span
+from reports.figures.describe import Chart, Key, Level, Panel, amounts, ends
 from reports.frame import Result
 from reports.groups import Group, reach_caption
 from reports.sections.accuracy import values_alt
-from reports.stats import Series, arms, cost_cells, cost_points
-from reports.style import COLUMN, GREY, PAGE, arm_styles, picture
+from reports.seeds import arms
+from reports.stats import Series, cost_cells, cost_points
+from reports.style import COLUMN, PAGE, arm_styles, picture
 
 _PHASES = {"train": "Training", "eval": "Evaluation"}
 
@@ -34,15 +34,7 @@ class Cost:
     unit: str = ""
 
 
-@dataclass(frozen=True)
-class Level:
-    """A horizontal line in the panels of a cost."""
-
-    value: float
-    label: str
-
-
-def cost_blocks(group: Group, cost: Cost, figure: Figure, how: str) -> list[Block]:
+def cost_blocks(group: Group, cost: Cost, chart: Chart, how: str) -> list[Block]:
     """The figure of a cost with its caption, and its table. `how`: what is measured."""
     cells = cost_cells(group.results)
     series = _phases(cells, cost)
@@ -54,7 +46,7 @@ def cost_blocks(group: Group, cost: Cost, figure: Figure, how: str) -> list[Bloc
         note,
         by=" ",
     )  # fmt: skip
-    return [picture(cost.stem, group, figure, caption, alt), _table(group, cells, series, cost)]
+    return [picture(cost.stem, group, chart, caption, alt), _table(group, cells, series, cost)]
 
 
 def _phases(cells: Sequence[Result], cost: Cost) -> dict[str, Series]:
@@ -75,33 +67,32 @@ def source(cells: Sequence[Result]) -> str:
     return f"Source: training runs (no probes), batch size {sizes}; short texts are padded."
 
 
-def cost_figure(group: Group, cost: Cost, scale: float = 1.0, level: Level | None = None) -> Figure:
+def cost_chart(group: Group, cost: Cost, scale: float = 1.0, level: Level | None = None) -> Chart:
     """A cost by length: a panel for training and one for evaluation. Values are over `scale`."""
     cells = cost_cells(group.results)
     styles, series = arm_styles(cells), _phases(cells, cost)
     width = PAGE if len(series) > 1 else COLUMN * 1.25
-    canvas = over_length(len(series), cells, styles, width, 2.45, group.reach)
-    lines = []
-    for axes, (phase, found) in zip(canvas.panels, series.items(), strict=True):
-        axes.set_title(_PHASES[phase])
-        axes.set_ylabel(f"{cost.name} ({cost.unit})")
-        draw_series(axes, found, styles, scale, cost.spread, spread=0.6 if cost.spread else 0.35)
-        points = [p for points in found.values() for p in points]
-        ends = [
-            v for p in points for v in ((p.low, p.value, p.high) if cost.spread else (p.value,))
-        ]
-        shown = [v / scale for v in ends]
-        if level:
-            shown.append(level.value / scale)
-            line = axes.axhline(shown[-1], color=GREY, lw=0.7, zorder=1.2)
-            line.set_label(level.label)
-            lines = [line]
-        amount_axis(axes, shown, lambda v: f"{v:,.4g}")
-        if not found:
-            empty_note(axes, "not measured")
+    spread = 0.6 if cost.spread else 0.35
+    details = details_of(cells)
+    panels = []
+    for phase, found in series.items():
+        curves = series_curves(
+            found, styles, scale, cost.spread, spread=spread, text=cost.text, details=details
+        )
+        shown = [*ends(curves), *([level.value] if level else [])]
+        panels.append(
+            Panel(
+                y=amounts(shown, f"{cost.name} ({cost.unit})"),
+                title=_PHASES[phase],
+                curves=tuple(curves),
+                levels=(level,) if level else (),
+                empty="" if found else "not measured",
+            )
+        )
+    canvas = over_length(panels, cells, styles, width, 2.45, group.reach)
     measured = {arm for s in series.values() for arm in s}
-    legend(canvas.figure, [styles[arm] for arm in styles if arm in measured], lines)
-    return canvas.figure
+    more = [Key(level.name, level.name, level.look)] if level else []
+    return replace(canvas, legend=legend([styles[a] for a in styles if a in measured], more))
 
 
 def largest(group: Group, cost: Cost) -> float:

@@ -5,36 +5,31 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
-from harness.core.methods import BASELINES, ZERO_SHOT
 from harness.core.result import Evaluation
-from reports.axes import draw_series, empty_note, legend, marked, over_length
+from reports.axes import details_of, legend, marked, over_length, series_curves
 from reports.blocks import (
     Block,
     Entry,
-    Failed,
     Table,
     Text,
     capital,
     joined,
     listed,
-    score_text,
     section,
     shortened,
-    signed,
     slug,
 )
+from reports.figures.describe import Axis, Chart, Panel, around, ends
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.accuracy import values_alt
-from reports.stats import Point, Series, arms, common_by_length, comparable_cells, failures, places
-from reports.style import COLUMN, PAGE, arm_styles, picture, styled
+from reports.seeds import arms, common_by_length, failures, places
+from reports.stats import Point, Series
+from reports.style import COLUMN, PAGE, arm_styles, picture
 
 _Z = 1.959964
 _HEAD = ("Task", "Metric", "Arm", "Length", "Value", "Examples", "Status", "Message", "Seed")
@@ -188,37 +183,46 @@ def _figures(group: Group, names: set[str]) -> list[Block]:
             for arm, found in task_series(points, task, metric).items()
         }
         alt = values_alt(series, cells, f"{task} by length in tokens.", value_text)
-        figure = evaluation_figure(group, task)
-        blocks.append(picture(f"lm-eval-{name}", group, figure, caption, alt))
+        chart = evaluation_figure(group, task)
+        blocks.append(picture(f"lm-eval-{name}", group, chart, caption, alt))
     return blocks
 
 
-@styled
-def evaluation_figure(group: Group, task: str) -> Figure:
+def evaluation_figure(group: Group, task: str) -> Chart:
     """Value of one task by length, one panel for each metric; failures are marked below."""
     cells, points = as_cells(group, task), evaluation_points(group)
     metrics = list(dict.fromkeys(what for name, what, _, _ in points if name == task))[:3]
     styles = arm_styles(cells)
-    width = PAGE if len(metrics) > 1 else COLUMN * 1.25
-    canvas = over_length(max(1, len(metrics)), cells, styles, width, 2.3)
     shown: dict[str, list[str]] = {}
-    for axes, metric in zip(canvas.panels, metrics, strict=False):
+    panels = []
+    for metric in metrics:
         series = task_series(points, task, metric)
         for arm, found in series.items():
             shown.setdefault(arm, []).extend(point.note for point in found)
-        axes.set_ylabel(shortened(capital(metric), 40))
-        draw_series(axes, series, styles)
-        means = [p.value for found in series.values() for p in found]
-        ends = [v for found in series.values() for p in found for v in (p.low, p.high)]
-        if means and min(means) > 1 and math.isfinite(max(means)) and max(means) > 20 * min(means):
-            axes.set_yscale("log")
-        elif ends and min(means) >= 0:
-            top = max(ends)
-            axes.set_ylim(min(0.0, *ends) - 0.03 * top, 1.06 * top if top > 0 else 1.0)
-        if not series:
-            empty_note(axes, "no value was measured")
-    legend(canvas.figure, [marked(styles[arm], shown[arm]) for arm in styles if arm in shown])
-    return canvas.figure
+        curves = series_curves(series, styles, text=value_text, details=details_of(cells))
+        panels.append(
+            Panel(
+                y=_value_axis(shortened(capital(metric), 40), series, ends(curves)),
+                curves=tuple(curves),
+                empty="" if series else "no value was measured",
+            )
+        )
+    width = PAGE if len(metrics) > 1 else COLUMN * 1.25
+    canvas = over_length(panels or [Panel()], cells, styles, width, 2.3)
+    keys = legend([marked(styles[arm], shown[arm]) for arm in styles if arm in shown])
+    return replace(canvas, legend=keys)
+
+
+def _value_axis(label: str, series: Series, every: Sequence[float]) -> Axis:
+    """From 0 for positive values; logarithmic if the means differ by a factor of 20."""
+    means = [p.value for found in series.values() for p in found]
+    if means and min(means) > 1 and math.isfinite(max(means)) and max(means) > 20 * min(means):
+        positive = [value for value in every if value > 0]
+        return Axis(label, "log", (min(positive) / 1.25, max(positive) * 1.25), numbers=",.4g")
+    if means and min(means) >= 0:
+        top = max(every)
+        return Axis(label, limits=(min(0.0, *every) - 0.03 * top, 1.06 * top if top > 0 else 1.0))
+    return Axis(label, limits=around(every))
 
 
 def _table(group: Group) -> Table:
@@ -261,88 +265,3 @@ def evaluation_table(group: Group) -> tuple[str, str, list[str], list[list[str]]
     names = listed(list(dict.fromkeys(str(r["backbone"]) for r in group.results if r["backbone"])))
     caption = f"{names or 'No backbone'}: tasks of lm-eval by length (± standard error)"
     return group.title, caption, ["Arm", "Task", "Metric", *(f"{n} tokens" for n in lengths)], rows
-
-
-@section(order=56, anchor="forgetting", title="Forgetting")
-def forgetting(report: Report) -> list[Block]:
-    """The change of the loss on unrelated text during training."""
-    return [table for group in report.training for table in _forgetting_table(group)]
-
-
-def _forgetting(result: Result) -> list[Evaluation]:
-    return [one for one in result["further"] if one.kind == "forgetting"]
-
-
-class Forgotten(NamedTuple):
-    """The change of the loss on unrelated text during training, with its 95 % interval.
-
-    The interval is over texts; seeds are averaged for each text. None: fewer than two texts.
-    """
-
-    before: float
-    change: float
-    half: float | None
-
-
-def forgotten(group: Group) -> dict[str, dict[int, Forgotten | None]]:
-    """By arm and length; None where training or the evaluation failed. Empty without any."""
-    losses = {  # by arm, length and seed
-        (str(r["arm"]), int(r["length"]), r.seed): one.scores
-        for r in group.trained
-        for one in _forgetting(r)
-        if one.value is not None
-    }
-    trained = [r for r in group.trained if r["method"] not in BASELINES]
-    kept = comparable_cells(trained, lambda r: (r["arm"], r["length"], r.seed) in losses)
-    found: dict[str, dict[int, Forgotten | None]] = {}
-    for base in [r for r in group.trained if r["method"] == ZERO_SHOT and _forgetting(r)]:
-        length = int(base["length"])
-        first = losses.get((str(base["arm"]), length, base.seed), [])
-        for arm in arms(trained):
-            own = [r for r in kept if (r["arm"], r["length"]) == (arm, length)]
-            after = [losses[arm, length, r.seed] for r in own]
-            found.setdefault(arm, {})[length] = _forgotten(first, after)
-    return found
-
-
-def _forgotten(
-    before: Sequence[float | None], after: Sequence[Sequence[float | None]]
-) -> Forgotten | None:
-    every = [before, *after]
-    if not after or not before or any(len(own) != len(before) or None in own for own in every):
-        return None
-    from scipy.stats import sem, t
-
-    first, *rest = [[float(value or 0.0) for value in own] for own in every]
-    changes = [fmean(seeds) - own for own, *seeds in zip(first, *rest, strict=True)]
-    freedom = len(changes) - 1
-    half = float(t.ppf(0.975, freedom) * sem(changes)) if freedom else None
-    return Forgotten(fmean(first), fmean(changes), half)
-
-
-def _forgetting_table(group: Group) -> list[Block]:
-    found = forgotten(group)
-    lengths = sorted({length for own in found.values() for length in own})
-    if not lengths:
-        return []
-    rows: list[list[Entry]] = []
-    for arm, own in found.items():
-        row: list[Entry] = [arm]
-        for length in lengths:
-            one = own[length]
-            here = [r for r in group.trained if (r["arm"], r["length"]) == (arm, length)]
-            tried = [r.changed(status=e.status) for r in here for e in _forgetting(r)]
-            failed = listed([*dict.fromkeys(str(r["status"]) for r in failures([*here, *tried]))])
-            half = "" if one is None or one.half is None else f" ± {score_text(one.half)}"
-            row.append(f"{signed(one.change)}{half}" if one else Failed(failed) if failed else "")
-        rows.append(row)
-    known = {n: one for own in found.values() for n, one in own.items() if one}
-    names = {one.task for r in group.trained for one in _forgetting(r)}
-    before = ", ".join(f"{score_text(one.before)} at {n}" for n, one in known.items())
-    caption = (
-        f"Forgetting: change of the loss on unrelated text ({', '.join(sorted(names))}) during "
-        f"training, in nats per token; positive: forgotten. Mean over texts, paired with the "
-        f"zero-shot backbone ({before}), and over common seeds; 95 % intervals over texts"
-    )
-    heads = [f"{n} tokens" for n in lengths]
-    return [Table(group.about(caption), ["Arm", *heads], rows, frozenset(heads))]

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
-
-import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
 from harness.core.inference import LEVEL
 from harness.core.methods import BASELINES
 from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
-from reports.axes import legend, marked, panels
+from reports.axes import details_of, grid, legend, marked, point_label
 from reports.blocks import (
     Block,
     Entry,
@@ -25,19 +21,15 @@ from reports.blocks import (
     span,
     wrapped,
 )
-from reports.compare import margin_of, not_worse
+from reports.compare import margin_of
+from reports.effective import not_worse
+from reports.figures.describe import Axis, Chart, Colours, Curve, Panel, Tile, around, ends
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.stats import (
-    Point,
-    Series,
-    baseline_of,
-    failures,
-    places,
-    score_points,
-)  # fmt: skip
-from reports.style import GREY, arm_styles, baseline_handle, baseline_lines, ink_on, picture, styled
+from reports.seeds import failures, places  # fmt: skip
+from reports.stats import Point, Series, baseline_of, score_points
+from reports.style import arm_styles, baseline_key, baseline_lines, baseline_look, picture
 
 _MOST = 8
 """The most heat maps of a figure; the table has all arms."""
@@ -187,41 +179,50 @@ def _point_text(point: Point) -> str:
     return joined(text, point.note, by=", ")
 
 
-@styled
-def matrix_figure(group: Group) -> Figure:
+def matrix_figure(group: Group) -> Chart:
     """A heat map for each arm; all share one colour scale. Better is lighter."""
     matrix = dict(list(length_matrix(group).items())[:_MOST])
     trained, tested = _lengths(matrix)
     values = [p.value for own in matrix.values() for at in own.values() for p in at.values()] or [0]
-    scale = Normalize(min(values), max(max(values), min(values) + 0.01))
-    colours = ScalarMappable(scale, "cividis" if group.metric.higher_is_better else "cividis_r")
-    grid = panels(len(matrix), 0.6 + 0.26 * len(trained))
-    for axes, (arm, own) in zip(grid.panels, matrix.items(), strict=False):
-        shown = np.full((len(trained), len(tested)), np.nan)
-        for place in np.ndindex(shown.shape):
-            n, m = trained[place[0]], tested[place[1]]
-            point, text, ink = own.get(n, {}).get(m), _failed(group, arm, n, m), "#a00000"
-            if point:
-                shown[place], text = point.value, score_text(point.value)
-                ink = ink_on(colours.cmap(scale(point.value)))
-            elif text:
-                text = f"×\n{text}"
-            axes.text(
-                place[1], place[0], text, ha="center", va="center", color=ink, fontsize=5.5,
-                gid=f"value:{arm}:{n}:{m}",
-            )  # fmt: skip
-        axes.imshow(shown, cmap=colours.cmap, norm=scale, aspect="auto")
-        axes.set(title=wrapped(arm, 24), facecolor="#ececec")
-        axes.set_xticks(range(len(tested)), map(str, tested))
-        axes.set_yticks(range(len(trained)), map(str, trained))
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-    grid.name("Tested at (tokens)", "Trained at (tokens)")
-    bar = grid.figure.colorbar(colours, ax=grid.panels, pad=0.02)
-    bar.set_label(group.metric.named("Test", "\n"))
-    bar.outline.set_visible(False)
-    return grid.figure
+    x = Axis(
+        limits=(-0.5, max(1, len(tested)) - 0.5),
+        ticks=tuple((float(k), str(n)) for k, n in enumerate(tested)),
+        grid=False,
+    )
+    y = Axis(
+        limits=(max(1, len(trained)) - 0.5, -0.5),
+        ticks=tuple((float(k), str(n)) for k, n in enumerate(trained)),
+        grid=False,
+    )
+    panels = []
+    for arm, own in matrix.items():
+        tiles = tuple(
+            _tile(group, arm, n, m, own.get(n, {}).get(m), (row, column))
+            for row, n in enumerate(trained)
+            for column, m in enumerate(tested)
+        )
+        panels.append(Panel(x, y, wrapped(arm, 24), tiles=tiles, shaded="#ececec"))
+    height = 0.6 + 0.26 * len(trained)
+    chart = grid(panels or [Panel()], height, "Tested at (tokens)", "Trained at (tokens)")
+    limits = (min(values), max(max(values), min(values) + 0.01))
+    label = group.metric.named("Test", "\n")
+    return replace(chart, colours=Colours(limits, label, group.metric.higher_is_better))
+
+
+def _tile(
+    group: Group, arm: str, trained: int, tested: int, point: Point | None, place: tuple[int, int]
+) -> Tile:
+    failed = _failed(group, arm, trained, tested)
+    text = score_text(point.value) if point else f"×\n{failed}" if failed else ""
+    about = joined(
+        arm, f"trained at {trained}, tested at {tested} tokens",
+        _point_text(point) if point else failed or "not run", by="\n",
+    )  # fmt: skip
+    return Tile(
+        *place, point.value if point else None, text,
+        "value" if point else "failed" if failed else "other",
+        f"value:{arm}:{trained}:{tested}", about,
+    )  # fmt: skip
 
 
 # The position of the evidence.
@@ -278,36 +279,44 @@ def _part_name(part: int) -> str:
     return f"{100 * part // POSITION_PARTS}–{100 * (part + 1) // POSITION_PARTS} %"
 
 
-@styled
-def evidence_figure(group: Group) -> Figure:
+def evidence_figure(group: Group) -> Chart:
     """Score by the position of the evidence, one panel for each length."""
-    found = position_series(group)
+    found, details = position_series(group), details_of(group.trained)
     styles, looks = arm_styles(group.trained), baseline_lines(group.trained)
-    grid = panels(len(found), 1.9)
     bases: dict[str, str] = {}
     notes: dict[str, list[str]] = {}
-    for axes, (length, series) in zip(grid.panels, found.items(), strict=False):
+    shown: dict[int, list[Curve]] = {}
+    for length, series in found.items():
         for place, arm in enumerate(arm for arm in styles if arm in series):
             points, base = series[arm], baseline_of(arm, group.trained)
             shift = 1.2 * (place - len(series) / 2)  # so that bars do not overlap
-            x = [100 * (_part(p, length) + 0.5) / POSITION_PARTS + shift for p in points]
-            y = [p.value for p in points]
-            low, high = [p.value - p.low for p in points], [p.high - p.value for p in points]
+            x = tuple(100 * (_part(p, length) + 0.5) / POSITION_PARTS + shift for p in points)
+            y, low, high = (
+                tuple(float(getattr(p, name)) for p in points) for name in ("value", "low", "high")
+            )
+            labels = tuple(
+                joined(
+                    point_label(
+                        arm, p, place=f"{length} tokens, evidence at {_part_name(_part(p, length))}"
+                    ),
+                    details(arm, length),
+                    by="\n",
+                )
+                for p in points
+            )
+            look = baseline_look(looks[arm]) if base else styles[arm]
+            interval = ((), ()) if base else (low, high)
+            shown.setdefault(length, []).append(Curve(arm, look, x, y, *interval, labels))
             if base:
                 bases[arm] = base
-                axes.plot(x, y, color=GREY, ls=looks[arm], gid=f"arm:{arm}", zorder=1.5)
-                continue
-            notes.setdefault(arm, []).extend(p.note for p in points)
-            axes.errorbar(
-                x, y, [low, high], fmt="none", ecolor=styles[arm].colour, elinewidth=0.7, alpha=0.8
-            )
-            axes.plot(x, y, gid=f"arm:{arm}", **styles[arm].lines)
-        axes.set_title(f"{length} tokens")
-        axes.set_xlim(0, 100)
-        axes.set_xticks([0, 25, 50, 75, 100])
-    grid.name("Position of the evidence (%)", group.metric.named("Test"))
-    handles = [baseline_handle(arm, method, looks[arm]) for arm, method in bases.items()]
-    legend(
-        grid.figure, [marked(styles[arm], notes[arm]) for arm in styles if arm in notes], handles
+            else:
+                notes.setdefault(arm, []).extend(p.note for p in points)
+    x_axis = Axis(limits=(0.0, 100.0), ticks=tuple((float(n), str(n)) for n in range(0, 101, 25)))
+    y_axis = Axis(limits=around(ends(curve for own in shown.values() for curve in own)))
+    panels = [Panel(x_axis, y_axis, f"{n} tokens", tuple(own)) for n, own in shown.items()]
+    keys = legend(
+        [marked(styles[arm], notes[arm]) for arm in styles if arm in notes],
+        [baseline_key(arm, method, looks[arm]) for arm, method in bases.items()],
     )
-    return grid.figure
+    label = group.metric.named("Test")
+    return grid(panels or [Panel()], 1.9, "Position of the evidence (%)", label, keys)

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from matplotlib.figure import Figure
-
 from reports.blocks import GIB, MIB, Block, Text, exact_memory, memory, section
+from reports.figures.describe import GREY, Chart, Level, Look
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.sections.cost import Cost, Level, cost_blocks, cost_figure, largest
+from reports.sections.cost import Cost, cost_blocks, cost_chart, largest
 from reports.stats import cost_cells, peak_column
-from reports.style import styled
 
 _LIVE = Cost("live_peak_bytes", "memory-length", "Live memory", exact_memory)
 _RESIDENT = Cost("peak_bytes", "memory-length", "Resident memory", memory)
@@ -58,13 +56,13 @@ def _counted(cells: Sequence[Result], cost: Cost) -> str:
     return f"Resident peak of the process{thin if any(r['base_bytes'] for r in cells) else ''}."
 
 
-@styled
-def memory_figure(group: Group) -> Figure:
+def memory_figure(group: Group) -> Chart:
     """Peak memory by length."""
     cells = cost_cells(group.results)
     cost = _measure(cells)
     scale, unit = (GIB, "GiB") if largest(group, cost) >= 2 * GIB else (MIB, "MiB")
     bases = [float(r["base_bytes"]) for r in cells if r["base_bytes"]]
     shown = bases and cost.column == _RESIDENT.column
-    level = Level(median(bases), "process with imports alone") if shown else None
-    return cost_figure(group, replace(cost, unit=unit), scale, level)
+    look = Look(GREY, line="-", width=0.7, behind=True)
+    level = Level(median(bases) / scale, look, "process with imports alone") if shown else None
+    return cost_chart(group, replace(cost, unit=unit), scale, level)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from dataclasses import dataclass, replace
 
 from harness.core.result import LIVE_PARTS
-from reports.axes import legend, panels
+from reports.axes import grid
 from reports.blocks import GIB, MIB, Block, Entry, Table, joined, listed, percent, section, wrapped
+from reports.figures.describe import Axis, Bar, Chart, Key, Label, Look, Panel
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.stats import arms, cost_cells, cost_points, longest_common
-from reports.style import ink_on, picture, styled
+from reports.seeds import arms
+from reports.stats import cost_cells, cost_points, longest_common
+from reports.style import picture
 
 _STEM = "memory-parts"
 _ROOM = 0.065
@@ -155,8 +152,7 @@ def parts_tables(group: Group) -> list[Table]:
     return [Table(group.about(caption), head, rows, frozenset(head[1:]))] if rows else []
 
 
-@styled
-def parts_figure(group: Group) -> Figure:
+def parts_figure(group: Group) -> Chart:
     """Stacked parts by length: a panel for each arm, with one scale."""
     found, cells = stacks(group), cost_cells(group.results)
     lengths = sorted({int(r["length"]) for r in cells})
@@ -164,58 +160,53 @@ def parts_figure(group: Group) -> Figure:
     most = max(sum(parts.values()) for parts in every)
     unit, name = (GIB, "GiB") if most >= 2 * GIB else (MIB, "MiB")
     top = 1.12 * most / unit
-    grid = panels(len(found), 1.9 if len(found) <= 8 else 1.5)
-    for axes, (arm, own) in zip(grid.panels, found.items(), strict=True):
-        axes.set_title(wrapped(arm, 24))
-        axes.set_ylim(0, top)
-        axes.set_xticks(range(len(lengths)), [str(n) for n in lengths])
-        axes.set_xlim(-0.6, len(lengths) - 0.4)
-        axes.grid(visible=False, axis="x")
+    x = Axis(
+        limits=(-0.6, len(lengths) - 0.4),
+        ticks=tuple((float(k), str(n)) for k, n in enumerate(lengths)),
+        grid=False,
+    )
+    panels = []
+    for arm, own in found.items():
+        bars: list[Bar] = []
+        labels: list[Label] = []
         for place, length in enumerate(lengths):
             if length in own:
                 parts = {part: value / unit for part, value in own[length].items()}
-                _stack(axes, place, parts, top, name, len(lengths))
+                bars += _stack(place, parts, top, name, f"{arm}\n{length} tokens")
+                total = sum(parts.values())
+                labels.append(Label(place, total + 0.01 * top, _amount(total, name), bold=True))
             else:
                 here = [r for r in cells if r["arm"] == arm and r["length"] == length]
-                _missing(axes, place, here)
-    grid.name("Length (tokens)", f"Live memory ({name})")
-    marks = [
-        Line2D([], [], ls="none", marker="s", ms=6, mfc=PARTS[p].colour, mec="#555555", mew=0.4,
-               label=PARTS[p].name)
+                labels += _missing(place, here, top)
+        y = Axis(limits=(0.0, top))
+        panels.append(Panel(x, y, wrapped(arm, 24), bars=tuple(bars), labels=tuple(labels)))
+    keys = tuple(
+        Key(PARTS[p].name, PARTS[p].name, Look(PARTS[p].colour, "s", size=6))
         for p in PARTS
         if any(parts.get(p, 0) > _SEEN * most for parts in every)
-    ]  # fmt: skip
-    legend(grid.figure, [], marks, lines=False)
-    return grid.figure
+    )
+    height = 1.9 if len(found) <= 8 else 1.5
+    chart = grid(panels, height, "Length (tokens)", f"Live memory ({name})", keys)
+    return replace(chart, lines=False)
 
 
-def _stack(
-    axes: Axes, place: int, parts: dict[str, float], top: float, unit: str, bars: int
-) -> None:
-    """One bar; values stand in the parts that have room."""
-    base = 0.0
-    size = 5.5 if bars <= 4 else 4.5
+def _stack(place: int, parts: dict[str, float], top: float, unit: str, about: str) -> list[Bar]:
+    """The parts of one column; those with room have their value as a text."""
+    bars, base = [], 0.0
     for part, height in parts.items():
-        colour = PARTS[part].colour
-        axes.bar(place, height, 0.8, base, color=colour, edgecolor="white", linewidth=0.4,
-                 gid=f"part:{part}")  # fmt: skip
-        if height >= _ROOM * top:
-            axes.text(
-                place, base + height / 2, _amount(height, unit), ha="center", va="center",
-                fontsize=size, color=ink_on(to_rgba(colour)),
-            )  # fmt: skip
+        about_part, value = PARTS[part], _amount(height, unit)
+        text = value if height >= _ROOM * top else ""
+        label = f"{about}\n{about_part.name}: {value} {unit}"
+        bars.append(Bar(place, base, height, about_part.name, about_part.colour, text, label))
         base += height
-    axes.text(place, base + 0.01 * top, _amount(base, unit), ha="center", va="bottom",
-              fontsize=size, fontweight="bold")  # fmt: skip
+    return bars
 
 
-def _missing(axes: Axes, place: int, cells: Sequence[Result]) -> None:
-    """Write why there is no bar."""
+def _missing(place: int, cells: Sequence[Result], top: float) -> list[Label]:
+    """Why there is no bar."""
     status = next((str(r["status"]) for r in cells if not r.ok), "")
-    if status:
-        low = axes.get_ylim()[1] / 50
-        axes.text(place, low, f"× {status}", ha="center", va="bottom", rotation=90, fontsize=5.8,
-                  color="#333333", gid=f"failure:{status}")  # fmt: skip
+    text, mark = f"× {status}", f"failure:{status}"
+    return [Label(place, top / 50, text, upright=True, mark=mark)] if status else []
 
 
 def _amount(value: float, unit: str) -> str:

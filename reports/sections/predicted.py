@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
-
-from reports.axes import amount_axis, legend
+from reports.axes import legend
 from reports.blocks import (
     GIB,
     MIB,
@@ -24,11 +19,12 @@ from reports.blocks import (
     percent,
     section,
 )
+from reports.figures.describe import GREY, Chart, Curve, Look, Panel, amounts
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.stats import cost_cells
-from reports.style import GREY, PAGE, arm_styles, new_figure, picture, styled
+from reports.style import PAGE, arm_styles, picture
 
 _STEM = "predicted"
 
@@ -169,45 +165,44 @@ def _values(group: Group, found: dict[Quantity, list[Pair]]) -> Table:
     return Table(caption, heads, rows, frozenset(heads[1:]), folded=True)
 
 
-@styled
-def predicted_figure(group: Group) -> Figure:
+def predicted_figure(group: Group) -> Chart:
     """Predicted over measured values, training and evaluation together: memory, then time."""
     styles = arm_styles(cost_cells(group.results))
-    panels = [
-        (name, [p for q in quantities for p in pairs_of(group, q)])
-        for name, quantities in (("Live memory", QUANTITIES[:2]), ("Step", QUANTITIES[3:]))
-    ]
-    panels = [(name, pairs) for name, pairs in panels if pairs]
-    figure = new_figure(PAGE * len(panels) / 2, 2.7)
-    grid = figure.subplots(1, len(panels), squeeze=False)
-    for axes, (name, pairs) in zip(grid[0], panels, strict=True):
-        scale, unit = _scale(name, pairs)
-        points = [(p.measured / scale, p.predicted / scale) for p in pairs]
+    panels = []
+    shown: set[str] = set()
+    for name, quantities in (("Live memory", QUANTITIES[:2]), ("Step", QUANTITIES[3:])):
+        pairs = [(q, p) for q in quantities for p in pairs_of(group, q)]
+        if not pairs:
+            continue
+        scale, unit = _scale(name, [p for _, p in pairs])
+        values = [v / scale for _, p in pairs for v in (p.measured, p.predicted)]
+        axis = amounts(values, numbers=",.3g")
+        equal = Curve("equal", Look(GREY, line="-", width=0.7, behind=True), axis.limits,
+                      axis.limits, kind="level")  # fmt: skip
+        curves = [equal]
         for arm, style in styles.items():
-            drawn = zip(points, pairs, strict=True)
-            own = [point for point, p in drawn if p.cell["arm"] == arm]
-            if own:
-                marks = style.lines | {"linestyle": ""}
-                axes.plot(*zip(*own, strict=True), gid=f"arm:{arm}", **marks)
-        _square(axes, [value for point in points for value in point])
-        axes.set_xlabel(f"Measured ({unit})")
-        axes.set_ylabel(f"Predicted ({unit})")
-        axes.set_title(name)
-    shown = {str(p.cell["arm"]) for _, pairs in panels for p in pairs}
-    legend(figure, [style for arm, style in styles.items() if arm in shown], lines=False)
-    return figure
+            if own := [(q, p) for q, p in pairs if p.cell["arm"] == arm]:
+                shown.add(arm)
+                curves.append(
+                    Curve(
+                        arm, replace(style, line=""),
+                        tuple(p.measured / scale for _, p in own),
+                        tuple(p.predicted / scale for _, p in own),
+                        labels=tuple(_pair_label(q, p) for q, p in own),
+                    )
+                )  # fmt: skip
+        x, y = (replace(axis, label=f"{what} ({unit})") for what in ("Measured", "Predicted"))
+        panels.append(Panel(x, y, name, tuple(curves)))
+    keys = legend([style for arm, style in styles.items() if arm in shown])
+    return Chart((tuple(panels),), PAGE * len(panels) / 2, 2.7, keys, lines=False)
 
 
-def _square(axes: Axes, values: Sequence[float]) -> None:
-    """Two equal axes, and the line where they are equal."""
-    amount_axis(axes, values, lambda v: f"{v:,.3g}")
-    ends = axes.get_ylim()
-    axes.set_xscale(axes.get_yscale())
-    axes.set_xlim(*ends)
-    axes.xaxis.set_major_locator(copy(axes.yaxis.get_major_locator()))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(copy(axes.yaxis.get_major_formatter()))
-    axes.plot(ends, ends, color=GREY, lw=0.7, zorder=1.2)
+def _pair_label(quantity: Quantity, pair: Pair) -> str:
+    predicted, measured = quantity.text(pair.predicted), quantity.text(pair.measured)
+    return (
+        f"{pair.cell['arm']}\n{pair.cell['length']} tokens\n{quantity.name}\n"
+        f"predicted {predicted}, measured {measured}"
+    )
 
 
 def _scale(name: str, pairs: Sequence[Pair]) -> tuple[float, str]:

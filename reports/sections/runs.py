@@ -33,7 +33,7 @@ from reports.frame import Result, Run
 from reports.groups import Group
 from reports.joining import MACHINE, UNKNOWN
 from reports.page import Report
-from reports.stats import failures
+from reports.seeds import failures
 
 _NAMES = {"cpu": "processor", "memory_gib": "memory (GiB)", "gpu": "GPU"}
 _RULES = (

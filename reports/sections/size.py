@@ -5,42 +5,41 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
-
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.core.cell import density_label
 from harness.core.methods import BASELINES, SSMLORA
-from reports.axes import empty_note, legend, marked, panels
+from reports.axes import details_of, grid, legend, marked, point_label, with_failures
 from reports.blocks import Block, Entry, Table, joined, listed, parameters, section, span, wrapped
+from reports.figures.describe import (
+    Axis,
+    Chart,
+    Colours,
+    Curve,
+    Key,
+    Level,
+    Panel,
+    State,
+    Tile,
+    around,
+    ends,
+)
 from reports.frame import Result
 from reports.groups import Group, with_reach
 from reports.page import Report
 from reports.sections.accuracy import baseline_caption, far_off, interval_caption, values_alt
-from reports.stats import Point, Series, arms, baseline_of, failures
+from reports.seeds import arms, failures
+from reports.stats import Series, baseline_of
 from reports.style import (
     COLUMN,
-    GREY,
     PAGE,
-    ArmStyle,
     arm_styles,
-    baseline_handle,
+    baseline_key,
     baseline_lines,
-    ink_on,
-    new_figure,
+    baseline_look,
     picture,
-    styled,
 )
-
-_WIDTH = 187.0  # of a panel, in points
-_LETTER = 0.62  # width of a letter relative to the font size
 
 
 @section(
@@ -85,8 +84,7 @@ def _without_density(cell: Result) -> str:
     return str(cell["arm"]).replace(f" {density_label(float(cell['density']))}", "", 1)
 
 
-@styled
-def accuracy_by_density(group: Group) -> Figure:
+def accuracy_by_density(group: Group) -> Chart:
     """Heat maps of the score, one panel for each method; all panels share one colour scale."""
     maps, every, metric = density_panels(group), group.points, group.metric
     points = {
@@ -95,83 +93,60 @@ def accuracy_by_density(group: Group) -> Figure:
     }
     values = [p.value for series in points.values() for arm in series.values() for p in arm]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    scale = Normalize(low, high) if low < high else Normalize(low - 0.01, high + 0.01)
-    colours = "cividis" if metric.higher_is_better else "cividis_r"  # better is lighter
+    limits = (low, high) if low < high else (low - 0.01, high + 0.01)
     densities = sorted({float(c["density"]) for p in maps.values() for c in p}, reverse=True)
     columns = min(2, max(1, len(maps)))
     rows = -(-max(1, len(maps)) // columns)
-    width = PAGE if columns > 1 else COLUMN * 1.2
-    figure = new_figure(width, (0.75 + 0.36 * len(densities)) * rows + 0.1)
-    flat = [axes for row in figure.subplots(rows, columns, squeeze=False) for axes in row]
-    for place, (axes, (name, cells)) in enumerate(zip(flat, maps.items(), strict=False)):
-        _heat_map(axes, cells, points[name], ScalarMappable(scale, colours), densities, group)
-        axes.set_title(wrapped(name, 44))
+    panels = [
+        _heat_map(group, name, cells, points[name], densities) for name, cells in maps.items()
+    ] or [Panel()]
+    for place, panel in enumerate(panels):
         if place % columns == 0:
-            axes.set_ylabel("Density (share of sites)")
-    for axes in flat[len(maps) :]:
-        axes.set_visible(False)
-    if values:
-        bar = figure.colorbar(ScalarMappable(scale, colours), ax=flat, aspect=12 * rows, pad=0.02)
-        bar.set_label(metric.named("Test", "\n"))
-        bar.outline.set_visible(False)
-    return figure
+            y = replace(panel.y, label="Density (share of sites)")
+            panels[place] = replace(panel, y=y)
+    return Chart(
+        tuple(tuple(panels[at : at + columns]) for at in range(0, len(panels), columns)),
+        PAGE if columns > 1 else COLUMN * 1.2,
+        (0.75 + 0.36 * len(densities)) * rows + 0.1,
+        colours=Colours(limits, metric.named("Test", "\n"), metric.higher_is_better),
+    )
 
 
 def _heat_map(
-    axes: Axes,
-    cells: list[Result],
-    series: Series,
-    scale: ScalarMappable,
-    densities: Sequence[float],
-    group: Group,
-) -> None:
+    group: Group, name: str, cells: list[Result], series: Series, densities: Sequence[float]
+) -> Panel:
     lengths = sorted({int(c["length"]) for c in cells})
-    room = 0.85 * _WIDTH / max(1, len(lengths))  # for a text in a cell, in points
-    narrow = room < 5 * _LETTER * 6.5
-    size = min(6.5, room / (4 * _LETTER))
+    details = details_of(cells)
+    tiles = []
     for row, density in enumerate(densities):
         own = [c for c in cells if c["density"] == density]
-        points = [p for arm in {str(c["arm"]) for c in own} for p in series.get(arm, [])]
-        found = {p.length: p for p in points}
+        points = [(a, p) for a in {str(c["arm"]) for c in own} for p in series.get(a, [])]
+        found = {p.length: (arm, p) for arm, p in points}
         for column, length in enumerate(lengths if own else []):
             failed = Counter(str(c["status"]) for c in own if c["length"] == length and not c.ok)
-            hatch = None
-            if point := found.get(length):
-                red, green, blue, _ = scale.to_rgba(np.asarray([point.value]))[0]
-                colour = (float(red), float(green), float(blue), 1.0)
+            mark = f"{'failure' if failed else 'value'}:{density}:{length}"
+            if length in found:
+                arm, point = found[length]
                 note = point.note or listed([f"{n} {status}" for status, n in failed.items()])
-                text = f"{point.value:.3f}".removeprefix("0" if narrow else "")
+                text = f"{point.value:.3f}".removeprefix("0" if len(lengths) > 6 else "")
                 text += f"\n({note})" if note else ""
-                ink = ink_on(colour)
-            else:
-                colour = (0.925, 0.925, 0.925, 1.0)
-                run = any(c.ok and c["length"] == length for c in own)  # no common seed
-                text = "not\ncompared" if run else ""
-                text = f"×{chr(10) if narrow else ' '}{'/'.join(failed)}" if failed else text
-                ink, hatch = "#a00000", None if failed or run else "////"
-            longest = max((len(line) for line in text.split("\n")), default=0)
-            axes.add_patch(
-                Rectangle(
-                    (column - 0.5, row - 0.5), 1, 1, facecolor=colour, hatch=hatch,
-                    edgecolor="white", linewidth=1.0,
-                )
-            )  # fmt: skip
-            kind = "failure" if failed else "value"
-            axes.text(
-                column, row, text, ha="center", va="center", color=ink,
-                fontsize=min(size, 1.15 * room / (_LETTER * max(1, longest))),
-                gid=f"{kind}:{density}:{length}",
-            )  # fmt: skip
-    _heat_axes(axes, cells, lengths, densities, group)
+                label = point_label(arm, point, details=details)
+                tiles.append(Tile(row, column, point.value, text, "value", mark, label))
+                continue
+            run = any(c.ok and c["length"] == length for c in own)  # no common seed
+            cross = "×\n" if len(lengths) > 6 else "× "
+            text = f"{cross}{'/'.join(failed)}" if failed else "not\ncompared" if run else ""
+            label = f"{own[0]['arm']}\n{length} tokens\n{text or 'not run'}"
+            state: State = "failed" if failed else "other" if run else "missing"
+            tiles.append(Tile(row, column, None, text, state, mark, label))
+    axes = _heat_axes(group, cells, lengths, densities)
+    return replace(axes, title=wrapped(name, 44), tiles=tuple(tiles))
 
 
 def _heat_axes(
-    axes: Axes, cells: list[Result], lengths: list[int], densities: Sequence[float], group: Group
-) -> None:
-    axes.set_xlim(-0.5, len(lengths) - 0.5)
-    axes.set_ylim(len(densities) - 0.5, -0.5)
+    group: Group, cells: list[Result], lengths: list[int], densities: Sequence[float]
+) -> Panel:
     ticks = [with_reach(n, group.reach).replace(" (", "\n(") for n in lengths]
-    axes.set_xticks(range(len(lengths)), ticks)
     links = {
         float(c["density"]): int(c["links"])
         for c in cells
@@ -179,11 +154,16 @@ def _heat_axes(
     }
     here = [d for d in densities if d in {float(c["density"]) for c in cells}]
     names = [density_label(d) + (f"\nlinks: {links[d]}" if d in links else "") for d in here]
-    axes.set_yticks([list(densities).index(d) for d in here], names)
-    axes.set_xlabel("Length (tokens)")
-    axes.grid(visible=False)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    places = [float(list(densities).index(d)) for d in here]
+    x = Axis(
+        "Length (tokens)", limits=(-0.5, len(lengths) - 0.5),
+        ticks=tuple((float(k), tick) for k, tick in enumerate(ticks)), grid=False,
+    )  # fmt: skip
+    y = Axis(
+        limits=(len(densities) - 0.5, -0.5), ticks=tuple(zip(places, names, strict=True)),
+        grid=False,
+    )  # fmt: skip
+    return Panel(x, y)
 
 
 @section(order=75, anchor="links", title="State connections (links)")
@@ -237,47 +217,60 @@ def _size_picture(group: Group) -> Block:
     )
     sizes = ", ".join(f"{arm} {parameters(n)}" for arm, n in trained_sizes(group.results).items())
     alt = values_alt(group.points, group.results, f"Trainable parameters: {sizes}. {what}.")
-    figure = accuracy_by_parameters(group)
-    return picture("accuracy-parameters", group, figure, caption, joined(alt, note, by=" "))
+    chart = accuracy_by_parameters(group)
+    return picture("accuracy-parameters", group, chart, caption, joined(alt, note, by=" "))
 
 
-@styled
-def accuracy_by_parameters(group: Group) -> Figure:
+def accuracy_by_parameters(group: Group) -> Chart:
     """Test score by trainable parameters: one panel for each length, one marker for each arm."""
     trained, series = group.trained, group.points
-    sizes = trained_sizes(trained)
+    sizes, details = trained_sizes(trained), details_of(trained)
     styles = {arm: style for arm, style in arm_styles(trained).items() if arm in sizes}
     lengths = sorted({p.length for arm in styles for p in series.get(arm, [])})
-    grid = panels(len(lengths), height=1.75)
     where = _side_by_side({arm: sizes[arm] for arm in styles})
     low, high = min(where.values(), default=1.0), max(where.values(), default=1.0)
     room = max(1.6, (high / low) ** 0.12)
     off = far_off(series, trained, group.metric.by_text)
-    more: dict[str, Line2D] = {}
+    more: dict[str, Key] = {}
     looks = baseline_lines(trained)
-    for axes, length in zip(grid.panels, lengths, strict=False):
-        axes.set_title(with_reach(length, group.reach, " tokens"))
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlim(low / room, high * room)
+    x = Axis(scale="log", limits=(low / room, high * room))
+    panels = []
+    for length in lengths:
+        curves: list[Curve] = []
+        levels: list[Level] = []
         for arm, points in series.items():
             for point in (p for p in points if p.length == length):
                 method = baseline_of(arm, trained)
                 if arm in styles:
-                    _marker(axes, where[arm], point, styles[arm])
+                    look = replace(styles[arm], line="")
+                    bar = not point.without_interval
+                    curves.append(
+                        Curve(
+                            arm,
+                            look,
+                            (where[arm],),
+                            (point.value,),
+                            (point.low,) if bar else (),
+                            (point.high,) if bar else (),
+                            (point_label(arm, point, details=details),),
+                        )
+                    )
                 elif method and arm not in off:
-                    look = {"ls": looks[arm], "color": GREY, "lw": 0.9, "zorder": 1}
-                    axes.axhline(point.value, gid=f"arm:{arm}", **look)
-                    more[arm] = baseline_handle(arm, method, looks[arm])
-    if lengths:
-        grid.note_failures([[r for r in trained if r["length"] == n] for n in lengths])
-    grid.name("Trainable parameters", group.metric.named("Test", "\n"))
-    if not lengths:
-        empty_note(grid.panels[0], "no test was measured")
+                    look_of = replace(baseline_look(looks[arm]), width=0.9)
+                    levels.append(Level(point.value, look_of, arm, f"arm:{arm}"))
+                    more[arm] = baseline_key(arm, method, looks[arm])
+        title = with_reach(length, group.reach, " tokens")
+        panels.append(Panel(x, title=title, curves=tuple(curves), levels=tuple(levels)))
+    every = [value for panel in panels for value in ends(panel.curves)]
+    y = Axis(limits=around([*every, *(one.value for panel in panels for one in panel.levels)]))
+    panels = [replace(panel, y=y) for panel in panels]
+    panels = with_failures(panels, [[r for r in trained if r["length"] == n] for n in lengths])
     entries = [marked(style, [p.note for p in series.get(a, [])]) for a, style in styles.items()]
-    legend(grid.figure, entries, list(more.values()), lines=False)
-    return grid.figure
+    keys = legend(entries, list(more.values()))
+    nothing = [Panel(x, empty="no test was measured")]
+    label = group.metric.named("Test", "\n")
+    chart = grid(panels or nothing, 1.75, "Trainable parameters", label, keys)
+    return replace(chart, lines=False)
 
 
 def trained_sizes(results: Sequence[Result]) -> dict[str, int]:
@@ -303,20 +296,3 @@ def _side_by_side(sizes: dict[str, int]) -> dict[str, float]:
         for k, name in enumerate(sorted(group, key=list(sizes).index)):
             places[name] = middle * step ** (k - (len(group) - 1) / 2) if len(group) > 1 else middle
     return places
-
-
-def _marker(axes: Axes, place: float, point: Point, style: ArmStyle) -> None:
-    if not point.without_interval:
-        axes.errorbar(
-            [place], [point.value], [[point.value - point.low], [point.high - point.value]],
-            fmt="none", ecolor=style.colour, elinewidth=0.7, capsize=1.6, alpha=0.8,
-        )  # fmt: skip
-    looks = {**style.lines, "linestyle": "none"}
-    axes.plot([place], [point.value], gid=f"arm:{style.label}", **looks)
-
-
-def _short(value: float) -> str:
-    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:g} {letter}"
-    return f"{value:g}"

@@ -14,7 +14,7 @@ from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.accuracy import constant_points
-from reports.stats import by_arm_and_length
+from reports.seeds import by_arm_and_length
 
 _LABELS = 12
 """Labels of a task that are listed; the others are summed up."""

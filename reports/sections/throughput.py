@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
-
-from matplotlib.figure import Figure
 
 from harness.core.methods import FULL, HEAD, LORA
 from harness.core.timing import MERGED, PHASES, Phase, Timing, compared, paired_ratios
-from reports.axes import draw_series, legend, over_length
+from reports.axes import details_of, legend, over_length, series_curves
 from reports.blocks import Block, Entry, Table, Text, joined, percent, rate, section
+from reports.figures.describe import GREY, Axis, Chart, Level, Look, Panel, around, ends
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.accuracy import values_alt
-from reports.sections.cost import Cost, cost_blocks, cost_figure
-from reports.stats import Point, Series, arms, cost_cells
-from reports.style import GREY, PAGE, ArmStyle, arm_styles, picture, styled
+from reports.sections.cost import Cost, cost_blocks, cost_chart
+from reports.seeds import arms
+from reports.stats import Point, Series, cost_cells
+from reports.style import PAGE, ArmStyle, arm_styles, picture
 
 _RATE = Cost("tokens_per_s", "throughput-length", "Throughput", rate, spread=True, unit="tokens/s")
 _STEM = "step-time-length"
@@ -118,7 +119,7 @@ def variants(arm: str, phase: Phase) -> dict[str, Phase]:
     return {arm: phase, **merged}
 
 
-def ratio_figure(group: Group) -> Figure:
+def ratio_figure(group: Group) -> Chart:
     """Ratios by length: a panel for training steps and one for forward passes."""
     cells = timed_cells(group)
     reference, styles = reference_arm(cells), arm_styles(cells)
@@ -126,7 +127,6 @@ def ratio_figure(group: Group) -> Figure:
     return ratio_panels(group, cells, ratios, reference, _NAMES, styles)
 
 
-@styled
 def ratio_panels(
     group: Group,
     cells: Sequence[Result],
@@ -134,16 +134,18 @@ def ratio_panels(
     reference: str,
     names: dict[Phase, str],
     styles: dict[str, ArmStyle],
-) -> Figure:
+) -> Chart:
     """Ratios by length: a panel for each step."""
-    canvas = over_length(len(ratios), cells, styles, PAGE, 2.45, group.reach)
-    for axes, (phase, found) in zip(canvas.panels, ratios.items(), strict=True):
-        axes.set_title(names[phase])
-        axes.set_ylabel(f"Time / time of {reference}")
-        axes.axhline(1, color=GREY, lw=0.7, zorder=1.2)
-        draw_series(axes, found, styles, spread=0.6)
-    legend(canvas.figure, list(styles.values()))
-    return canvas.figure
+    equal = Level(1.0, Look(GREY, line="-", width=0.7, behind=True))
+    panels = []
+    for phase, found in ratios.items():
+        curves = series_curves(
+            found, styles, spread=0.6, text=_ratio_text, details=details_of(cells)
+        )
+        y = Axis(f"Time / time of {reference}", limits=around([1.0, *ends(curves)]))
+        panels.append(Panel(y=y, title=names[phase], curves=tuple(curves), levels=(equal,)))
+    canvas = over_length(panels, cells, styles, PAGE, 2.45, group.reach)
+    return replace(canvas, legend=legend(list(styles.values())))
 
 
 def ratio_table(
@@ -225,7 +227,6 @@ def _throughput(group: Group) -> list[Block]:
     return cost_blocks(group, _RATE, throughput_figure(group), how)
 
 
-@styled
-def throughput_figure(group: Group) -> Figure:
+def throughput_figure(group: Group) -> Chart:
     """Throughput by length, with quartiles over steps as bars."""
-    return cost_figure(group, _RATE)
+    return cost_chart(group, _RATE)

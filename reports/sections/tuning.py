@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-from reports.axes import legend, marked, panels
+from reports.axes import details_of, grid, legend, marked, with_failures
 from reports.blocks import (
     Block,
     Entry,
@@ -21,20 +17,13 @@ from reports.blocks import (
     section,
     wrapped,
 )
+from reports.figures.describe import Axis, Chart, Curve, Key, Look, Panel, around
 from reports.frame import Result
 from reports.groups import Group, with_reach
 from reports.page import Report
-from reports.stats import (
-    LearningRateTrial,
-    arms,
-    at_edge,
-    best_trial,
-    comparable_cells,
-    failures,
-    places,
-    trials,
-)
-from reports.style import ArmStyle, arm_styles, picture, styled
+from reports.seeds import arms, comparable_cells, failures, places
+from reports.stats import LearningRateTrial, at_edge, best_trial, trials
+from reports.style import ArmStyle, arm_styles, picture
 
 _HEAD = (
     "Arm", "Rates", "Cells", "Learning rates", "Best", "Validation score", "Best at the edge",
@@ -93,64 +82,73 @@ def _row(arm: str, rates: Sequence[LearningRateTrial]) -> list[Entry]:
     ]
 
 
-@styled
-def rates_figure(group: Group) -> Figure:
+_RING = Look("#000000", "o", clear=True, size=9, edge=1.0)
+_DOT = Look("#000000", ".", size=2.5, edge=1.0)
+
+
+def rates_figure(group: Group) -> Chart:
     """Validation score by learning rate, one panel for each arm; the chosen rate has a ring."""
     styles, found = arm_styles(group.results), trials(group.results)
     shown = [arm for arm in styles if found.get(arm)]
     titles = [wrapped(arm, 26) for arm in shown]
     lines = max((title.count("\n") for title in titles), default=0)
-    grid = panels(len(shown), height=1.45 + 0.12 * lines, share_x=False)
-    for axes, arm, title in zip(grid.panels, shown, titles, strict=False):
-        axes.set_title(title)
-        _rate_axis(axes, [t.lr for t in found[arm]])
-        _draw_trials(axes, arm, found[arm], styles[arm])
+    every = [v for arm in shown for t in found[arm] for v in t.values]
     failed = any(t.failures for rates in found.values() for t in rates)
-    low, high = grid.panels[0].get_ylim()
-    room = high - low  # for the ring above, and for crosses below the lowest value
-    grid.panels[0].set_ylim(low - (0.2 if failed else 0.06) * room, high + 0.12 * room)
-    grid.name("Learning rate", group.metric.named("Validation", "\n"))
-    ring = Line2D([], [], ls="none", marker="o", mfc="none", mec="black", ms=7)
-    ring.set_label("lowest mean validation loss")
-    dot = Line2D([], [], ls="none", marker=".", color="black", ms=3, label="one cell")
+    # Room for the ring above, and for crosses below the lowest value.
+    limits = around(every, 0.27 if failed else 0.12, 0.18)
+    panels = [
+        Panel(
+            _rate_axis([t.lr for t in found[arm]]),
+            Axis(limits=limits),
+            title,
+            tuple(_trial_curves(arm, found[arm], styles[arm], limits)),
+        )
+        for arm, title in zip(shown, titles, strict=True)
+    ]
     several = any(len(t.values) > 1 for rates in found.values() for t in rates)
-    legend(grid.figure, [], [ring, dot] if several else [ring])
-    return grid.figure
+    keys = [Key("best", "lowest mean validation loss", replace(_RING, size=7))]
+    keys += [Key("cells", "one cell", _DOT)] if several else []
+    label = group.metric.named("Validation", "\n")
+    height = 1.45 + 0.12 * lines
+    return grid(panels or [Panel()], height, "Learning rate", label, tuple(keys), shared=False)
 
 
-def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:
+def _rate_axis(rates: Sequence[float]) -> Axis:
     """A logarithmic axis with a tick for each rate."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(list(rates)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: lr_text(value)))
-    axes.tick_params(axis="x", labelrotation=45)
-    axes.set_xlim(min(rates) / 1.6, max(rates) * 1.6)
+    ticks = tuple((lr, lr_text(lr)) for lr in rates)
+    return Axis(scale="log", limits=(min(rates) / 1.6, max(rates) * 1.6), ticks=ticks, slanted=True)
 
 
-def _draw_trials(axes: Axes, arm: str, rates: Sequence[LearningRateTrial], style: ArmStyle) -> None:
-    valued = [t for t in rates if t.values]
-    means = [fmean(t.values) for t in valued]
-    axes.plot([t.lr for t in valued], means, gid=f"arm:{arm}", **style.lines)
+def _trial_curves(
+    arm: str, rates: Sequence[LearningRateTrial], style: ArmStyle, limits: tuple[float, float]
+) -> list[Curve]:
+    means = [(t.lr, fmean(t.values)) for t in rates if t.values]
+    labels = tuple(f"{arm}\nlearning rate {lr_text(lr)}\n{score_text(v)}" for lr, v in means)
+    lr, values = zip(*means, strict=True) if means else ((), ())
+    curves = [Curve(arm, style, lr, values, labels=labels)]
+    cells = [(t.lr * 1.12, v) for t in rates for v in (t.values if len(t.values) > 1 else ())]
+    if cells:
+        beside, values = zip(*cells, strict=True)
+        texts = tuple(f"{arm}: one cell\n{score_text(value)}" for value in values)
+        look = replace(_DOT, colour=style.colour)
+        curves.append(Curve(arm, look, beside, values, labels=texts, kind="cells"))
+    low = limits[0] + 0.05 * (limits[1] - limits[0])
     for one in rates:
-        if len(one.values) > 1:
-            dots = [one.lr * 1.12] * len(one.values)
-            axes.plot(dots, one.values, ".", color=style.colour, ms=2.5, gid=f"cells:{arm}")
         if one.failures:
-            axes.plot(
-                [one.lr], [0.05], "x", color=style.colour, ms=4.5, mew=1.3, clip_on=False,
-                transform=axes.get_xaxis_transform(), gid=f"failure:{arm}:{one.lr}",
-            )  # fmt: skip
-            axes.annotate(
-                "/".join(dict.fromkeys(one.failures)), (one.lr, 0.05), xytext=(-4, 0),
-                xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-                ha="right", va="center", fontsize=5.5,
+            text = "/".join(dict.fromkeys(one.failures))
+            look = Look(style.colour, "x", size=4.5, edge=1.3)
+            curves.append(
+                Curve(
+                    arm, look, (one.lr,), (low,), labels=(f"{arm}: {text}",), kind="failure",
+                    texts=(text,), left=True, mark=f"failure:{arm}:{one.lr}",
+                )
             )  # fmt: skip
     best = best_trial(rates)
     if best.values:
-        axes.plot(
-            [best.lr], [fmean(best.values)], "o", mfc="none", mec="black", ms=9, gid=f"best:{arm}"
-        )
+        label = f"{arm}\nlowest mean validation loss\nlearning rate {lr_text(best.lr)}"
+        place = ((best.lr,), (fmean(best.values),))
+        curves.append(Curve(arm, _RING, *place, labels=(label,), kind="best"))
+    return curves
 
 
 @section(
@@ -189,26 +187,36 @@ def _curve_picture(group: Group) -> Block:
     return picture("validation-curves", group, curves_figure(group), caption, alt)
 
 
-@styled
-def curves_figure(group: Group) -> Figure:
+def curves_figure(group: Group) -> Chart:
     """Validation score during training: one panel for each length, one line for each arm."""
     cells = group.trained
-    styles = arm_styles(cells)
+    styles, details = arm_styles(cells), details_of(cells)
     lengths = sorted({int(r["length"]) for r in cells if curve_of(r)})
-    grid = panels(len(lengths), height=1.6)
     drawn: dict[str, list[str]] = {}
     missing = curve_notes(cells)
-    for axes, length in zip(grid.panels, lengths, strict=False):
-        axes.set_title(with_reach(length, group.reach, " tokens"))
+    found: dict[int, list[Curve]] = {length: [] for length in lengths}
+    for length in lengths:
         for arm, style in styles.items():
             if curve := mean_curve(cells, arm, length):
                 drawn.setdefault(arm, []).append(missing[arm, length])
-                axes.plot(*zip(*curve, strict=True), gid=f"arm:{arm}", **style.lines)
-    if lengths:
-        grid.note_failures([[r for r in cells if r["length"] == n] for n in lengths])
-    grid.name("Training examples", group.metric.named("Validation", "\n"))
-    legend(grid.figure, [marked(styles[arm], drawn[arm]) for arm in styles if arm in drawn])
-    return grid.figure
+                x, y = zip(*curve, strict=True)
+                labels = tuple(
+                    f"{arm}\n{length} tokens\n{score_text(v)} after {n:,.0f} examples\n"
+                    + details(arm, length)
+                    for n, v in curve
+                )
+                found[length].append(Curve(arm, style, x, y, labels=labels))
+    every = [curve for own in found.values() for curve in own]
+    x_axis = Axis(limits=around(n for curve in every for n in curve.x), numbers=",.6g")
+    y_axis = Axis(limits=around(v for curve in every for v in curve.y))
+    panels = [
+        Panel(x_axis, y_axis, with_reach(length, group.reach, " tokens"), tuple(own))
+        for length, own in found.items()
+    ]
+    panels = with_failures(panels, [[r for r in cells if r["length"] == n] for n in lengths])
+    keys = legend([marked(styles[arm], drawn[arm]) for arm in styles if arm in drawn])
+    label = group.metric.named("Validation", "\n")
+    return grid(panels or [Panel()], 1.6, "Training examples", label, keys)
 
 
 def _has_curve(result: Result) -> bool:

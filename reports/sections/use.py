@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 
-from matplotlib.figure import Figure
-
 from harness.core.timing import MERGED, USE_PHASES, Phase
-from reports.axes import amount_axis, draw_series, legend, over_length
+from reports.axes import details_of, legend, over_length, series_curves
 from reports.blocks import Block, Entry, Table, Text, exact_memory, joined, listed, rate, section
+from reports.figures.describe import Chart, Panel, amounts, ends
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
@@ -25,8 +24,9 @@ from reports.sections.throughput import (
     timing_of,
     variants,
 )
-from reports.stats import Point, Series, arms, by_arm_and_length, longest_common
-from reports.style import PAGE, ArmStyle, arm_styles, picture, styled
+from reports.seeds import arms, by_arm_and_length
+from reports.stats import Point, Series, longest_common
+from reports.style import PAGE, ArmStyle, arm_styles, picture
 
 _RATE, _TIME = "use-rate-length", "use-time-length"
 _NAMES: dict[Phase, str] = {"prefill": "Prefill", "decode": "Decoding"}
@@ -152,21 +152,19 @@ def _styles(cells: Sequence[Result]) -> dict[str, ArmStyle]:
     return styles
 
 
-@styled
-def rate_figure(group: Group) -> Figure:
+def rate_figure(group: Group) -> Chart:
     """Tokens per second by length: a panel for prefill and one for decoding."""
     cells = used_cells(group)
     styles = _styles(cells)
-    canvas = over_length(len(USE_PHASES), cells, styles, PAGE, 2.45, group.reach)
-    for axes, phase in zip(canvas.panels, USE_PHASES, strict=True):
-        found = speeds_of(cells, phase)
-        axes.set_title(_NAMES[phase])
-        axes.set_ylabel("Tokens/s")
-        draw_series(axes, found, styles, spread=0.6)
-        ends = [v for points in found.values() for p in points for v in (p.low, p.high)]
-        amount_axis(axes, ends, lambda value: f"{value:,.4g}")
-    legend(canvas.figure, list(styles.values()))
-    return canvas.figure
+    panels = []
+    for phase in USE_PHASES:
+        curves = series_curves(
+            speeds_of(cells, phase), styles, spread=0.6, text=rate, details=details_of(cells)
+        )
+        y = amounts(ends(curves), "Tokens/s")
+        panels.append(Panel(y=y, title=_NAMES[phase], curves=tuple(curves)))
+    canvas = over_length(panels, cells, styles, PAGE, 2.45, group.reach)
+    return replace(canvas, legend=legend(list(styles.values())))
 
 
 def _speed_table(group: Group, cells: Sequence[Result]) -> Table:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from harness.core.result import PositionLoss
 from reports.blocks import Block, Table, Text
 from reports.compare import Compared, compared, tested
+from reports.figures.describe import Chart
+from reports.figures.printed import drawn
 from reports.frame import Result, Run, load_results, runs_of
 from reports.groups import Group, Key
 from reports.page import Report
@@ -20,6 +22,7 @@ from reports.sections import (
     length,
     memory,
     overview,
+    position,
     size,
     throughput,
     tuning,
@@ -44,14 +47,14 @@ def loaded(*folders: Path, out: Path = Path()) -> Report:
     return Report(load_results(*folders), out)
 
 
-def _of_group(draw: Callable[[Group], Figure]) -> Callable[[Sequence[Result]], Figure]:
-    return lambda results: draw(group(results))
+def _of_group(chart: Callable[[Group], Chart]) -> Callable[[Sequence[Result]], Figure]:
+    return lambda results: drawn(chart(group(results)))
 
 
 accuracy_by_length = _of_group(accuracy.accuracy_by_length)
 accuracy_by_parameters = _of_group(size.accuracy_by_parameters)
 accuracy_by_density = _of_group(size.accuracy_by_density)
-loss_by_position = _of_group(accuracy.position_figure)
+loss_by_position = _of_group(position.position_figure)
 rates_tried = _of_group(tuning.rates_figure)
 validation_curves = _of_group(tuning.curves_figure)
 memory_by_length = _of_group(memory.memory_figure)
@@ -64,12 +67,12 @@ score_by_evidence = _of_group(length.evidence_figure)
 
 def evaluation_by_length(task: str) -> Callable[[Sequence[Result]], Figure]:
     """The figure of one task of lm-eval."""
-    return lambda results: evaluations.evaluation_figure(group(results), task)
+    return lambda results: drawn(evaluations.evaluation_figure(group(results), task))
 
 
 def position_curves(results: Sequence[Result]) -> tuple[int, dict[str, list[PositionLoss]]]:
     """Losses by position at the longest length."""
-    return accuracy.position_curves(group(results))
+    return position.position_curves(group(results))
 
 
 def evaluation_points(

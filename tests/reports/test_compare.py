@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from harness.core.metrics import METRICS
-from reports.compare import FEW_SEEDS, NO_TEXTS, compared, declared, effective_lengths
+from reports.compare import FEW_SEEDS, NO_TEXTS, compared, declared
+from reports.effective import effective_lengths
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report

@@ -9,12 +9,14 @@ from statistics import fmean
 
 import pytest
 
-from reports.compare import effective_lengths
+from reports.effective import effective_lengths
 from reports.frame import Result
 from reports.page import build_report
+from reports.sections.arms import arm_tables
 from reports.sections.comparisons import gap_text
-from reports.sections.overview import arm_tables, summary_table
-from reports.stats import common_by_length, places, score_points
+from reports.sections.overview import summary_table
+from reports.seeds import common_by_length, places
+from reports.stats import score_points
 from tests.reports.conftest import write_run
 from tests.reports.faces import comparison, group, load_run, loaded, overview_of, rows_of
 from tests.reports.made import N, arm

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from reports.blocks import Block, Picture
 from reports.frame import Result
-from reports.sections.accuracy import loss_by_position as by_position
 from reports.sections.evaluations import lm_eval
+from reports.sections.position import loss_by_position as by_position
 from reports.sections.tuning import curves
 from tests.reports.conftest import write_run
 from tests.reports.faces import (

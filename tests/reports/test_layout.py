@@ -17,8 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from reports.axes import dodge
+from reports.figures.marks import ink_on
+from reports.figures.printed import DPI, as_png
 from reports.frame import Result
-from reports.style import DPI, arm_styles, as_png, ink_on
+from reports.style import arm_styles
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import (
     accuracy_by_density,
@@ -138,7 +140,7 @@ def test_arms_are_told_apart_without_colour_and_keep_their_look(
     assert len(set(looks)) == len(looks)
     assert len({s.marker for arm, s in styles.items() if arm != "TF-IDF"}) == len(looks)
     for style in styles.values():
-        assert contrast("white", style.colour) >= 3.0
+        assert contrast("white", mpl.colors.to_rgb(style.colour)) >= 3.0
     few = [r for r in results["train"] if r["arm"] in ("LoRA 1/2", "SSMLoRA 1")]
     assert arm_styles(few) == {arm: styles[arm] for arm in ("LoRA 1/2", "SSMLoRA 1")}
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from reports.blocks import Block, Failed, Picture, Table
-from reports.sections.evaluations import forgetting as forgetting_section
-from reports.sections.evaluations import forgotten, lm_eval
+from reports.sections.evaluations import lm_eval
+from reports.sections.forgetting import forgetting as forgetting_section
+from reports.sections.forgetting import forgotten
 from reports.sections.length import (
     length_matrix,
     position_series,

@@ -12,7 +12,8 @@ import pytest
 from scipy.stats import ttest_rel
 
 from harness.core.metrics import METRICS
-from reports.compare import NO_TEXTS, effective_lengths
+from reports.compare import NO_TEXTS
+from reports.effective import effective_lengths
 from reports.frame import Result, write_csv
 from reports.sections.accuracy import score_by_length
 from reports.sections.overview import readme_table, summary_table

@@ -10,6 +10,7 @@ from matplotlib.text import Text as Label
 
 from harness.core.result import LIVE_PARTS
 from reports.blocks import Picture
+from reports.figures.printed import drawn
 from reports.sections.parts import PARTS, memory_parts, parts_figure
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import group, load_run, loaded, rows_of
@@ -58,7 +59,7 @@ def test_the_caption_names_the_largest_part(tmp_path: Path) -> None:
 def test_a_bar_for_each_arm_and_length_on_one_scale(tmp_path: Path) -> None:
     failed = make_cell("full", None, 256, kind="probe", lr=1e-4, status="oom")
     cells = [*CELLS, probe("full", None, 128), failed]
-    figure = parts_figure(group(load_run(write_run(tmp_path / "run", cells)).results))
+    figure = drawn(parts_figure(group(load_run(write_run(tmp_path / "run", cells)).results)))
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     for axes, title in zip(figure.axes, ("Full", "LoRA 1", "SSMLoRA 1"), strict=True):
         assert axes.get_title() == title

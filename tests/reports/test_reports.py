@@ -83,11 +83,13 @@ def test_a_study_shows_the_tries_of_every_arm(tmp_path: Path) -> None:
 def test_a_newer_report_takes_stale_figures_away(tmp_path: Path) -> None:
     out = tmp_path / "report"
     out.mkdir()
-    for name in ("accuracy-length.png", "learning-rates-old-task.png", "memory-length.png"):
+    for name in ("accuracy-length.png", "learning-rates-old-task.svg", "memory-length.png"):
         (out / name).write_bytes(b"stale")
     (out / "notes.png").write_bytes(b"mine")
     build_report([write_run(tmp_path, [make_cell(kind="probe")])], out)
     names = {p.name for p in out.iterdir()}
-    assert names == {"index.html", "memory-length.png", "throughput-length.png", "notes.png"}
+    figures = {f"{stem}.{end}" for stem in ("memory-length", "throughput-length")
+               for end in ("png", "svg", "pdf")}  # fmt: skip
+    assert names == {"index.html", "notes.png", *figures}
     assert (out / "memory-length.png").read_bytes() != b"stale"
     assert (out / "notes.png").read_bytes() == b"mine"

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from reports.blocks import Picture
-from reports.compare import NO_TEXTS, effective_lengths
+from reports.compare import NO_TEXTS
+from reports.effective import effective_lengths
 from reports.frame import Result
 from reports.page import build_report
 from reports.sections.accuracy import score_by_length
+from reports.sections.arms import arm_tables
 from reports.sections.evaluations import lm_eval
-from reports.sections.overview import arm_tables, incomplete_rows, readme_table, summary_table
+from reports.sections.overview import incomplete_rows, readme_table, summary_table
 from reports.sections.tuning import mean_curve
 from reports.stats import best_trial, cost_points, one_rate_per_arm, score_points, trials
 from tests.reports.conftest import make_cell, set_validation, write_run

@@ -274,7 +274,8 @@ MEANT = {
     "lroa": "Did you mean 'lora'?",
     "mixlora": "There is: ",
     "qlora": "no quantised weights",
-    "prefix": "adapt no layers",
+    "prefix": "Did you mean 'prefix_tuning'?",
+    "soft-prompt": "Did you mean 'prompt_tuning'?",
     "tf-idf": "need no entry",
     "{lora: {r: 4}}": "rank",
     "{lora: {lora_alpha: 4}}": "alpha",
@@ -298,8 +299,8 @@ def test_a_list_of_methods_holds_those_that_run(
 ) -> None:
     told = refused(capsys, "plan", tiny, "--set", "methods=[nonsense]")
     names = set(told.partition("There is: ")[2].rstrip(".").split(", "))
-    assert names >= {"full", "lora", "ssmlora", "ia3", "vera"}
-    assert not names & {"poly", "prefix_tuning", "p_tuning", "cartridge", "adaption_prompt"}
+    assert names >= {"full", "lora", "ssmlora", "ia3", "vera", "prefix_tuning", "cartridge"}
+    assert not names & {"poly", "shadow", "trainable_tokens", "xlora"}
 
 
 KEYS = {

@@ -32,11 +32,7 @@ SHAPE: dict[str, Any] = {
     "vocab_size": 60,
     "max_position_embeddings": 16,
 }
-NO_MODULES = {
-    "prompt_tuning", "multitask_prompt_tuning", "p_tuning", "prefix_tuning", "cpt", "cartridge",
-    "xlora",
-}  # fmt: skip
-RUN = sorted(set(peft_classes()) - NO_MODULES - set(REFUSED))
+RUN = [n for n in sorted(set(peft_classes()) - set(REFUSED)) if not peft_method(n).is_prompt]
 
 
 def encoder() -> Classifier:
@@ -126,7 +122,7 @@ def test_ranks_that_are_known() -> None:
     assert (oft.peft_config["default"].r, oft.peft_config["default"].oft_block_size) == (0, 32)
 
 
-@pytest.mark.parametrize("name", sorted(NO_MODULES | set(REFUSED)))
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_what_cannot_run_is_refused_by_name(name: str) -> None:
     with pytest.raises(BadInput, match=f"^sweep.yaml: methods.*'{name}'"):
         check_method(entry(name), "sweep.yaml: methods")
@@ -151,6 +147,21 @@ def test_what_cannot_run_is_refused_by_name(name: str) -> None:
         (entry("lora", r=4), "r.* use rank"),
         (entry("randlora", randlora_alpha=4), "randlora_alpha.* use alpha"),
         (entry("lora", target_modules=["query"]), "target_modules.* use target"),
+        (entry("prompt_tuning"), "num_virtual_tokens: missing.*for example 8"),
+        (entry("prompt_tuning", num_virtual_tokens=0), "num_virtual_tokens: expected 1 to 65,536"),
+        (entry("prompt_tuning", num_virtual_tokens="8"), "num_virtual_tokens: .*remove the quotes"),
+        (entry("p_tuning", num_virtual_tokens=8, density=0.5), "density: .*adapts no layers"),
+        (entry("prefix_tuning", num_virtual_tokens=8, rank=8), "rank"),
+        (entry("prefix_tuning", num_virtual_tokens=8, alpha=8), "alpha"),
+        (entry("prefix_tuning", num_virtual_tokens=8, num_layers=2), "num_layers.*the backbone"),
+        (entry("multitask_prompt_tuning", num_tasks=2), "num_tasks: .*one task"),
+        (entry("cpt", num_virtual_tokens=8), "num_virtual_tokens: .*number of cpt_token_ids"),
+        (entry("cpt"), r"cpt_token_ids: missing.*\[1, 2, 3\]"),
+        (entry("adaption_prompt", adapter_len=4), "adapter_layers: missing"),
+        (
+            entry("multitask_prompt_tuning", prompt_tuning_init="EXACT_SOURCE_TASK"),
+            "prompt_tuning_init: .*trained before",
+        ),
     ],
 )
 def test_a_key_without_a_meaning_is_refused(method: Method, key: str) -> None:
