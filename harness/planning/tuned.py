@@ -135,6 +135,10 @@ def choose(results: list[CellResult]) -> Study:
             key = yaml.safe_dump([cell.arm_key, settings_of(cell)])
             kinds.setdefault(key, cell)
             tries[key][cell.lr].append(result)
+    for key, cell in [*kinds.items()]:
+        # The control at the classifier's rate of all arms: nothing was chosen.
+        if cell.method == HEAD and len(tries[key]) == 1 and len(kinds) > 1:
+            del kinds[key], tries[key]
     if not kinds:
         raise BadInput("there are no training cells to choose learning rates from")
     if len({len(rates) for rates in tries.values()}) > 1:

@@ -68,6 +68,12 @@ def test_rates_over_different_seeds_are_not_compared() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_the_control_at_the_rate_of_the_classifier_chooses_nothing() -> None:
+    head = tried({1e-2: [0.5, 0.5, 0.5]}, method="head", density=None)
+    study = tuned.choose(tried({1e-3: [0.2, 0.2, 0.2], 2e-3: [0.3, 0.3, 0.3]}) + head)
+    assert [entry.arm["method"] for entry in study.entries] == ["lora"]
+
+
 def test_no_arm_may_be_starved() -> None:
     cells = tried({1e-3: [0.2], 2e-3: [0.2]}) + tried({1e-3: [0.2]}, method="ssmlora")
     with pytest.raises(BadInput, match=r"unequal numbers of tries.*lora 0.5: 2.*ssmlora 0.5: 1"):
