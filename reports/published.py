@@ -4,10 +4,10 @@
 
 A document names a part by two comments, `<!-- KIND: published/NAME -->` and `<!-- end -->`. All
 between them is replaced. Kinds: `arms` (the table of arms), `answers` (differences and answers),
-`parts` (parts of memory by length), `use` (prefill and decoding by length), and `fits` (a table of
-`bench-long fit`, from `published/NAME/FILE.json`). Files of a run that a document links to, such as
-`published/NAME/FIGURE.png`, are made again. `--check` writes nothing, and exits with 1 if a
-document differs from its runs.
+`parts` (parts of memory by length), `use` (prefill and decoding by length), `fits` (a table of
+`bench-long fit`, from `published/NAME/FILE.json`), and `claims` (all files in `claims/`). Files of
+a run that a document links to, such as `published/NAME/FIGURE.png`, are made again. `--check`
+writes nothing, and exits with 1 if a document differs from its runs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.core.fits import read_fits
 from harness.core.folder import PAGE, REPORT, write_atomically
 from reports.blocks import Table
+from reports.claims import claims_page
 from reports.frame import load_results, runs_of
 from reports.groups import Group
 from reports.page import Report, build_report
@@ -37,7 +38,7 @@ def generated(text: str, root: Path) -> str:
 
     def made(found: re.Match[str]) -> str:
         path = root / found[3]
-        source = "" if found[2] == _FITS else f"- {origin(path)}\n"
+        source = "" if found[2] in _WITHOUT_ORIGIN else f"- {origin(path)}\n"
         return f"{found[1]}\n{_PARTS[found[2]](path)}{source}\n{found[4]}"
 
     kinds = "|".join(_PARTS)
@@ -58,15 +59,16 @@ def _tables(tables_of: Callable[[Group], list[Table]]) -> Callable[[Path], str]:
     return made
 
 
-_FITS = "fits"
-"""The kind of a table of `bench-long fit`: a file, which names its own source."""
+_WITHOUT_ORIGIN = ("fits", "claims")
+"""Kinds that are not of one run, and name their sources themselves."""
 
 _PARTS: dict[str, Callable[[Path], str]] = {
     "arms": lambda folder: f"{readme_table(folder)}\n",
     "answers": _answers,
     "parts": _tables(parts_tables),
     "use": _tables(use_tables),
-    _FITS: lambda path: read_fits(path).markdown(),
+    "fits": lambda path: read_fits(path).markdown(),
+    "claims": claims_page,
 }
 """What a document can show of a published run, by the kind of the part."""
 

@@ -20,6 +20,7 @@ try:
     from harness.cli.options import SHARD, TASKS_DIR
     from harness.cli.slurm_command import slurm
     from harness.cli.tasks_command import tasks
+    from harness.cli.verify_command import verify
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -336,6 +337,7 @@ def tuned(directory: Path, to: Path | None) -> None:
 cli.add_command(fit)
 cli.add_command(slurm)
 cli.add_command(tasks)
+cli.add_command(verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,139 @@
+"""What published results say about claims of publications (`harness/core/claims.py`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.core.claims import Claim, ClaimTest, all_claims
+from harness.core.errors import BadInput
+from reports.blocks import capital, listed
+from reports.compare import Compared
+from reports.frame import load_results
+from reports.page import Report
+
+Answer = Literal["confirmed", "contradicted", "not decided"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A test of a claim at one length."""
+
+    test: ClaimTest
+    found: Compared
+
+    @property
+    def answer(self) -> Answer:
+        """Whether the verdict is the one that the claim expects."""
+        verdict = self.found.verdict
+        if verdict in ("none", "undecided"):
+            return "not decided"
+        return "confirmed" if verdict == self.test.expects else "contradicted"
+
+    @property
+    def length(self) -> int:
+        """Tokens."""
+        return self.found.about.lengths[0]
+
+    @property
+    def difference(self) -> str:
+        """The difference with its 95 % interval; "" without one."""
+        if self.found.value is None:
+            return ""
+        interval = self.found.interval
+        ends = "" if interval is None else f" ({interval[0]:+.3f} to {interval[1]:+.3f})"
+        return f"{self.found.value:+.3f}{ends}".replace("-", "−")
+
+
+def findings(claim: Claim, folder: Path) -> list[Finding]:
+    """Return the tests of a claim in the results of its sweep, by test and length."""
+    comparisons = Report(load_results(folder)).comparisons.values()
+    every = [one for found in comparisons for one in found if one.about.other]
+    return [
+        Finding(test, one)
+        for test in claim.tests
+        for one in sorted(every, key=lambda one: one.about.lengths)
+        if (one.about.arm, one.about.other) == (test.arm, test.other)
+        and (test.lengths is None or one.about.lengths[0] in test.lengths)
+    ]
+
+
+def verdict(found: Sequence[Finding]) -> str:
+    """Return one sentence on a claim from its tests."""
+    if not found:
+        return "Not tested."
+    answers = Counter(one.answer for one in found)
+    if len(answers) == 1:
+        (answer,) = answers
+        if answer == "not decided":
+            return "Not decided: the measurements are not precise enough."
+        return f"{answer.capitalize()} in this setting."
+    parts: list[str] = []
+    for answer in ("confirmed", "contradicted", "not decided"):
+        own = [f"{one.test.arm} at {one.length}" for one in found if one.answer == answer]
+        parts += [f"{answer} for {listed(own)} tokens"] if own else []
+    return capital(f"{'; '.join(parts)}.")
+
+
+def claims_page(folder: Path) -> str:
+    """Return all claims with their verdicts in Markdown."""
+    root = folder.parent
+    return "\n".join(_claim(claim, root) for claim in all_claims(folder))
+
+
+def _claim(claim: Claim, root: Path) -> str:
+    place = root / claim.published if claim.published else None
+    run = place is not None and place.is_dir()
+    found = findings(claim, place) if place is not None and run else []
+    quote = claim.words if claim.own_words else f"“{claim.words}”"
+    about = "in our words" if claim.own_words else "quoted"
+    lines = [f"## {claim.title}", "", f"> {quote}", "", f"[{claim.source}]({claim.link}), {about}."]
+    lines += ["", f"**{verdict(found)}**" + ("" if claim.tests else f" {claim.not_tested}")]
+    if found:
+        metric = found[0].found.metric.label
+        lines += ["", f"| Arm | minus | Tokens | Difference of {metric} | Expected | Answer |"]
+        lines += ["| --- | --- | ---: | ---: | --- | --- |"]
+        lines += [
+            f"| {one.test.arm} | {one.test.other} | {one.length:,} | {one.difference} | "
+            f"{one.test.expects} | {one.answer} |"
+            for one in found
+        ]
+    if claim.sweep:
+        state = f"results: `{claim.published}`" if run else "not run yet"
+        lines += ["", f"Sweep: `{claim.sweep}` ({state})."]
+    if claim.tests:
+        lines += ["", f"Left open: {claim.not_tested}"]
+    if run:
+        lines += ["", f"On your machine: `bench-long verify {claim.name}`"]
+    return "\n".join([*lines, ""])
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A test of a claim here and in the published results."""
+
+    reference: Finding
+    here: Finding | None
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the value here is inside the interval of the reference; None if unknown."""
+        interval = self.reference.found.interval
+        value = None if self.here is None else self.here.found.value
+        return None if interval is None or value is None else interval[0] <= value <= interval[1]
+
+
+def reproduced(claim: Claim, reference: Path, here: Path) -> list[Reproduced]:
+    """Compare the tests of a claim in two result folders.
+
+    Raises:
+        BadInput: the reference has no test of the claim.
+    """
+    own = {(one.test, one.length): one for one in findings(claim, here)}
+    found = [Reproduced(one, own.get((one.test, one.length))) for one in findings(claim, reference)]
+    if not found:
+        raise BadInput(f"claim {claim.name}: {reference} has no result of its tests")
+    return found
