@@ -86,7 +86,7 @@ def test_a_newer_report_takes_stale_figures_away(tmp_path: Path) -> None:
     for name in ("accuracy-length.png", "learning-rates-old-task.svg", "memory-length.png"):
         (out / name).write_bytes(b"stale")
     (out / "notes.png").write_bytes(b"mine")
-    build_report([write_run(tmp_path, [make_cell(kind="probe")])], out)
+    build_report([write_run(tmp_path, [make_cell(kind="probe")])], out, vector=True)
     names = {p.name for p in out.iterdir()}
     figures = {f"{stem}.{end}" for stem in ("memory-length", "throughput-length")
                for end in ("png", "svg", "pdf")}  # fmt: skip
