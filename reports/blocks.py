@@ -128,7 +128,24 @@ class Explorer:
     data: dict[str, Any]
 
 
-Block = Text | Picture | Table | Listing | CellTable | Explorer
+@dataclass(frozen=True)
+class Statement:
+    """A sentence and the links to its figures or tables."""
+
+    text: str
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question and the statements that answer it."""
+
+    block: ClassVar[str] = "answer"
+    question: str
+    statements: tuple[Statement, ...]
+
+
+Block = Text | Picture | Table | Listing | CellTable | Explorer | Answer
 Build = Callable[["Report"], list[Block]]
 
 
