@@ -171,11 +171,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Key:
-    """A legend entry."""
+    """A legend entry. `patch`: the entry of an area, such as a part of a bar."""
 
     name: str
     text: str
     look: Look
+    patch: bool = False
 
 
 @dataclass(frozen=True)

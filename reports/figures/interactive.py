@@ -295,5 +295,6 @@ def entry_of(key: Key, lines: bool = True) -> Json:
         "text": key.text,
         "colour": key.look.colour,
         "sign": symbol.hollow if hollow else symbol.filled,
+        "patch": key.patch,
         "dash": _dash(line).replace("px", "") if line else None,
     }

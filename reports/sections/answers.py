@@ -63,7 +63,8 @@ def _subject(group: Group) -> str:
     cells = group.cells
     baselines = arms(r for r in cells if r["method"] in BASELINES)
     names = [arm for arm in arms(cells) if arm not in baselines]
-    place = joined(group.key.task, f"({group.key.backbone})" if group.key.backbone else "", by=" ")
+    task, backbone = group.key.task, group.key.backbone
+    place = f"{task} ({backbone})" if task and backbone else task or backbone
     lengths = sorted({int(r["length"]) for r in cells})
     texts = sorted({int(r["test_examples"]) for r in cells if r["test_examples"]})
     seeds = len(planned_seeds(cells))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.core.inference import FEWEST_SEEDS
+from reports.arms import arm_tables, markdown, statuses, validated
 from reports.blocks import (
     Block,
     Entry,
@@ -28,7 +29,6 @@ from reports.frame import Result, Run, load_results
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.answers import ON_TOP
-from reports.sections.arms import arm_tables, markdown, statuses, validated
 from reports.sections.comparisons import comparison_tables, notes, statements
 from reports.seeds import (
     Finished,

@@ -30,7 +30,7 @@ const startExplorer = () => {
       control("x").dataset.set = "yes";
       if (keys.includes("length")) control("x").value = "length";
       if (keys.includes("score")) control("y").value = "score";
-      else control("y").value = keys.find((key) => key !== "length") ?? keys[0];
+      else control("y").value = ["memory", "rate", ...keys].find((key) => keys.includes(key) && key !== "length") ?? keys[0];
     }
   };
 

@@ -52,7 +52,7 @@ const dressedTrace = (trace, hidden) => {
     delete own.marker.hollow;
   }
   if (trace.type === "bar") {
-    own.marker = { ...trace.marker, line: { width: 1, color: theme("--page") } };
+    own.marker = { ...trace.marker, line: { width: 1, color: theme(darkMode.matches ? "--axis" : "--page") } };
   }
   if (own.mode && own.mode.includes("text")) own.textfont = { color: theme("--ink"), size: 11 };
   return own;
@@ -102,7 +102,23 @@ const arranged = (figure, width) => {
       font: { color: theme("--ink"), size: 12 } },
   };
   const { rows, heights } = columnsOf(figure, width);
-  const source = (letter, number) => figure.layout[`${letter}axis${number}`];
+  const axes = { ...figure.layout };
+  const source = (letter, number) => axes[`${letter}axis${number}`];
+  if (rows.length > figure.rows.length && !figure.heights.length) { // other panels are at the edges
+    const [first, last] = [figure.rows[0][0], figure.rows.at(-1).at(-1)];
+    const named = (letter, number, like, shown) => {
+      const own = source(letter, number);
+      axes[`${letter}axis${number}`] = {
+        ...own, showticklabels: shown || (letter === "x" && own.showticklabels && Boolean(own.tickangle)),
+        title: shown ? source(letter, like).title : { text: "" },
+      };
+    };
+    const [left, below] = [rows.map((row) => row[0]), rows.flatMap((row, k) => row.filter((_, c) => !rows[k + 1]?.[c]))];
+    for (const number of rows.flat()) {
+      if (number !== first) named("y", number, first, left.includes(number));
+      if (number !== last) named("x", number, last, below.includes(number));
+    }
+  }
   const ticks = (axis) => (axis.ticktext || []).map((text) => text.split("<br>"));
   const longest = (axis) => Math.max(4, ...ticks(axis).flat().map((line) => line.length));
   const left = (number) => {
@@ -157,12 +173,15 @@ class Plot {
   constructor(box, figure, legend) {
     Object.assign(this, { box, figure, legend, hidden: new Set(), width: 0 });
     if (legend) this.drawLegend();
-    new ResizeObserver(() => this.width && box.clientWidth !== this.width && this.draw()).observe(box);
+    new ResizeObserver(() => {
+      if (this.width && box.clientWidth && box.clientWidth !== this.width) this.draw();
+    }).observe(box);
     darkMode.addEventListener("change", () => this.width && (this.drawLegend(), this.draw()));
   }
 
   async draw() {
     const Plotly = await plotly();
+    if (!this.box.clientWidth) return; // in print
     this.width = this.box.clientWidth;
     const layout = arranged(this.figure, this.width);
     const data = this.figure.data.map((trace) => dressedTrace(trace, this.hidden));
@@ -186,7 +205,7 @@ class Plot {
 }
 
 const swatch = (entry) => {
-  const colour = seen(entry.colour);
+  const colour = entry.patch ? entry.colour : seen(entry.colour);
   const mark = made("span", { class: "swatch", "aria-hidden": "true" });
   mark.style.color = colour;
   if (entry.dash) {
@@ -196,7 +215,7 @@ const swatch = (entry) => {
     svg.firstElementChild.setAttribute("stroke-dasharray", dash);
     mark.append(svg);
   }
-  if (entry.sign) mark.append(made("span", { class: "sign" }, entry.sign));
+  if (entry.sign) mark.append(made("span", { class: entry.patch ? "sign patch" : "sign" }, entry.sign));
   return mark;
 };
 
