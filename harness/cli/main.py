@@ -17,7 +17,8 @@ try:
     import click
 
     from harness.cli.fit_command import fit
-    from harness.cli.options import TASKS_DIR
+    from harness.cli.options import SHARD, TASKS_DIR
+    from harness.cli.slurm_command import slurm
     from harness.cli.tasks_command import tasks
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
@@ -89,6 +90,7 @@ def cli() -> None:
     metavar="DEVICE|SIZE",
     help="Predict costs for another device, such as h100, or a size of memory, such as 24GiB.",
 )
+@SHARD
 @_NO_COST
 @TASKS_DIR
 def plan(
@@ -96,6 +98,7 @@ def plan(
     out: Path | None,
     overrides: tuple[str, ...],
     device: str | None,
+    shard: str | None,
     no_cost: bool,
     tasks_dir: Path | None,
 ) -> None:
@@ -110,8 +113,8 @@ def plan(
 
     click.get_current_context().with_resource(run_folder())
     priced_for = find_device(device, "--device") if device else None
-    planned = _plan(sweep, overrides, tasks_dir)
-    folder = out or default_folder(planned.sweep.name)
+    planned = _plan(sweep, overrides, tasks_dir, shard)
+    folder = out or default_folder(planned.sweep.name, shard)
     console = make_console()
     if folder.is_dir():
         found = read_states(folder, (cell.id for cell in planned.cells))
@@ -153,6 +156,7 @@ def plan(
     metavar="STATUS,…",
     help="Run cells with these outcomes again: oom, diverged, timeout, error.",
 )
+@SHARD
 @_NO_COST
 @TASKS_DIR
 def run(
@@ -163,6 +167,7 @@ def run(
     workers: int | None,
     seconds: float | None,
     retry: str,
+    shard: str | None,
     no_cost: bool,
     tasks_dir: Path | None,
 ) -> int:
@@ -182,8 +187,8 @@ def run(
     click.get_current_context().with_resource(run_folder())
     console = make_console()
     again = _statuses(retry)
-    planned = _plan(sweep, overrides, tasks_dir)
-    folder = out or default_folder(planned.sweep.name)
+    planned = _plan(sweep, overrides, tasks_dir, shard)
+    folder = out or default_folder(planned.sweep.name, shard)
     limits = planned.sweep.limits
     place = make_executor(
         executor,
@@ -201,7 +206,7 @@ def run(
 
             def listen(progress: Progress, result: CellResult | None) -> None:
                 display.update(progress, result)
-                if result is not None:
+                if result is not None and shard is None:
                     live.update(result)
 
             outcome = run_plan(planned, held, place, again, listen, last_start)
@@ -218,9 +223,15 @@ def run(
         frame = load_results(folder)
         if outcome.ran or not page.exists():
             _cards(planned, held, console)
-            _report([folder], folder / REPORT, frame)
+            if shard is None:
+                _report([folder], folder / REPORT, frame)
+            else:
+                write_csv(folder, frame)
     print_outcome(outcome, frame, console)
-    console.print(coloured(f"report: {page}"), soft_wrap=True)
+    end = f"report: {page}"
+    if shard is not None:
+        end = f"shard {shard}: {folder}; `bench-long report FOLDER… --out DIR` joins the shards"
+    console.print(coloured(end), soft_wrap=True)
     return 1 if outcome.failed else 0
 
 
@@ -323,6 +334,7 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 
 cli.add_command(fit)
+cli.add_command(slurm)
 cli.add_command(tasks)
 
 
@@ -365,17 +377,19 @@ def _full(error: OSError) -> str:
     )
 
 
-def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None) -> Plan:
+def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None, shard: str | None) -> Plan:
     from harness.cli.console import reading
+    from harness.execution.shards import part_of, read_shard
     from harness.planning.plan import make_plan
     from harness.planning.sweep import load_sweep
 
+    part = read_shard(shard) if shard else None
     read = load_sweep(sweep, overrides)
     with reading("the tasks"):
         planned = make_plan(read, sweep, tasks_dir)
     for line in planned.warnings:
         click.echo(f"bench-long: warning: {printable(line)}", err=True)
-    return planned
+    return part_of(planned, part) if part else planned
 
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:

@@ -11,3 +11,10 @@ TASKS_DIR = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="A folder with task plug-ins of your own.",
 )
+
+SHARD = click.option(
+    "--shard",
+    metavar="N/COUNT",
+    help="Only this part of the sweep, for one of several machines. Its default folder is "
+    "runs/<name>-N-of-COUNT.",
+)

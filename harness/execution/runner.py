@@ -208,6 +208,6 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def default_folder(name: str) -> Path:
-    """Return where a sweep's results go unless `--out` says otherwise."""
-    return Path("runs") / name
+def default_folder(name: str, shard: str | None = None) -> Path:
+    """Return where the results of a sweep or of a shard go unless `--out` says otherwise."""
+    return Path("runs") / (name if shard is None else f"{name}-{shard.replace('/', '-of-')}")
