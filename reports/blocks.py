@@ -10,11 +10,13 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reports.figures.describe import Chart
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from reports.page import Report
 
 GIB, MIB = 2**30, 2**20
@@ -58,21 +60,33 @@ class Picture:
     caption: str
 
     @cached_property
-    def files(self) -> dict[str, bytes]:
-        """The figure for print, by the end of the file name."""
-        from reports.figures.printed import drawn, printed  # matplotlib takes seconds
+    def figure(self) -> Figure:
+        """The figure for print."""
+        from reports.figures.printed import drawn  # matplotlib takes seconds
 
-        return printed(drawn(self.chart))
+        return drawn(self.chart)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG."""
+        from reports.figures.printed import as_png
+
+        return as_png(self.figure)
+
+    @property
+    def stem(self) -> str:
+        """The name without its end."""
+        return self.name.removesuffix(".png")
 
     @property
     def data_uri(self) -> str:
         """The PNG for embedding into the page."""
-        return "data:image/png;base64," + base64.b64encode(self.files["png"]).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the page, in CSS pixels, for a PNG of 300 dpi."""
-        width, height = struct.unpack(">II", self.files["png"][16:24])
+        width, height = struct.unpack(">II", self.png[16:24])
         return round(width * 0.46), round(height * 0.46)
 
 
@@ -97,7 +111,41 @@ class Listing:
     text: str
 
 
-Block = Text | Picture | Table | Listing
+@dataclass(frozen=True)
+class CellTable:
+    """A table that the page sorts and filters. `columns`: its data; `plain`: without scripts."""
+
+    block: ClassVar[str] = "cells"
+    columns: list[dict[str, Any]]
+    plain: Table
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """A figure that the reader puts together from `data`."""
+
+    block: ClassVar[str] = "explorer"
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence and the links to its figures or tables."""
+
+    text: str
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question and the statements that answer it."""
+
+    block: ClassVar[str] = "answer"
+    question: str
+    statements: tuple[Statement, ...]
+
+
+Block = Text | Picture | Table | Listing | CellTable | Explorer | Answer
 Build = Callable[["Report"], list[Block]]
 
 

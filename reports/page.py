@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
 from harness.core.folder import PAGE, write_atomically
-from reports.blocks import Picture, Section, span
+from reports.blocks import CellTable, Explorer, Picture, Section, span
 from reports.compare import Compared, compared, tested
+from reports.figures.interactive import as_json, interactive, library, packed_library
+from reports.figures.printed import as_vectors
 from reports.frame import Run, load_results, runs_of
 from reports.groups import Group, Key, cost_groups, evaluation_groups, training_groups
 from reports.sections import all_sections
@@ -60,49 +64,74 @@ class Report:
         return evaluation_groups(self.runs)
 
 
-def build_report(run_dirs: Sequence[Path], out: Path, frame: pd.DataFrame | None = None) -> Path:
-    """Write `out`/index.html and its PNGs from run folders; return the path of the page.
+def build_report(
+    run_dirs: Sequence[Path], out: Path, frame: pd.DataFrame | None = None, vector: bool = False
+) -> Path:
+    """Write `out`/index.html and its figures from run folders; return the path of the page.
 
     Results of several folders are joined by the rules of `joining.py`; the page says which folders
     were joined and why others were not. Nothing in the files is trusted: all text is escaped, and
-    the page forbids scripts and requests.
+    the page forbids requests and all scripts but its own.
 
     Args:
         run_dirs: run folders.
         out: the folder of the page.
         frame: `load_results(*run_dirs)`, if it was loaded before.
+        vector: also write each figure as SVG and PDF.
     """
     report = Report(load_results(*run_dirs) if frame is None else frame, out)
     kinds = all_sections()
     sections = [
         Section(kind.anchor, kind.title, blocks) for kind in kinds if (blocks := kind.build(report))
     ]
-    html = (
-        _environment()
-        .get_template("index.html.j2")
-        .render(
-            title=", ".join(dict.fromkeys(run.name for run in report.runs)) or "no run",
-            date=_dates(report.runs),
-            sections=sections,
-        )
-    )
+    title = ", ".join(dict.fromkeys(run.name for run in report.runs)) or "no run"
+    html = _rendered(title, _dates(report.runs), sections)
     pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
-        for end, content in picture.files.items():
-            write_atomically((out / picture.name).with_suffix(f".{end}"), content)
-    _remove_old(out, [stem for kind in kinds for stem in kind.figures], pictures)
+        write_atomically(out / picture.name, picture.png)
+        for end, content in as_vectors(picture.figure).items() if vector else ():
+            write_atomically(out / f"{picture.stem}.{end}", content)
+    _remove_old(out, [stem for kind in kinds for stem in kind.figures], pictures, vector)
     page = out / PAGE
     write_atomically(page, html)
     return page
 
 
-def _remove_old(out: Path, stems: Sequence[str], pictures: Sequence[Picture]) -> None:
+def _rendered(title: str, date: str, sections: Sequence[Section]) -> str:
+    """The page; its data is JSON, and only its own scripts may run."""
+    environment = _environment()
+    blocks = [block for part in sections for block in part.blocks]
+    data = {
+        "figures": {b.stem: interactive(b.chart) for b in blocks if isinstance(b, Picture)},
+        "explore": next((b.data for b in blocks if isinstance(b, Explorer)), None),
+        "cells": next((b.columns for b in blocks if isinstance(b, CellTable)), None),
+    }
+    script = environment.get_template("report.js.j2").render()
+    return environment.get_template("index.html.j2").render(
+        title=title,
+        date=date,
+        sections=sections,
+        data={name: as_json(value) for name, value in data.items() if value},
+        script=script,
+        library=packed_library() if data["figures"] or data["explore"] else "",
+        hashes=[_hash(script), _hash(library())],
+    )
+
+
+def _hash(script: str) -> str:
+    """What the policy of the page allows a script by."""
+    digest = b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return f"'sha256-{digest}'"
+
+
+def _remove_old(out: Path, stems: Sequence[str], pictures: Sequence[Picture], vector: bool) -> None:
     """Remove figures of an earlier report; other files of the folder stay."""
-    names = {picture.name for picture in pictures}
+    ends = ("png", "svg", "pdf") if vector else ("png",)
+    names = {f"{picture.stem}.{end}" for picture in pictures for end in ends}
     figure = re.compile(rf"(?:{'|'.join(map(re.escape, stems))})(?:-[a-z0-9-]+)?\.(?:png|svg|pdf)")
     for path in out.iterdir():
-        if figure.fullmatch(path.name) and path.with_suffix(".png").name not in names:
+        if figure.fullmatch(path.name) and path.name not in names:
             path.unlink()
 
 

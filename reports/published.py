@@ -20,12 +20,12 @@ from pathlib import Path
 
 from harness.core.fits import read_fits
 from harness.core.folder import PAGE, REPORT, write_atomically
+from reports.arms import markdown
 from reports.blocks import Table
 from reports.claims import claims_page
 from reports.frame import load_results, runs_of
 from reports.groups import Group
 from reports.page import Report, build_report
-from reports.sections.arms import markdown
 from reports.sections.overview import answers, differences_table, readme_table
 from reports.sections.parts import parts_tables
 from reports.sections.use import use_tables

@@ -419,15 +419,15 @@ def _live(folder: Path) -> Path:
     from harness.core.folder import REPORT
     from reports import load_results
 
-    return _report([folder], folder / REPORT, load_results(folder))
+    return _report([folder], folder / REPORT, load_results(folder), vector=False)
 
 
-def _report(dirs: Sequence[Path], out: Path, frame: DataFrame) -> Path:
+def _report(dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True) -> Path:
     from reports import build_report, write_csv
 
     for folder in dirs:
         write_csv(folder, frame)
-    return build_report(dirs, out, frame)
+    return build_report(dirs, out, frame, vector)
 
 
 def _statuses(text: str) -> list[str]:

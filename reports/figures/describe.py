@@ -7,7 +7,7 @@ points with their intervals, the limits of the axes, the texts.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
@@ -171,11 +171,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Key:
-    """A legend entry."""
+    """A legend entry. `patch`: the entry of an area, such as a part of a bar."""
 
     name: str
     text: str
     look: Look
+    patch: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,19 @@ def amounts(values: Sequence[float], label: str = "", numbers: str = ",.4g") -> 
     """An axis for amounts from 0; logarithmic if the largest is over 8 times the smallest."""
     positive = [value for value in values if value > 0]
     if positive and max(positive) > 8 * min(positive):
-        ends = (min(positive) / 1.25, max(positive) * 1.25)
-        return Axis(label, "log", ends, numbers=numbers)
+        limits = (min(positive) / 1.25, max(positive) * 1.25)
+        return Axis(label, "log", limits, log_ticks(limits, lambda v: format(v, numbers)))
     return Axis(label, "linear", (0.0, 1.1 * max(positive, default=1.0)), numbers=numbers)
+
+
+def log_ticks(
+    limits: Limits, text: Callable[[float], str], steps: Sequence[int] = (1, 2, 5)
+) -> tuple[tuple[float, str], ...]:
+    """Ticks of a logarithmic axis: steps of each power of ten, or powers only if they are many."""
+    low, high = (math.log10(end) for end in limits)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    every = [step * 10.0**power for power in powers for step in steps]
+    found = [value for value in every if limits[0] <= value <= limits[1]]
+    if len(found) > 9:
+        found = [10.0**power for power in powers if limits[0] <= 10.0**power <= limits[1]]
+    return tuple((value, text(value)) for value in found)

@@ -14,7 +14,6 @@ from matplotlib.ticker import (
     FixedFormatter,
     FixedLocator,
     FuncFormatter,
-    LogLocator,
     MaxNLocator,
     NullLocator,
 )
@@ -90,15 +89,8 @@ def _axis(axes: Axes, name: Literal["x", "y"], about: Axis) -> None:
         axis.set_major_locator(FixedLocator([place for place, _ in about.ticks]))
         axis.set_major_formatter(FixedFormatter([text for _, text in about.ticks]))
     elif about.numbers:
-        locator = (
-            MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
-            if about.scale == "linear"
-            else LogLocator(base=10, subs=(1.0, 2.0, 5.0))
-        )
-        axis.set_major_locator(locator)
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: format(value, about.numbers)))
-    elif about.scale == "log":
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     (axes.set_xlim if is_x else axes.set_ylim)(*about.limits)
     (axes.set_xlabel if is_x else axes.set_ylabel)(about.label)
     look: dict[str, Any] = {"labelrotation": 45} if about.slanted else {}
@@ -107,13 +99,6 @@ def _axis(axes: Axes, name: Literal["x", "y"], about: Axis) -> None:
     axes.tick_params(axis=name, **{"labelbottom" if is_x else "labelleft": about.shown}, **look)
     if not about.grid:
         axes.grid(visible=False, axis=name)
-
-
-def _short(value: float) -> str:
-    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:g} {letter}"
-    return f"{value:g}"
 
 
 def marker_of(look: Look) -> dict[str, Any]:

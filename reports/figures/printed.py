@@ -24,7 +24,7 @@ from reports.figures.marks import draw_panel, marker_of
 
 DPI = 300
 Format = Literal["png", "svg", "pdf"]
-FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
+VECTORS: tuple[Format, ...] = ("svg", "pdf")
 
 _PARAMETERS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -99,11 +99,10 @@ def saved(figure: Figure, kind: Format = "png") -> bytes:
     return buffer.getvalue()
 
 
-def printed(figure: Figure) -> dict[str, bytes]:
-    """The figure in every format, by the end of the file name."""
-    png = saved(figure, "png")
-    figure.set_layout_engine("none")  # it is laid out now
-    return {"png": png, **{kind: saved(figure, kind) for kind in FORMATS[1:]}}
+def as_vectors(figure: Figure) -> dict[str, bytes]:
+    """The figure as SVG and PDF, by the end of the file name; call it after `as_png`."""
+    figure.set_layout_engine("none")  # it is laid out, and this takes as long as the rest
+    return {kind: saved(figure, kind) for kind in VECTORS}
 
 
 def as_png(figure: Figure) -> bytes:

@@ -40,8 +40,8 @@ def gap_text(one: Compared) -> str:
     return text if one.about.role == "baseline" and not why else f"{text}, {word(one)}{why}"
 
 
-def answers(group: Group, found: Sequence[Compared], family: int) -> list[str]:
-    """Sentences on a group: gain over the control, length, reference, how sure it is."""
+def statements(group: Group, found: Sequence[Compared], family: int) -> dict[str, str]:
+    """Sentences on a group by subject: gain over the control, trend, reference, certainty."""
     roles = {role: [one for one in found if one.about.role == role] for role in _ROLES}
     headings: dict[Role, str] = {
         "trend": _trend_heading(roles["trend"]),
@@ -51,11 +51,12 @@ def answers(group: Group, found: Sequence[Compared], family: int) -> list[str]:
         ),
         "mechanism": "Against the controls of SSMLoRA's state",
     }
-    return [
-        group.about(_gain(roles["control"])),
-        *(_by_word(heading, roles[role]) for role, heading in headings.items() if roles[role]),
-        *_certainty(found, family),
-    ]
+    texts: dict[str, str] = {
+        "gain": group.about(_gain(roles["control"])),
+        **{role: _by_word(text, roles[role]) for role, text in headings.items() if roles[role]},
+        "certainty": _certainty(found, family),
+    }
+    return {subject: text for subject, text in texts.items() if text}
 
 
 _ROLES: tuple[Role, ...] = ("control", "trend", "reference", "mechanism", "baseline")
@@ -104,11 +105,11 @@ def _by_word(head: str, found: Sequence[Compared]) -> str:
     return f"{head}. " + " ".join(f"{part}." for part in parts)
 
 
-def _certainty(found: Sequence[Compared], family: int) -> list[str]:
-    """How the verdicts were made, and what would resolve the margin."""
+def _certainty(found: Sequence[Compared], family: int) -> str:
+    """How the verdicts were made, and what would resolve the margin; empty without any."""
     own = tested(found)
     if not own:
-        return []
+        return ""
     margin = own[0].margin
     text = (
         f"{family} comparison{'s' * (family > 1)} in one family: all verdicts together are right "
@@ -116,21 +117,21 @@ def _certainty(found: Sequence[Compared], family: int) -> list[str]:
     )
     power = power_of(found, family)
     if power is None:
-        return [text]
+        return text
     first = next(one.estimate for one in own if one.about.other and one.estimate)
     have = f"{first.seeds} seeds and {first.texts} texts"
     text += (
         f" Power: with {have} the corrected interval of a typical difference is ±{power.half:.3f}"
     )
     if power.half <= margin:
-        return [f"{text}, which resolves the margin."]
+        return f"{text}, which resolves the margin."
     seeds = (
         "no number of seeds resolves the margin, because the texts dominate"
         if power.seeds is None
         else f"{power.seeds} seeds would resolve the margin"
     )
     texts = "" if power.texts is None else f"with {first.seeds} seeds, {power.texts} texts would"
-    return [f"{text}; {joined(seeds, texts)}."]
+    return f"{text}; {joined(seeds, texts)}."
 
 
 def comparison_tables(group: Group, found: Sequence[Compared]) -> list[Block]:

@@ -22,7 +22,7 @@ from reports.blocks import (
     shortened,
     slug,
 )
-from reports.figures.describe import Axis, Chart, Panel, around, ends
+from reports.figures.describe import Axis, Chart, Panel, around, ends, log_ticks
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
@@ -218,7 +218,8 @@ def _value_axis(label: str, series: Series, every: Sequence[float]) -> Axis:
     means = [p.value for found in series.values() for p in found]
     if means and min(means) > 1 and math.isfinite(max(means)) and max(means) > 20 * min(means):
         positive = [value for value in every if value > 0]
-        return Axis(label, "log", (min(positive) / 1.25, max(positive) * 1.25), numbers=",.4g")
+        limits = (min(positive) / 1.25, max(positive) * 1.25)
+        return Axis(label, "log", limits, log_ticks(limits, lambda v: f"{v:,.4g}"))
     if means and min(means) >= 0:
         top = max(every)
         return Axis(label, limits=(min(0.0, *every) - 0.03 * top, 1.06 * top if top > 0 else 1.0))

@@ -1,4 +1,4 @@
-"""The first section: the answers, differences between arms, all arms, cells by outcome.
+"""The overview: differences between arms, all arms, cells by outcome.
 
 The terminal shows the same answers and, like `readme_table`, the same table of arms.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.core.inference import FEWEST_SEEDS
+from reports.arms import arm_tables, markdown, statuses, validated
 from reports.blocks import (
     Block,
     Entry,
@@ -27,9 +28,8 @@ from reports.blocks import (
 from reports.frame import Result, Run, load_results
 from reports.groups import Group
 from reports.page import Report
-from reports.sections import comparisons
-from reports.sections.arms import arm_tables, markdown, statuses, validated
-from reports.sections.comparisons import comparison_tables, notes
+from reports.sections.answers import ON_TOP
+from reports.sections.comparisons import comparison_tables, notes, statements
 from reports.seeds import (
     Finished,
     common_by_length,
@@ -52,7 +52,8 @@ def overview(report: Report) -> list[Block]:
     """The answers with their table, arms by length, outcomes of cells."""
     blocks: list[Block] = []
     for group in report.training:
-        blocks += [Text(text) for text in _answers(report, group)]
+        texts = _statements(report, group)
+        blocks += [Text(text) for subject, text in texts.items() if subject not in ON_TOP]
         if group.points:
             blocks += comparison_tables(group, report.comparisons[group.key])
     blocks += notes(report.training)
@@ -71,14 +72,14 @@ def overview(report: Report) -> list[Block]:
 def answers(frame: pd.DataFrame | Path) -> list[str]:
     """For the console: the answers of the overview, one paragraph each."""
     report = Report(load_results(frame) if isinstance(frame, Path) else frame)
-    return [text for group in report.training for text in _answers(report, group)]
+    return [text for group in report.training for text in _statements(report, group).values()]
 
 
-def _answers(report: Report, group: Group) -> list[str]:
-    """The answers of a group; none if no test text was read."""
+def _statements(report: Report, group: Group) -> dict[str, str]:
+    """The answers of a group by subject; none if no test text was read."""
     if not group.points:
-        return []
-    return comparisons.answers(group, report.comparisons[group.key], report.family)
+        return {}
+    return statements(group, report.comparisons[group.key], report.family)
 
 
 def summary_table(frame: pd.DataFrame | Path) -> list[tuple[str, list[dict[str, str]]]]:

@@ -181,7 +181,7 @@ def parts_figure(group: Group) -> Chart:
         y = Axis(limits=(0.0, top))
         panels.append(Panel(x, y, wrapped(arm, 24), bars=tuple(bars), labels=tuple(labels)))
     keys = tuple(
-        Key(PARTS[p].name, PARTS[p].name, Look(PARTS[p].colour, "s", size=6))
+        Key(PARTS[p].name, PARTS[p].name, Look(PARTS[p].colour, "s", size=6), patch=True)
         for p in PARTS
         if any(parts.get(p, 0) > _SEEN * most for parts in every)
     )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from harness.core.values import clean
 from reports.blocks import (
     Block,
+    CellTable,
     Entry,
     Failed,
     Link,
@@ -220,6 +221,12 @@ _COLUMNS: tuple[tuple[str, str, _Text], ...] = (
     ("train_s", "Train s", _seconds), ("eval_s", "Eval s", _seconds),
     ("probe_s", "Probe s", _seconds),
 )  # fmt: skip
+_FIRST_COLUMNS = frozenset({
+    "kind", "status", "task", "arm", "length", "seed", "score", "score_low", "score_high",
+    "trainable_params", "train_tokens_per_s", "train_live_peak_bytes", "wall_s",
+})  # fmt: skip
+"""Columns that are shown at first, and the only ones without scripts if there are many cells."""
+_MANY = 1000
 _TEXTS = {"Cell", "Run", "Kind", "Status", "Task", "Backbone", "Arm", "Placement", "Curriculum",
           "Metric", "Rate from"}  # fmt: skip
 
@@ -231,15 +238,40 @@ def all_cells(report: Report) -> list[Block]:
     if not results:
         return [Text("There are no cells yet.")]
     shown = [one for one in _COLUMNS if any(r[one[0]] is not None for r in results)]
-    rows = [[_entry(r, column, text) for column, _, text in shown] for r in results]
+    few = [one for one in shown if one[0] in _FIRST_COLUMNS] if len(results) > _MANY else shown
+    rows = [[_entry(r, column, text) for column, _, text in few] for r in results]
     old = sum(not r["in_sweep"] for r in results)
-    head = [name for _, name, _ in shown]
+    head = [name for _, name, _ in few]
     caption = f"Cells: {len(rows)}. results.csv in the run folder has all columns"
-    blocks: list[Block] = [Table(caption, head, rows, frozenset(head) - _TEXTS)]
+    plain = Table(caption, head, rows, frozenset(head) - _TEXTS)
+    columns = [_column(results, *one) for one in shown]
+    blocks: list[Block] = [Text(f"{caption}.", "note"), CellTable(columns, plain)]
     if old:
         text = f"{old} cells are not in the current sweep; excluded from figures (in_sweep)."
         blocks.insert(0, Text(text, "note"))
     return blocks
+
+
+def _column(results: Sequence[Result], key: str, head: str, text: _Text) -> dict[str, Any]:
+    """The distinct values of a column in order, their texts, and for each cell its value's place.
+
+    The place is -1 without a value.
+    """
+    own = [r[key] for r in results]
+    texts: dict[str, Any] = {}
+    for value in own:
+        if value is not None:
+            texts.setdefault(text(value), value)
+    ordered = sorted(texts, key=lambda name: texts[name])
+    places = {name: place for place, name in enumerate(ordered)}
+    return {
+        "key": key,
+        "head": head,
+        "numeric": head not in _TEXTS,
+        "shown": key in _FIRST_COLUMNS,
+        "texts": ordered,
+        "codes": [-1 if value is None else places[text(value)] for value in own],
+    }
 
 
 def _entry(result: Result, column: str, text: _Text) -> Entry:

@@ -24,6 +24,7 @@ from reports.figures.describe import (
     Tile,
     around,
     ends,
+    log_ticks,
 )
 from reports.frame import Result
 from reports.groups import Group, with_reach
@@ -233,7 +234,8 @@ def accuracy_by_parameters(group: Group) -> Chart:
     off = far_off(series, trained, group.metric.by_text)
     more: dict[str, Key] = {}
     looks = baseline_lines(trained)
-    x = Axis(scale="log", limits=(low / room, high * room))
+    limits = (low / room, high * room)
+    x = Axis(scale="log", limits=limits, ticks=log_ticks(limits, _short, (1,)))
     panels = []
     for length in lengths:
         curves: list[Curve] = []
@@ -296,3 +298,10 @@ def _side_by_side(sizes: dict[str, int]) -> dict[str, float]:
         for k, name in enumerate(sorted(group, key=list(sizes).index)):
             places[name] = middle * step ** (k - (len(group) - 1) / 2) if len(group) > 1 else middle
     return places
+
+
+def _short(value: float) -> str:
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g} {letter}"
+    return f"{value:g}"

@@ -86,7 +86,8 @@ def overview_of(results: Sequence[Result]) -> list[Block]:
     """Answers, comparisons and notes of one group in the overview."""
     own = group(results)
     found = comparisons_of(own)
-    sentences = [Text(text) for text in comparisons.answers(own, found, len(tested(found)))]
+    every = comparisons.statements(own, found, len(tested(found)))
+    sentences = [Text(text) for text in every.values()]
     return [*sentences, *comparisons.comparison_tables(own, found), *overview._data_notes(own)]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.blocks import Block, Picture, Table
+from reports.figures.interactive import library
 from reports.page import build_report
 from tests.reports.conftest import write_run
 
@@ -29,6 +33,11 @@ class Node:
         """All text inside, with single spaces."""
         parts = [c if isinstance(c, str) else c.text for c in self.children]
         return re.sub(r"\s+", " ", "".join(parts)).strip()
+
+    @property
+    def raw(self) -> str:
+        """The text as it is."""
+        return "".join(c if isinstance(c, str) else c.raw for c in self.children)
 
     def all(self, tag: str = "") -> list[Node]:
         """Elements below of this kind, or of any."""
@@ -88,14 +97,17 @@ def report(folder: Path, cells: list[dict[str, Any]], **about: Any) -> Node:
 
 
 def check_harmless(root: Node) -> None:
-    """Nothing runs and nothing is fetched: only what the template has, only data: and anchors."""
+    """Only the page's own scripts run and nothing is fetched: only what the template has."""
     allowed = """html head meta title style body a header h1 h2 h3 p dl div dt dd section ul li nav
-        main figure img figcaption span details summary table thead tbody tr th td pre"""
+        main figure img figcaption span details summary table thead tbody tr th td pre script
+        noscript template svg line label select option input"""
     named = """lang charset name content http-equiv class href id aria-labelledby aria-label
-        tabindex role src alt width height scope"""
+        tabindex role src alt width height scope hidden data-figure type value"""
+    drawn = """x1 x2 y1 y2 stroke-width"""
     for node in root.all():
         assert node.tag in allowed.split(), node.tag
-        assert set(node.attributes) <= set(named.split()), node.attributes
+        names = [*named.split(), *(drawn.split() if node.tag == "line" else [])]
+        assert set(node.attributes) <= set(names), node.attributes
         if "src" in node.attributes:
             assert node.attributes["src"].startswith("data:image/png;base64,")
         href = node.attributes.get("href", "#")
@@ -108,12 +120,31 @@ def check_harmless(root: Node) -> None:
         for m in root.all("meta")
         if m.attributes.get("http-equiv") == "Content-Security-Policy"
     ]
-    assert "default-src 'none'" in policy
-    assert "img-src data:" in policy
-    assert "script-src" not in policy
+    rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    scripts = {s.raw for s in root.all("script") if not s.attributes.get("type")}
+    hashes = {hash_of(script) for script in scripts} | {hash_of(library())}
+    assert set(rules["script-src"].split()) == hashes
+    assert len(scripts) == 1
+    data = [s for s in root.all("script") if s.attributes.get("type") == "application/json"]
+    for one in data:
+        assert "<" not in one.raw
+        json.loads(one.raw)
     (style,) = root.all("style")
     assert "url(" not in style.text
     assert "@import" not in style.text
+
+
+def hash_of(script: str) -> str:
+    """What a policy allows a script by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def data_of(root: Node, name: str) -> Any:
+    """The data of the page under a name."""
+    (found,) = [s for s in root.all("script") if s.attributes.get("id") == f"data-{name}"]
+    return json.loads(found.raw)
 
 
 def captions(blocks: Sequence[Block]) -> list[str]:

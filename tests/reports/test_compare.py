@@ -17,7 +17,7 @@ from reports.effective import effective_lengths
 from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
-from reports.sections.comparisons import answers, gap_text, notes
+from reports.sections.comparisons import gap_text, notes, statements
 from tests.reports.conftest import make_cell, write_run
 from tests.reports.faces import comparison, comparisons_of, group, loaded
 from tests.reports.made import loss_cell
@@ -140,7 +140,7 @@ def test_verdicts(load: Load) -> None:
     assert verdicts["Full", "LoRA 1"] == "comparable"
     assert verdicts["SSMLoRA 1", "LoRA 1"] == "worse"
     assert verdicts["LoRA 1", "Head only"] == "better"
-    text = answers(found, comparisons_of(found), 5)
+    text = list(statements(found, comparisons_of(found), 5).values())
     assert text[0].startswith("Adaptation gained over the control (Head only). Better: Full at 128")
     assert "Worse: SSMLoRA 1 at 128." in text[0]
     assert "Comparable: Full at 128." in text[2 - (not pairs(found, "trend"))]
@@ -158,7 +158,7 @@ def test_fewer_than_three_seeds_have_an_interval_and_no_verdict(
         assert (one.verdict, one.reason) == ("none", FEW_SEEDS)
         assert one.interval is not None
         assert one.interval[0] < one.interval[1]
-    text = " ".join(answers(found, comparisons_of(found), 0))
+    text = " ".join(statements(found, comparisons_of(found), 0).values())
     assert "No verdict on a gain over the control" in text
     for word in ("etter", "orse", "omparable", "rises", "not decided", "family"):
         assert word not in text
@@ -167,7 +167,7 @@ def test_fewer_than_three_seeds_have_an_interval_and_no_verdict(
 
 def test_no_control_is_said(load: Load) -> None:
     found = group(load(cells("lora", 330)))
-    assert "there is no control" in answers(found, comparisons_of(found), 0)[0]
+    assert "there is no control" in statements(found, comparisons_of(found), 0)["gain"]
 
 
 def test_all_groups_are_one_family(tmp_path: Path) -> None:
@@ -260,8 +260,8 @@ def test_one_length_has_no_trend(load: Load) -> None:
 
 def test_the_power_line_names_what_resolves_the_margin(load: Load) -> None:
     found = group(load([*cells("lora", 330), *cells("full", 331)]))
-    text = answers(found, comparisons_of(found), 1)[-1]
+    text = list(statements(found, comparisons_of(found), 1).values())[-1]
     assert "which resolves the margin" in text
     few = group(load([*cells("lora", 330, seeds=(0, 1, 2)), *cells("full", 331, seeds=(0, 1, 2))]))
-    wide = answers(few, comparisons_of(few), 60)[-1]
+    wide = list(statements(few, comparisons_of(few), 60).values())[-1]
     assert "seeds would resolve the margin" in wide

@@ -9,10 +9,10 @@ from statistics import fmean
 
 import pytest
 
+from reports.arms import arm_tables
 from reports.effective import effective_lengths
 from reports.frame import Result
 from reports.page import build_report
-from reports.sections.arms import arm_tables
 from reports.sections.comparisons import gap_text
 from reports.sections.overview import summary_table
 from reports.seeds import common_by_length, places

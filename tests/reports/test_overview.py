@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from reports.blocks import Table, Text
+from reports.blocks import Answer, Table, Text
 from reports.compare import NO_TEXTS
 from reports.frame import Result
 from reports.sections.accuracy import interval_caption, score_by_length, values_alt
+from reports.sections.answers import first_screen
 from reports.sections.memory import memory_by_length
 from reports.sections.overview import answers, overview
 from reports.sections.size import links, score_by_parameters
@@ -49,10 +50,12 @@ def test_the_overview_begins_with_the_answers(tmp_path: Path) -> None:
     made = [*seeds("full", 360), *seeds("lora", 357, 128), *seeds("lora", 250, 64)]
     made += [c for n in (64, 128) for c in seeds("head", 250, n, density=None)]
     folder = write_run(tmp_path / "a", made)
-    gain, trend, reference, certainty, table, *_ = overview(loaded(folder))
-    assert isinstance(gain, Text)
+    screen = {
+        b.question: b.statements for b in first_screen(loaded(folder)) if isinstance(b, Answer)
+    }
+    (gain,), (trend,) = screen["Did adaptation help?"], screen["Does length help?"]
+    reference, certainty, table, *_ = overview(loaded(folder))
     assert gain.text.startswith("Adaptation gained over the control (Head only). Better: Full at")
-    assert isinstance(trend, Text)
     assert trend.text.startswith("Accuracy from 64 to 128 tokens. Rises: LoRA 1.")
     assert isinstance(reference, Text)
     assert "Against LoRA at the same sites" in reference.text

@@ -42,8 +42,8 @@ def test_the_page_is_one_file_that_asks_for_nothing(root: Node, page: Path) -> N
 
 def test_sections_are_there_in_order_and_linked(root: Node) -> None:
     assert anchors(root) == [
-        "overview", "accuracy", "density", "parameters", "curves", "memory", "throughput",
-        "links", "failures", "cells", "how",
+        "answers", "overview", "explore", "accuracy", "density", "parameters", "curves", "memory",
+        "throughput", "links", "failures", "cells", "how",
     ]  # fmt: skip
     (nav,) = root.all("nav")
     assert [a.attributes["href"] for a in nav.all("a")] == [f"#{a}" for a in anchors(root)]

@@ -57,7 +57,7 @@ def test_probes_alone_make_a_report(tmp_path: Path) -> None:
     cells = [make_cell(m, length=n, kind="probe") for m in ("full", "lora") for n in (64, 128)]
     root = report(tmp_path, cells)
     assert anchors(root) == [
-        "overview", "memory", "throughput", "failures", "cells", "how",
+        "answers", "overview", "explore", "memory", "throughput", "failures", "cells", "how",
     ]  # fmt: skip
     assert "Source: probes" in section(root, "memory").text
 
@@ -65,7 +65,7 @@ def test_probes_alone_make_a_report(tmp_path: Path) -> None:
 def test_a_study_shows_the_tries_of_every_arm(tmp_path: Path) -> None:
     root = report(tmp_path, tuning_cells())
     assert "accuracy" not in anchors(root)  # no test text was read: there is nothing to draw
-    assert anchors(root)[:3] == ["overview", "rates", "curves"]
+    assert anchors(root)[:4] == ["answers", "overview", "explore", "rates"]
     (table,) = section(root, "rates").all("table")
     head, *body = rows(table)
     found = [dict(zip(head, row, strict=True)) for row in body]
@@ -86,7 +86,7 @@ def test_a_newer_report_takes_stale_figures_away(tmp_path: Path) -> None:
     for name in ("accuracy-length.png", "learning-rates-old-task.svg", "memory-length.png"):
         (out / name).write_bytes(b"stale")
     (out / "notes.png").write_bytes(b"mine")
-    build_report([write_run(tmp_path, [make_cell(kind="probe")])], out)
+    build_report([write_run(tmp_path, [make_cell(kind="probe")])], out, vector=True)
     names = {p.name for p in out.iterdir()}
     figures = {f"{stem}.{end}" for stem in ("memory-length", "throughput-length")
                for end in ("png", "svg", "pdf")}  # fmt: skip

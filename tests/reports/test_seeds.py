@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from reports.arms import arm_tables
 from reports.blocks import Picture
 from reports.compare import NO_TEXTS
 from reports.effective import effective_lengths
 from reports.frame import Result
 from reports.page import build_report
 from reports.sections.accuracy import score_by_length
-from reports.sections.arms import arm_tables
 from reports.sections.evaluations import lm_eval
 from reports.sections.overview import incomplete_rows, readme_table, summary_table
 from reports.sections.tuning import mean_curve
