@@ -23,8 +23,7 @@ def verify(ctx: click.Context, claim: str, folder: Path | None) -> int:
 
     Exit 0 if every difference is inside the published 95 % interval, else 1.
     """
-    from harness.core.claims import CLAIMS, find_claim
-    from reports.claims import reproduced
+    from reports.claims import CLAIMS, find_claim, reproduced
 
     known = find_claim(claim)
     root = CLAIMS.parent

@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.claims import CLAIMS, Claim, ClaimTest, all_claims, find_claim, read_claim
 from harness.core.errors import BadInput
 from harness.planning.sweep import load_sweep
-from reports.claims import claims_page, findings, reproduced, verdict
+from reports.claims import (
+    CLAIMS,
+    Claim,
+    ClaimTest,
+    all_claims,
+    claims_page,
+    find_claim,
+    findings,
+    read_claim,
+    reproduced,
+    verdict,
+)
 from tests.reports.conftest import write_run
 from tests.reports.test_compare import cells
 

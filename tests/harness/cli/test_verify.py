@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import main
-from harness.core import claims
+from reports import claims
 from tests.harness.conftest import TINY
 
 CLAIM = """\
