@@ -40,7 +40,7 @@ Load = Callable[..., list[Result]]
 def test_a_run_of_evaluations_alone_makes_a_whole_report(tmp_path: Path) -> None:
     root = report(tmp_path, evaluation_cells())
     check_harmless(root)
-    assert anchors(root) == ["overview", "lm-eval", "failures", "cells", "how"]
+    assert anchors(root) == ["answers", "overview", "lm-eval", "failures", "cells", "how"]
     glance, outcomes = section(root, "overview").all("table")
     assert rows(outcomes)[1][1:5] == ["3", "0", "0", "5 of 6"]
     assert rows(glance)[1:] == [
