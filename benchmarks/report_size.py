@@ -25,10 +25,16 @@ DENSITIES = (1.0, 0.5, 0.25, 0.125)
 
 
 def cells(count: int) -> list[dict[str, Any]]:
-    """About `count` cells: tasks, lengths, seeds and twenty arms, and probes of all arms."""
+    """`count` cells: probes of ten arms, then tasks, lengths, seeds and twenty arms."""
     arms: list[tuple[str, float | None, int]] = [("full", None, 0), ("head", None, 0)]
-    arms += [(m, d, k) for m in ("lora", "ssmlora") for d in DENSITIES for k in range(2)]
-    found = []
+    arms += [(m, d, k) for k in range(2) for m in ("lora", "ssmlora") for d in DENSITIES]
+    arms += [("ia3", 1.0, 0), ("ia3", 0.5, 0)]
+    found: list[dict[str, Any]] = []
+    for method, density, _ in arms[:10]:
+        for length in LENGTHS:
+            one = make_cell(method, density, length, kind="probe")
+            one["id"] = f"{len(found):012x}"
+            found.append(one)
     for task in range(TASKS):
         for method, density, variant in arms:
             for length in LENGTHS:
@@ -41,11 +47,6 @@ def cells(count: int) -> list[dict[str, Any]]:
                         one["arm"] = f"{one['arm']} r32"
                     one["id"] = f"{len(found):012x}"
                     found.append(one)
-    for method, density, _ in arms[:10]:
-        for length in LENGTHS:
-            one = make_cell(method, density, length, kind="probe")
-            one["id"] = f"{len(found):012x}"
-            found.append(one)
     return found[:count]
 
 
