@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -144,7 +145,8 @@ def hash_of(script: str) -> str:
 def data_of(root: Node, name: str) -> Any:
     """The data of the page under a name."""
     (found,) = [s for s in root.all("script") if s.attributes.get("id") == f"data-{name}"]
-    return json.loads(found.raw)
+    packed = found.attributes["type"] == "text/plain"
+    return json.loads(gzip.decompress(base64.b64decode(found.raw)) if packed else found.raw)
 
 
 def captions(blocks: Sequence[Block]) -> list[str]:
