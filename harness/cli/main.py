@@ -243,7 +243,13 @@ def run(
     type=click.Path(path_type=Path),
     help="Folder for the report (default for one DIR: its report/).",
 )
-def report(dirs: tuple[Path, ...], out: Path | None) -> None:
+@click.option(
+    "--all-figures",
+    is_flag=True,
+    help="Write every figure as PNG, SVG and PDF; without it, of over 16 figures the first 16 as "
+    "PNG.",
+)
+def report(dirs: tuple[Path, ...], out: Path | None, all_figures: bool) -> None:
     """Write results.csv and the report of one or more result folders DIRS.
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
@@ -265,7 +271,8 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
         )
     if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
         raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
-    click.echo(f"report: {printable(str(_report(folders, out or own[0], load_results(*folders))))}")
+    page = _report(folders, out or own[0], load_results(*folders), every=all_figures)
+    click.echo(f"report: {printable(str(page))}")
 
 
 @cli.command()
@@ -422,12 +429,14 @@ def _live(folder: Path) -> Path:
     return _report([folder], folder / REPORT, load_results(folder), vector=False)
 
 
-def _report(dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True) -> Path:
+def _report(
+    dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True, every: bool = False
+) -> Path:
     from reports import build_report, write_csv
 
     for folder in dirs:
         write_csv(folder, frame)
-    return build_report(dirs, out, frame, vector)
+    return build_report(dirs, out, frame, vector, every)
 
 
 def _statuses(text: str) -> list[str]:
