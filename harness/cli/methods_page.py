@@ -85,7 +85,9 @@ Row = Sequence[str]
 
 def methods_page() -> str:
     """Return a Markdown page with the methods of the installed PEFT and of this project."""
-    rows: list[Row] = [(f"`{name}`", f"`- {name}`", models, *("",) * 5) for name, models in _WHOLE.items()]
+    rows: list[Row] = [
+        (f"`{name}`", f"`- {name}`", models, *("",) * 5) for name, models in _WHOLE.items()
+    ]
     reasons: list[Row] = []
     with tempfile.TemporaryDirectory() as place, quiet():
         backbones = _backbones(Path(place))
