@@ -19,6 +19,12 @@ _SETTINGS = (
     "seed", "lr", "lr_source", "head_lr", "batch_size", "examples", "epochs", "curriculum",
     "warmup", "weight_decay", "clip", "dropout", "window", "target_tokens", "dtype", "device",
 )  # fmt: skip
+_LIBRARIES: dict[str, dict[str, str]] = {
+    "adapter": {"library_name": "peft"},
+    "encoder": {"library_name": "peft"},
+    "head": {},
+    "full": {"library_name": "transformers"},
+}
 _LICENCE = re.compile(r"---\s*\n(?:.*\n)*?license: *[\"']?([\w.+-]+)[\"']? *\n(?:.*\n)*?---")
 _VERSIONS = ("torch", "transformers", "peft", "commit", "started")
 
@@ -31,7 +37,7 @@ def model_card(
     embedded = EMBEDDED.get(backbone.name)
     head = {
         "base_model": embedded.origin if embedded else backbone.name.partition("@")[0],
-        "library_name": "transformers" if model.form == "full" else "peft",
+        **_LIBRARIES[model.form],
         **({"license": licence} if licence else {}),
         "tags": ["bench-long", cell.method],
     }
@@ -124,6 +130,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
 def _text(value: Any) -> str:
     """A text in one line, with what Markdown and HTML would read as their own escaped."""
     text = " ".join(str(value).split())
-    for sign in "\\`*_[]<>|#":
+    for sign in "\\`*[]<>|#":
         text = text.replace(sign, f"\\{sign}")
     return text
