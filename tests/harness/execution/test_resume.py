@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from peft import PeftModel
 
 from harness.core.card import read_kept
 from harness.core.folder import RunFolder
@@ -22,6 +23,7 @@ from harness.planning.plan import make_plan
 from harness.planning.sweep import Sweep, load_sweep, same_cells
 from tests.harness.conftest import TINY, bench_long, cells, run_here, start_bench_long
 from tests.harness.execution.test_failures import logged, wait_for, workers
+from tests.reports.pages import read, section
 
 LONG = """\
 name: long
@@ -73,10 +75,13 @@ def test_a_killed_cell_continues_with_the_same_predictions(victim: str, tmp_path
     assert list((out / "checkpoints").iterdir()) == []
 
 
-def test_a_run_keeps_the_best_model_and_no_checkpoint(tmp_path: Path) -> None:
+def test_a_run_keeps_the_best_model_and_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sweep, out = tmp_path / "tiny.yaml", tmp_path / "out"
     sweep.write_text(TINY + "seeds: [0, 1]\nlimits: {checkpoint_seconds: 1.0e-3}\n")
-    assert run_here(sweep, "--out", out) == 0
+    monkeypatch.chdir(tmp_path)
+    assert run_here(sweep, "--out", "out") == 0
     losses = {
         c["id"]: c["scores"]["validation_loss"]
         for c in cells(out).values()
@@ -87,6 +92,12 @@ def test_a_run_keeps_the_best_model_and_no_checkpoint(tmp_path: Path) -> None:
     assert model.id == min(losses, key=losses.__getitem__)
     assert (model.rule, model.validation_loss, broken) == ("best", min(losses.values()), [])
     assert list((out / "checkpoints").iterdir()) == []
+    (lines,) = section(read(out / "report" / "index.html"), "kept").all("pre")
+    assert f'"out/kept/{model.id}"' in lines.raw
+    assert len(lines.raw.splitlines()) == 3
+    names: dict[str, Any] = {}
+    exec(lines.raw, names)
+    assert isinstance(names["model"], PeftModel)
     # What is kept is no part of an id, and no other sweep.
     ids = {*cells(out)}
     left = out / "checkpoints" / f"{model.id}.safetensors"
