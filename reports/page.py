@@ -85,7 +85,7 @@ def build_report(
         Section(kind.anchor, kind.title, blocks) for kind in kinds if (blocks := kind.build(report))
     ]
     title = ", ".join(dict.fromkeys(run.name for run in report.runs)) or "no run"
-    html = _rendered(title, _dates(report.runs), sections)
+    html = rendered(title, _dates(report.runs), sections)
     pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
@@ -98,8 +98,8 @@ def build_report(
     return page
 
 
-def _rendered(title: str, date: str, sections: Sequence[Section]) -> str:
-    """The page; its data is JSON, and only its own scripts may run."""
+def rendered(title: str, date: str, sections: Sequence[Section]) -> str:
+    """A page of sections; its data is JSON, and only its own scripts may run."""
     environment = _environment()
     blocks = [block for part in sections for block in part.blocks]
     data = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import click
 
+    from harness.cli.compare_command import compare
     from harness.cli.fit_command import fit
     from harness.cli.options import SHARD, TASKS_DIR
     from harness.cli.slurm_command import slurm
@@ -248,14 +249,12 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
     """
-    from harness.core.folder import CELLS
-    from harness.core.packed import PACKED
+    from harness.core.folder import check_run_folder
     from reports import load_results
     from reports.frame import unique_folders
 
     for folder in dirs:
-        if not (folder / CELLS).is_dir() and not (folder / PACKED).is_file():
-            raise BadInput(f"{folder}: not a result folder: it has no {CELLS}/ in it")
+        check_run_folder(folder)
     folders = unique_folders(dirs)
     own = [folder / "report" for folder in folders]
     if len(folders) > 1 and out is None:
@@ -334,6 +333,7 @@ def tuned(directory: Path, to: Path | None) -> None:
         click.echo(f"written: {printable(str(to))}")
 
 
+cli.add_command(compare)
 cli.add_command(fit)
 cli.add_command(slurm)
 cli.add_command(tasks)

@@ -122,6 +122,16 @@ class StoredRun:
     predicted: PredictedRun
 
 
+def check_run_folder(path: Path) -> None:
+    """Check that a folder has results in it, or a place for them.
+
+    Raises:
+        BadInput: it is not a result folder.
+    """
+    if not (path / CELLS).is_dir() and not (path / PACKED).is_file():
+        raise BadInput(f"{path}: not a result folder: it has no {CELLS}/ in it")
+
+
 def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
     """Read a run folder, or of its cells those in `ids`. A torn or foreign file is left out."""
     attempts: dict[str, int] = {}
