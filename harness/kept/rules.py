@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from harness.core.methods import BASELINES, FULL
 
 _FLOAT = 4
 """Bytes of a trained weight."""
+_IN_CHECKPOINT = 3
+"""Numbers of a checkpoint for each trained weight: the weight, and two of AdamW."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def staging(folder: Path) -> Path:
 
 
 def kept_bytes(
-    cells: Iterable[Cell], keeping: Keeping, parameters: dict[str, tuple[int, int]]
+    cells: Iterable[Cell], keeping: Keeping, parameters: Mapping[str, tuple[int, int]]
 ) -> int:
     """Return about how many bytes the kept models of a sweep take.
 
@@ -114,3 +116,14 @@ def kept_bytes(
             key = cell.id if keeping.rule == "all" else KeptModel.group_of(cell)
             sizes[key] = _FLOAT * (every if cell.method == FULL else trained)
     return sum(sizes.values())
+
+
+def checkpoint_bytes(trained: Iterable[int], workers: int) -> int:
+    """Return about how many bytes the checkpoints of a run take at one time, at most.
+
+    Args:
+        trained: trainable parameters of the cells that write checkpoints.
+        workers: cells at a time.
+    """
+    largest = sorted(trained, reverse=True)[:workers]
+    return _FLOAT * _IN_CHECKPOINT * sum(largest)

@@ -12,7 +12,7 @@ import pytest
 from harness.core.card import KeptModel, read_kept
 from harness.core.cell import Cell
 from harness.core.folder import RunFolder
-from harness.kept.rules import Best, Keeping, kept_bytes
+from harness.kept.rules import Best, Keeping, checkpoint_bytes, kept_bytes
 from tests.reports.conftest import make_cell
 
 
@@ -126,3 +126,4 @@ def test_the_size_of_what_will_be_kept() -> None:
     assert kept_bytes(cells, Keeping(place, "all"), sizes) == 800
     assert kept_bytes(cells, Keeping(place, "best", full=True), sizes) == 4400
     assert kept_bytes(cells, Keeping(place, "none", full=True), sizes) == 0
+    assert checkpoint_bytes([10, 1000, 100], 2) == 3 * 4 * 1100

@@ -232,3 +232,10 @@ def test_a_second_attempt_replaces_the_model(encoder: Path, tmp_path: Path) -> N
         kept_cell(encoder, tmp_path, "classification", "lora: {}")
     assert kept_in(tmp_path).validation_loss is not None
     assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_the_lines_in_the_documents_are_those_of_the_report(encoder: Path, tmp_path: Path) -> None:
+    kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    lines = kept_in(tmp_path).lines("runs/mine/kept/0123456789ab")
+    text = (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text()
+    assert "\n".join(["```", *lines, "```"]) in text
