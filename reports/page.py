@@ -85,7 +85,7 @@ def build_report(
         Section(kind.anchor, kind.title, blocks) for kind in kinds if (blocks := kind.build(report))
     ]
     title = ", ".join(dict.fromkeys(run.name for run in report.runs)) or "no run"
-    html = rendered(title, _dates(report.runs), sections)
+    html = rendered(title, dates(report.runs), sections)
     pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
@@ -145,7 +145,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _dates(runs: Sequence[Run]) -> str:
+def dates(runs: Sequence[Run]) -> str:
     """The first and the last day on which cells ran."""
     days = sorted({str(r["started"])[:10] for run in runs for r in run.results if r["started"]})
     return span(days)

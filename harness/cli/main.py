@@ -17,6 +17,7 @@ try:
     import click
 
     from harness.cli.compare_command import compare
+    from harness.cli.export_command import export
     from harness.cli.fit_command import fit
     from harness.cli.options import SHARD, TASKS_DIR
     from harness.cli.slurm_command import slurm
@@ -334,6 +335,7 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 
 cli.add_command(compare)
+cli.add_command(export)
 cli.add_command(fit)
 cli.add_command(slurm)
 cli.add_command(tasks)

@@ -27,7 +27,7 @@ from reports.changes.costs import OTHER_MACHINE, TIME_NOISE, CostChange
 from reports.changes.scores import ScoreChange
 from reports.changes.sides import Side, only
 from reports.compare import Verdict
-from reports.page import rendered
+from reports.page import dates, rendered
 
 _SCORE_WORDS: dict[Verdict, str] = {
     "better": "better", "worse": "worse", "comparable": "comparable", "undecided": "not decided",
@@ -55,7 +55,7 @@ def sections(changes: Changes, most_rows: int | None = None) -> list[Section]:
 
 def as_html(changes: Changes) -> str:
     """The page as one HTML file."""
-    return rendered(_title(changes), "", sections(changes))
+    return rendered(_title(changes), dates([changes.a.run, changes.b.run]), sections(changes))
 
 
 def as_markdown(changes: Changes) -> str:
