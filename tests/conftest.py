@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,3 +23,13 @@ def _imported_objects_are_not_collected() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_are_read_once() -> Iterator[None]:
+    """Read embedded data, examples, tokenizers and studies once, as long as they do not change."""
+    from tests.read_once import read_files_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        read_files_once(patch)
+        yield
