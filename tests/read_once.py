@@ -24,9 +24,12 @@ _MOST = 6
 """Values of each kind that are kept."""
 
 
-def _state(file: int | Path) -> Hashable:
-    state = os.stat(file)
+def _state(state: os.stat_result) -> Hashable:
     return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def _of_path(path: Path) -> Hashable:
+    return _state(path.stat()) if path.is_file() else None
 
 
 def _kept(make: Callable[..., Any], key_of: Callable[..., Hashable]) -> Callable[..., Any]:
@@ -48,14 +51,13 @@ def _kept(make: Callable[..., Any], key_of: Callable[..., Hashable]) -> Callable
 
 def _of_open_file(file: Any, *more: Hashable) -> Hashable:
     try:
-        return _state(file.fileno()), file.tell(), *more
+        return _state(os.fstat(file.fileno())), file.tell(), *more
     except (AttributeError, OSError):  # it is no file
         return None
 
 
 def _of_embedded(backbone: Backbone) -> Hashable:
-    file = backbone.folder / "tokenizer.json"
-    return _state(file) if backbone.name in EMBEDDED and file.is_file() else None
+    return _of_path(backbone.folder / "tokenizer.json") if backbone.name in EMBEDDED else None
 
 
 def read_files_once(patch: pytest.MonkeyPatch) -> None:
@@ -69,6 +71,4 @@ def read_files_once(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(examples, "read_lines", copied)
     patch.setattr(tokens, "_tokenizer", _kept(tokens._tokenizer, _of_embedded))
-    patch.setattr(
-        tuned, "read", _kept(tuned.read, lambda path: (path.is_file() and _state(path)) or None)
-    )
+    patch.setattr(tuned, "read", _kept(tuned.read, _of_path))
