@@ -17,6 +17,7 @@ HARNESS = (
     "system",
     "models",
     "training",
+    "kept",
     "lm_eval",
     "costs",
     "planning",

@@ -23,6 +23,7 @@ try:
     from harness.cli.slurm_command import slurm
     from harness.cli.tasks_command import tasks
     from harness.cli.verify_command import verify
+    from harness.cli.watch_command import watch
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -340,6 +341,7 @@ cli.add_command(fit)
 cli.add_command(slurm)
 cli.add_command(tasks)
 cli.add_command(verify)
+cli.add_command(watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
