@@ -31,7 +31,7 @@ RESULTS = {
 
 SAYS = {
     2: "tensor(",
-    4: "train examples and epochs",
+    4: "epochs",
     5: "ia3",
     7: "SSMLoRA 1/4",
     8: "h100",
