@@ -50,12 +50,14 @@ lint: setup ## Check formatting, lint, types and generated documents
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tasks.table --check docs/tasks.md
+	$(BIN)/python -m harness.cli.methods_page --check docs/methods.md
 	$(BIN)/python -m reports.published --check README.md docs/*.md
 
-format: setup ## Format the code and write docs/tasks.md
+format: setup ## Format the code, write docs/tasks.md and docs/methods.md
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m tasks.table docs/tasks.md
+	$(BIN)/python -m harness.cli.methods_page docs/methods.md
 
 task: setup ## Write a new task and its test: NAME=…
 	@test -n "$(NAME)" || { echo "make task: give NAME=…" >&2; exit 2; }

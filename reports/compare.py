@@ -29,7 +29,7 @@ FEW_SEEDS = "fewer than three seeds"
 NO_TEXTS = "no values of common test texts"
 OTHER_TEXTS = "other numbers of texts"
 
-Role = Literal["control", "reference", "mechanism", "trend", "baseline"]
+Role = Literal["control", "reference", "mechanism", "trend", "baseline", "run"]
 Verdict = Literal["better", "worse", "comparable", "undecided", "none"]
 
 
@@ -275,14 +275,14 @@ def _mean(by_seed: Sequence[Sequence[Result]]) -> float:
 
 def _no_verdict(found: Iterable[Place]) -> str:
     """Why nothing is concluded from these places; empty if every planned seed has a value."""
-    reasons = [
-        f"{place.arm}: {_state(place)}" for place in found if place.diverged or not place.complete
-    ]
+    reasons = [f"{place.arm}: {why}" for place in found if (why := unfinished(place))]
     return joined(*dict.fromkeys(reasons), by=" and ")
 
 
-def _state(place: Place) -> str:
-    """What became of the seeds of a place: `1 of 3 diverged, 1 of 3 failed`."""
+def unfinished(place: Place) -> str:
+    """What became of the seeds of a place: `1 of 3 diverged, 1 of 3 failed`; empty if all ended."""
+    if place.complete and not place.diverged:
+        return ""
     total = len(place.planned)
     counts = {"diverged": len(place.diverged), "failed": len(place.failed)}
     parts = [f"{n} of {total} {what}" for what, n in counts.items() if n]

@@ -44,7 +44,7 @@ rounds of a probe; what the cell was predicted to cost (`harness.core.predicted`
 _SETTINGS = (
     "dtype", "device", "examples", "test_examples", "epochs", "batch_size", "warmup",
     "weight_decay", "clip", "dropout", "target", "uses_lm_head", "evaluation_examples",
-    "curriculum", "window", "target_tokens",
+    "curriculum", "window", "target_tokens", "alpha", "validation_examples", "validations",
 )  # fmt: skip
 _LM_EVAL = "lm_eval:"
 

@@ -32,6 +32,8 @@ MACHINE = ("cpu", "cores", "memory_gib", "platform", "gpu", "python", "torch", "
            "peft", "numpy")  # fmt: skip
 """The machine of a cost: hardware, system and libraries. The commit is not part of it: it changes
 with every document."""
+HARDWARE = ("device", "cpu", "cores", "memory_gib", "gpu")
+"""The part of the conditions of a cost that no update of software changes."""
 
 SETTINGS = (
     ("examples", "train {}"),

@@ -96,7 +96,7 @@ def build_report(
     pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
     if len(pictures) > MOST_PRINTED and not every:
         pictures, vector = pictures[:MOST_PRINTED], False
-    html = _rendered(title, _dates(report.runs), sections, {b.stem for b in pictures})
+    html = rendered(title, dates(report.runs), sections, {b.stem for b in pictures})
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         write_atomically(out / picture.name, picture.png)
@@ -108,8 +108,13 @@ def build_report(
     return page
 
 
-def _rendered(title: str, date: str, sections: Sequence[Section], printed: Set[str]) -> str:
-    """The page; its data is JSON, and only its own scripts may run. `printed`: stems of figures."""
+def rendered(
+    title: str, date: str, sections: Sequence[Section], printed: Set[str] | None = None
+) -> str:
+    """A page of sections; its data is JSON, and only its own scripts may run.
+
+    `printed` are the stems of the figures that have a picture; None: all.
+    """
     environment = _environment()
     blocks = [block for part in sections for block in part.blocks]
     figures = {b.stem: interactive(b.chart) for b in blocks if isinstance(b, Picture)}
@@ -122,7 +127,7 @@ def _rendered(title: str, date: str, sections: Sequence[Section], printed: Set[s
         title=title,
         date=date,
         sections=sections,
-        printed=printed,
+        printed={*figures} if printed is None else printed,
         data={name: as_json(value) for name, value in data.items() if value},
         script=script,
         figures=packed(as_json(figures)),
@@ -157,7 +162,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _dates(runs: Sequence[Run]) -> str:
+def dates(runs: Sequence[Run]) -> str:
     """The first and the last day on which cells ran."""
     days = sorted({str(r["started"])[:10] for run in runs for r in run.results if r["started"]})
     return span(days)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from harness.core.metrics import METRICS, Metric
 from tasks.base import TaskMetadata
+from tasks.markdown import page_command, table
 from tasks.registry import discover
 from tasks.types import TASK_TYPES
 from tasks.types.base import TaskType
@@ -58,30 +57,17 @@ def tasks_page(metadata: Iterable[TaskMetadata] | None = None) -> str:
         types.setdefault(task.family, []).append(task)
     sections = [_INTRODUCTION]
     sections += [
-        f"\n## {name} ({len(tasks)})\n\n{_table(_TASK, map(_task, tasks))}"
+        f"\n## {name} ({len(tasks)})\n\n{table(_TASK, map(_task, tasks))}"
         for name, tasks in types.items()
     ]
-    sections += [_TYPES, _table(_TYPE, map(_type, TASK_TYPES.values()))]
-    sections += [_METRICS, _table(_METRIC, map(_metric, METRICS.values()))]
+    sections += [_TYPES, table(_TYPE, map(_type, TASK_TYPES.values()))]
+    sections += [_METRICS, table(_METRIC, map(_metric, METRICS.values()))]
     return "".join(sections)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the page, or check that the file is up to date."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.table", description=main.__doc__)
-    parser.add_argument("page", type=Path)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if it differs")
-    options = parser.parse_args(arguments)
-    page: Path = options.page
-    new = tasks_page()
-    old = page.read_text(encoding="utf-8") if page.exists() else ""
-    if new == old:
-        return 0
-    if options.check:
-        print(f"{page}: not up to date with the code: run `make format`", file=sys.stderr)
-        return 1
-    page.write_text(new, encoding="utf-8")
-    return 0
+    return page_command("tasks.table", tasks_page, arguments)
 
 
 def _task(task: TaskMetadata) -> Sequence[str]:
@@ -101,17 +87,6 @@ def _metric(metric: Metric) -> Sequence[str]:
     bounds = ["" if bound is None else f"{bound:g}" for bound in (metric.low, metric.high)]
     better = "higher" if metric.higher_is_better else "lower"
     return f"`{metric.name}`", metric.named("").strip(), *bounds, better, metric.interval
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Escape what would end a table cell or start HTML."""
-    flat = " ".join(text.split()).replace("\\", "\\\\")
-    return flat.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
 
 
 if __name__ == "__main__":

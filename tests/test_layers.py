@@ -17,6 +17,7 @@ HARNESS = (
     "system",
     "models",
     "training",
+    "kept",
     "lm_eval",
     "costs",
     "planning",
@@ -94,8 +95,8 @@ def test_no_folder_has_more_than_twenty_files(package: str) -> None:
 
 
 def test_reports_have_few_files() -> None:
-    """Sections, one figure package with two drawings, and no file over 350 lines."""
-    assert len(files("reports")) <= 40
+    """Sections, two drawings of figures, changes between runs, exports."""
+    assert len(files("reports")) <= 50
 
 
 @pytest.mark.parametrize(

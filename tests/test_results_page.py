@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from harness.core import cell, predicted, result, timing
+from harness.core import card, cell, predicted, result, timing
 from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS
 from harness.core.metrics import METRICS
 from reports.frame import DETAILS, as_frame
@@ -30,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`evaluations`": result.Evaluation,
     "`environment`": result.Environment,
     "`error`": result.ErrorInfo,
+    "kept.json": card.KeptModel,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -38,16 +39,41 @@ def show_bill(plan: Plan, console: Console, device: Device | None) -> None:
     from harness.system.resources import default_workers
 
     workers = default_workers(plan.cells[0].device)
-    print_bill(plan.cells, price(plan, workers, device), workers, console, device)
+    bill = price(plan, workers, device)
+    print_bill(plan.cells, bill, workers, console, device)
+    if line := kept_line(plan, bill, workers):
+        console.print(coloured(line), soft_wrap=True)
+
+
+def kept_line(plan: Plan, bill: Bill, workers: int) -> str:
+    """Return what kept models and checkpoints will take on the disk; empty if that is nothing."""
+    from harness.kept.rules import Keeping, checkpoint_bytes, kept_bytes
+
+    sweep, found = plan.sweep, bill.run.cells
+    seconds = sweep.limits.checkpoint_seconds
+    keeping = Keeping(Path(), sweep.keep, sweep.keep_full, seconds)
+    sizes = {
+        cell.id: (found[cell.id].trainable_params or 0, found[cell.id].total_params or 0)
+        for cell in plan.cells
+        if cell.kind == "train" and cell.id in found
+    }
+    long = [i for i in sizes if seconds and (found[i].cell_s or 0) >= seconds]
+    parts = (
+        ("kept models", kept_bytes(plan.cells, keeping, sizes)),
+        ("checkpoints", checkpoint_bytes([sizes[i][0] for i in long], workers)),
+    )
+    said = [f"{name} take about {size / _MIB:,.1f} MiB" for name, size in parts if size]
+    return "; ".join(said)
 
 
 def keep_predictions(plan: Plan, folder: RunFolder, workers: int, console: Console) -> None:
     """Price a plan before its run and write the predictions into the run folder.
 
-    Predictions of cells of an earlier sweep in the folder stay. A failure stops no run.
+    Predictions of cells of an earlier sweep in the folder stay. A failure stops no run. Nothing is
+    calibrated: that would take longer than a small run.
     """
     try:
-        bill = price(plan, workers)
+        bill = price(plan, workers, calibrate=False)
         folder.add_predicted(bill.run)
     except Exception as error:  # anything in the code of models and methods
         console.print(coloured((f"costs are not predicted: {one_line(error)}", "yellow")))
@@ -56,7 +82,7 @@ def keep_predictions(plan: Plan, folder: RunFolder, workers: int, console: Conso
         console.print(_unfit(plan.cells, bill), soft_wrap=True)
 
 
-def price(plan: Plan, workers: int, device: Device | None = None) -> Bill:
+def price(plan: Plan, workers: int, device: Device | None = None, calibrate: bool = True) -> Bill:
     """Price a plan and show progress on standard error."""
     from harness.costs.bill import make_bill
 
@@ -72,6 +98,7 @@ def price(plan: Plan, workers: int, device: Device | None = None) -> Bill:
             device,
             None if limit is None else int(limit * _GIB),
             status.update,
+            calibrate,
         )
 
 

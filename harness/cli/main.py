@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 try:
     import click
 
+    from harness.cli.compare_command import compare
+    from harness.cli.export_command import export
     from harness.cli.fit_command import fit
     from harness.cli.options import SHARD, TASKS_DIR
     from harness.cli.slurm_command import slurm
     from harness.cli.tasks_command import tasks
     from harness.cli.verify_command import verify
+    from harness.cli.watch_command import watch
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -254,14 +257,12 @@ def report(dirs: tuple[Path, ...], out: Path | None, all_figures: bool) -> None:
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
     """
-    from harness.core.folder import CELLS
-    from harness.core.packed import PACKED
+    from harness.core.folder import check_run_folder
     from reports import load_results
     from reports.frame import unique_folders
 
     for folder in dirs:
-        if not (folder / CELLS).is_dir() and not (folder / PACKED).is_file():
-            raise BadInput(f"{folder}: not a result folder: it has no {CELLS}/ in it")
+        check_run_folder(folder)
     folders = unique_folders(dirs)
     own = [folder / "report" for folder in folders]
     if len(folders) > 1 and out is None:
@@ -341,10 +342,13 @@ def tuned(directory: Path, to: Path | None) -> None:
         click.echo(f"written: {printable(str(to))}")
 
 
+cli.add_command(compare)
+cli.add_command(export)
 cli.add_command(fit)
 cli.add_command(slurm)
 cli.add_command(tasks)
 cli.add_command(verify)
+cli.add_command(watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

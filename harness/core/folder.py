@@ -6,6 +6,8 @@ cells/<id>.json       the result of a cell; <id>.retry1.json, … where it ran a
 logs/<id>.log         what the cell's process printed, tracebacks included
 predictions.json      what the cells were predicted to cost
 cards/<task>.json     statistics of each task's data
+kept/<id>/            the trained weights of a cell (`card.py` describes kept.json)
+checkpoints/          of cells in training
 results.csv, report/  made from the results
 cells.jsonl.gz        in place of cells/ in a published folder (`packed.py`)
 """
@@ -15,7 +17,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +34,17 @@ from harness.core.result import CellResult
 from harness.core.values import clean, number
 
 CELLS, LOGS, CARDS, REPORT = "cells", "logs", "cards", "report"
+KEPT, CHECKPOINTS = "kept", "checkpoints"
 SWEEP, MANIFEST, CSV, PAGE = "sweep.yaml", "manifest.json", "results.csv", "index.html"
 
 _CELL_FILE = re.compile(r"(?P<id>[^.]+)(?:\.retry(?P<attempt>\d+))?\.json")
 _PART = re.compile(
-    r"(?:[\w-]+(?:\.retry\d+)?\.json|sweep(?:\.\d+)?\.yaml|results\.csv|index\.html|[\w-]+\.png)"
-    r"\.(?P<pid>\d+)\.tmp"
+    r"(?:[\w-]+(?:\.retry\d+)?\.json|sweep(?:\.\d+)?\.yaml|results\.csv|index\.html|[\w-]+\.png"
+    r"|[\w-]+\.safetensors)\.(?P<pid>\d+)\.tmp"
 )
 """A half-written file: the name of the target and the number of the process."""
+_PART_FOLDER = re.compile(r"[\w-]+\.(?P<pid>\d+)\.tmp")
+"""The folder of a kept model that is being written or removed."""
 
 
 class RunTime(BaseModel):
@@ -114,6 +120,16 @@ class StoredRun:
     manifest: Manifest
     sweep: str
     predicted: PredictedRun
+
+
+def check_run_folder(path: Path) -> None:
+    """Check that a folder has results in it, or a place for them.
+
+    Raises:
+        BadInput: it is not a result folder.
+    """
+    if not (path / CELLS).is_dir() and not (path / PACKED).is_file():
+        raise BadInput(f"{path}: not a result folder: it has no {CELLS}/ in it")
 
 
 def read_run(path: Path, ids: Iterable[str] | None = None) -> StoredRun:
@@ -218,7 +234,10 @@ class RunFolder:
             self.logs.mkdir(exist_ok=True)
             self._lock.acquire()
             for part in self._abandoned():
-                part.unlink(missing_ok=True)
+                if part.is_dir():
+                    shutil.rmtree(part, ignore_errors=True)
+                else:
+                    part.unlink(missing_ok=True)
         except filelock.Timeout:
             raise BadInput(
                 f"{self.path}: another run is writing into this folder: wait for it to end, or "
@@ -236,10 +255,11 @@ class RunFolder:
 
     def _abandoned(self) -> Iterator[Path]:
         """Half-written files of processes that no longer run; no other file of this folder."""
-        for folder in (self.path, self.cells, self.path / CARDS, self.path / REPORT):
-            for path in folder.glob("*.tmp"):
-                match = _PART.fullmatch(path.name)
-                if match and path.is_file() and not _is_writing(int(match["pid"]), path):
+        for name in ("", CELLS, CARDS, REPORT, CHECKPOINTS, KEPT):
+            for path in (self.path / name).glob("*.tmp"):
+                match = (_PART_FOLDER if name == KEPT else _PART).fullmatch(path.name)
+                known = match and path.is_dir() == (name == KEPT)
+                if match and known and not _is_writing(int(match["pid"]), path):
                     yield path
 
     def read(self, ids: Iterable[str] | None = None) -> StoredRun:
@@ -271,11 +291,11 @@ class RunFolder:
         known = read_predicted(self.path / PREDICTED)
         write_atomically(self.path / PREDICTED, known.updated(run).text)
 
-    def write_sweep(self, text: str) -> None:
-        """Write the sweep as run; a different earlier one is kept beside it."""
+    def write_sweep(self, text: str, same: Callable[[str, str], bool] = str.__eq__) -> None:
+        """Write the sweep as run; an earlier one that is not the `same` is kept beside it."""
         path = self.path / SWEEP
         old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
-        if old != text:
+        if old != text and not same(old, text):
             number = 1
             while (aside := self.path / f"sweep.{number}.yaml").exists():
                 number += 1

@@ -98,21 +98,38 @@ def paired_ratios(times: Mapping[str, Sequence[float]], reference: str) -> dict[
         arm: [math.log(a / b) for a, b in zip(own, base, strict=False)]
         for arm, own in others.items()
     }
-    from scipy.stats import mstats, t, trim_mean
+    from scipy.stats import t
 
-    cut = int(_TRIMMED * rounds)
-    share = (cut + 1e-9) / rounds  # what is cut in fact, in place of a share that is rounded down
+    centres = {arm: centre(own) for arm, own in logs.items()}
     half = 0.0
     if rounds > 1:
-        errors = [float(mstats.trimmed_stde(own, limits=(share, share))) for own in logs.values()]
-        freedom = (rounds - 2 * cut - 1) * min(len(others), 4)
-        half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(fmean(e * e for e in errors))
+        freedom = min(c.freedom for c in centres.values()) * min(len(others), 4)
+        error = math.sqrt(fmean(c.error**2 for c in centres.values()))
+        half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
     found = {reference: Ratio(1, 1, 1, rounds)}
-    for arm, own in logs.items():
-        middle = float(trim_mean(own, share))
-        low, high = math.exp(middle - half), math.exp(middle + half)
-        found[arm] = Ratio(math.exp(middle), low, high, rounds)
+    for arm, own in centres.items():
+        low, high = math.exp(own.middle - half), math.exp(own.middle + half)
+        found[arm] = Ratio(math.exp(own.middle), low, high, rounds)
     return found
+
+
+class Centre(NamedTuple):
+    """The 20 % trimmed mean of some numbers, its standard error and degrees of freedom."""
+
+    middle: float
+    error: float
+    freedom: int
+
+
+def centre(values: Sequence[float]) -> Centre:
+    """Return the trimmed mean; of one number without an error (0 degrees of freedom)."""
+    from scipy.stats import mstats, trim_mean
+
+    count = len(values)
+    cut = int(_TRIMMED * count)
+    share = (cut + 1e-9) / count  # what is cut in fact, in place of a share that is rounded down
+    error = float(mstats.trimmed_stde(values, limits=(share, share))) if count > 1 else 0.0
+    return Centre(float(trim_mean(values, share)), error, count - 2 * cut - 1)
 
 
 def middle(values: Sequence[float]) -> float | None:

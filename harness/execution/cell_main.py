@@ -6,7 +6,6 @@ A failure inside is an outcome like any other: what was known by then is kept be
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -30,6 +29,8 @@ from harness.core.result import (
 )
 from harness.execution.cell_data import describe_data, read_data, read_test, unrelated_texts
 from harness.execution.executor import Job
+from harness.kept.rules import Keeping
+from harness.kept.save import Kept
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
@@ -37,6 +38,7 @@ from harness.models.load import load_classifier, load_language_model
 from harness.models.tokens import load_tokenizer, tokens_of
 from harness.system.machine import describe_machine
 from harness.training.batches import Encoded
+from harness.training.checkpoint import Checkpoints
 from harness.training.evaluate import evaluate, validation_scores
 from harness.training.failures import status_of
 from harness.training.frozen import share_states
@@ -55,26 +57,32 @@ def run_job(job: Job) -> list[CellResult]:
     torch.set_num_threads(job.threads)
     if job.timed:
         return in_rounds([HereArm(probe_turns(c, job.backbone)) for c in job.cells], job.cells)
-    return [run_cell(cell, job.backbone, job.own_tasks) for cell in job.cells]
+    return [run_cell(cell, job.backbone, job.own_tasks, job.keeping) for cell in job.cells]
 
 
-def run_cell(cell: Cell, backbone: Backbone, own_tasks: OwnTasks | None = None) -> CellResult:
+def run_cell(
+    cell: Cell,
+    backbone: Backbone,
+    own_tasks: OwnTasks | None = None,
+    keeping: Keeping | None = None,
+) -> CellResult:
     """Run one cell in this process and return its result, also when it fails."""
     if cell.kind == "probe":
         return in_rounds([HereArm(probe_turns(cell, backbone))], [cell])[0]
-    start = time.perf_counter()
     meter = MemoryMeter(cell.device)
     watch = Stopwatch()
     result = _begun(cell, meter)
+    kept = Kept(cell, keeping)
     with _recorded(result):
         if cell.method == TFIDF:
             _baseline(cell, backbone, result, watch, own_tasks)
         elif cell.task == LM_EVAL:
             _only_evaluated(cell, backbone, result, watch)
         else:
-            _train(cell, backbone, result, watch, meter, own_tasks)
+            _train(cell, backbone, result, watch, meter, own_tasks, keeping, kept)
     _add_cost(result, {"memory_note": meter.note or None})
-    result.seconds = Seconds(**watch.seconds, wall=time.perf_counter() - start)
+    result.seconds = Seconds(**watch.seconds, wall=watch.wall)
+    kept.finish(result)
     return result
 
 
@@ -139,6 +147,8 @@ def _train(
     watch: Stopwatch,
     meter: MemoryMeter,
     own_tasks: OwnTasks | None,
+    keeping: Keeping | None,
+    kept: Kept,
 ) -> None:
     with watch.phase("data"):
         tokenizer, metadata, (training, validation, test) = read_data(cell, backbone, own_tasks)
@@ -151,7 +161,10 @@ def _train(
     assert result.model is not None
     result.model.shared_blocks = shared
     if cell.method != ZERO_SHOT:
-        outcome = train(model, cell, training, validation, pad_id, watch, meter)
+        checkpoints = None
+        if keeping and keeping.checkpoint_seconds:
+            checkpoints = Checkpoints(keeping.checkpoint(cell.id), keeping.checkpoint_seconds)
+        outcome = train(model, cell, training, validation, pad_id, watch, meter, checkpoints)
         result.curve, result.scores = outcome.curve, outcome.scores
         if not shared:
             _add_cost(result, outcome.cost)
@@ -163,6 +176,7 @@ def _train(
         if not shared:
             _add_cost(result, {**rates, "eval_peak_bytes": meter.peak()})
         _score(result, cell, test, seen.answers)
+    kept.save(model, backbone, metadata, tokenizer)
     _evaluations(cell, model, tokenizer, result, watch)
     with watch.phase("eval"):
 

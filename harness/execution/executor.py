@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from harness.core.cell import Cell
 from harness.core.result import CellResult, Failure
+from harness.kept.rules import Keeping
 from harness.system.resources import oom_kills
 from tasks import OwnTasks
 
@@ -30,6 +31,7 @@ class Job:
         cells: one training cell, or all probes of a timing group (`jobs.py`).
         logs: absolute path of the folder that receives the output of each cell.
         threads: CPU threads of each cell.
+        keeping: what is kept beside the results; None: nothing.
     """
 
     cells: tuple[Cell, ...]
@@ -37,6 +39,7 @@ class Job:
     logs: Path
     own_tasks: OwnTasks | None = None
     threads: int = 1
+    keeping: Keeping | None = None
 
     @property
     def timed(self) -> bool:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.cell import Cell
+from harness.core.errors import BadInput
 from harness.core.folder import Manifest, RunFolder, RunTime, read_manifest
 from harness.core.result import OK, CellResult
 from harness.execution.executor import Executor, Job
 from harness.execution.jobs import in_jobs, is_done, short_first
 from harness.execution.states import State, read_states, state_of
+from harness.kept.rules import Best, Keeping
 from harness.planning.plan import Plan
-from harness.planning.sweep import as_file
+from harness.planning.sweep import Sweep, as_file, same_cells
 from harness.planning.yaml_files import dump_yaml
 
 
@@ -90,7 +92,11 @@ def run_plan(
         running=min(executor.slots, len(pending)),  # being started
         cost_total=sum(cells[i].estimated_cost for i in pending),
     )
-    folder.write_sweep(dump_yaml(as_file(plan.sweep, folder.path)))
+    folder.write_sweep(dump_yaml(as_file(plan.sweep, folder.path)), _same)
+    keeping = keeping_of(plan.sweep, folder.path)
+    best = Best(keeping)
+    for cell_id, state in states.items():
+        _forget(keeping, cell_id, state.status)
     update = {"name": plan.sweep.name, "ids": [*cells], "finished": False}
     manifest = read_manifest(folder.path).model_copy(update=update)
     folder.write_manifest(manifest)
@@ -102,9 +108,11 @@ def run_plan(
             with _terminate_as_interrupt(), _paused_together(executor):
                 try:
                     for result in _results(
-                        plan, cells, jobs, folder, executor, progress, last_start
+                        plan, cells, jobs, folder, keeping, executor, progress, last_start
                     ):
                         folder.write_result(result)
+                        best.add(result.id)
+                        _forget(keeping, result.id, result.status)
                         states[result.id] = state_of(result)
                         this_run.cells += 1
                         # A timing group holds all slots.
@@ -131,6 +139,7 @@ def _results(
     cells: dict[str, Cell],
     jobs: list[list[str]],
     folder: RunFolder,
+    keeping: Keeping,
     executor: Executor,
     progress: Progress,
     last_start: float,
@@ -150,7 +159,7 @@ def _results(
             queue.clear()
         while queue and progress.running < executor.slots and not group_runs:
             members = tuple(cells[i] for i in queue[-1])
-            job = Job(members, plan.backbone, logs, plan.own_tasks)
+            job = Job(members, plan.backbone, logs, plan.own_tasks, keeping=keeping)
             if job.timed:
                 if progress.running or not groups:
                     return
@@ -168,6 +177,25 @@ def _results(
             yield result
         group_runs = group_runs and progress.running > 0
         fill(groups=True)
+
+
+def keeping_of(sweep: Sweep, folder: Path) -> Keeping:
+    """Return what a run of a sweep keeps in its folder beside the results."""
+    seconds = sweep.limits.checkpoint_seconds
+    return Keeping(folder.resolve(), sweep.keep, sweep.keep_full, seconds)
+
+
+def _forget(keeping: Keeping, cell_id: str, status: str) -> None:
+    """Remove the checkpoint of a cell that `--retry` would not continue."""
+    if status in (OK, "diverged"):
+        keeping.forget(cell_id)
+
+
+def _same(old: str, new: str) -> bool:
+    try:
+        return same_cells(old, new)
+    except BadInput:  # someone has edited the file
+        return False
 
 
 def _busy_seconds(result: CellResult) -> float:

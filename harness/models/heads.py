@@ -26,7 +26,10 @@ _STD = 0.02
 
 @dataclass
 class Answer:
-    """Logits of shape (batch, answers) in float32, and the mean loss (a scalar)."""
+    """Logits of shape (batch, answers) in float32, and the mean loss (a scalar).
+
+    Without labels the loss is NaN, and logits are those of the head, of shape (rows, outputs).
+    """
 
     loss: torch.Tensor
     logits: torch.Tensor
@@ -137,7 +140,7 @@ class Classifier(nn.Module):
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
-        labels: torch.Tensor,
+        labels: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         states: torch.Tensor | None = None,
     ) -> Answer:
@@ -154,6 +157,8 @@ class Classifier(nn.Module):
         else:
             summary = self.summary(input_ids, attention_mask, token_type_ids)
         logits = self.classifier(summary).float()
+        if labels is None:
+            return Answer(logits.new_tensor(torch.nan), logits)
         return Answer(*self.kind.loss(logits, labels))
 
     def summary(

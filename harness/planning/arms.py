@@ -216,10 +216,9 @@ def _check_keys(kind: PeftMethod, method: Method, where: str) -> None:
 
 def _check_prompt(kind: PeftMethod, method: Method, where: str) -> None:
     """Check the size of a prompt."""
-    for key in kind.must_set:
+    for key, example in kind.must_set.items():
         value = method.options.get(key)
         if value is None or value == []:
-            example = "[1, 2, 3]" if key == "cpt_token_ids" else 8
             raise BadInput(f"{where}.{key}: missing: '{kind.name}' needs it, for example {example}")
         size = len(value) if isinstance(value, list) else value
         if type(size) is int and not 1 <= size <= _MOST_TOKENS:

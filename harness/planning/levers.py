@@ -23,7 +23,7 @@ from harness.core.levers import ATTENTION, Checkpointing, Levers, MicroBatch, Op
 from harness.core.methods import FULL, TFIDF, ZERO_SHOT
 from harness.models.backbones import RANDOM, Backbone
 from harness.models.quiet import quiet
-from harness.training.peft_methods import unfit_for_prompt
+from harness.training.peft_methods import refused_lever
 from tasks.lib.encoding import IGNORED
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ def _static(cell: Cell, backbone: Backbone) -> Iterator[str]:
             )
     if levers.weights in ("8bit", "4bit") and backbone.stored_as == RANDOM:
         yield f"weights: {levers.weights} needs the weights of a model: this backbone has none"
-    if reason := unfit_for_prompt(cell):
-        yield reason
+    if reason := refused_lever(cell):
+        yield f"{reason}: remove the lever, or `{cell.method}` from methods"
     kernel = levers.attention or ""
     if kernel in _ON_CUDA and not cuda:
         yield f"attention: {kernel} needs a GPU (device: cuda): use eager, sdpa, math or flash"

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from harness.core.card import Rule
 from harness.core.cell import NO_CURRICULUM
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
@@ -176,10 +177,15 @@ class Probe(_Strict):
 
 
 class Limits(_Strict):
-    """Time and memory of a cell; a cell beyond them is ended and recorded as `timeout` or `oom`."""
+    """Time and memory of a cell; a cell beyond them is ended and recorded as `timeout` or `oom`.
+
+    They are not part of a cell's id.
+    """
 
     cell_seconds: Annotated[Number, Field(gt=0)] = 3600
     cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
+    checkpoint_seconds: Annotated[Number, Field(ge=0)] = 600
+    """Between two checkpoints of a cell in training; 0: none are written."""
 
 
 class Declared(_Strict, Comparisons):
@@ -293,6 +299,10 @@ class Sweep(_Strict):
     comparisons: Declared = Declared()
     lm_eval: LmEval = LmEval()
     limits: Limits = Limits()
+    keep: Rule = "best"
+    """Which trained models stay in the result folder; no part of a cell's id."""
+    keep_full: bool = False
+    """Whether models of full fine-tuning are among them."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -403,6 +413,26 @@ def _override(data: dict[str, Any], override: str) -> None:
             raise BadInput(f"--set {override}: {part} has no keys below it")
         data = inner
     data[last] = parse_yaml(text, f"--set {override}")
+
+
+def same_cells(one: str, other: str) -> bool:
+    """Whether two sweep files have the same cells and limits: they differ in what is kept at most.
+
+    Raises:
+        BadInput: a text is not YAML.
+    """
+
+    def asked(text: str) -> Any:
+        data = parse_yaml(text, "sweep")
+        if isinstance(data, dict):
+            data = {k: v for k, v in data.items() if k not in ("keep", "keep_full")}
+            limits = data.pop("limits", None)
+            if isinstance(limits, dict):
+                limits.pop("checkpoint_seconds", None)
+            return data, limits or None
+        return data
+
+    return bool(asked(one) == asked(other))
 
 
 def as_file(sweep: Sweep, folder: Path | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 
 from harness.core.cell import Cell
 from harness.models.blocks import lowest_trained_block
-from harness.training.peft_methods import unfit_for_prompt
+from harness.training.peft_methods import refused_lever
 from tasks.lib.encoding import IGNORED
 
 Inputs = dict[str, torch.Tensor]
@@ -27,7 +27,7 @@ def use_levers(model: Any, cell: Cell) -> None:
     Raises:
         ValueError: the model has no blocks that can be run again, or its method does not allow it.
     """
-    if reason := unfit_for_prompt(cell):
+    if reason := refused_lever(cell):
         raise ValueError(reason)
     if cell.levers.weights == "bfloat16":
         for parameter in model.parameters():

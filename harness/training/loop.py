@@ -14,9 +14,10 @@ import torch
 from harness.core.cell import Cell
 from harness.core.result import CurvePoint, Scores
 from harness.training.batches import Encoded, padded, random_batch
+from harness.training.checkpoint import Checkpoints, Training
 from harness.training.evaluate import Diverged, autocast, evaluate, moved, validation_scores
 from harness.training.levers import micro_batches, saving
-from harness.training.meter import MemoryMeter, Rate, Stopwatch
+from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import after_step, is_head
 
 _VALIDATED = {"validation_loss", "validation_score", "validation_accuracy"}
@@ -44,6 +45,7 @@ def train(
     pad_id: int,
     watch: Stopwatch,
     meter: MemoryMeter,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train a model with the settings of a cell.
 
@@ -60,6 +62,7 @@ def train(
         pad_id: token id for padding.
         watch: adds the seconds of training and evaluation.
         meter: measures the training peak.
+        checkpoints: training continues from there, and is saved there; None: neither.
 
     Raises:
         Diverged: a training loss is not finite.
@@ -75,48 +78,60 @@ def train(
         for k in range(1, (cell.validations or 1) + 1)
     }
     shuffle = torch.Generator().manual_seed(cell.seed)
-    curve: list[CurvePoint] = []
-    rate, peak, step = Rate(), 0, 0
     after = after_step(model)
-    losses: list[float] = []
+    training = Training(cell, model, optimizer, schedule, watch)
+    if after is not None:  # these methods keep a state of their own, which no checkpoint has
+        checkpoints = None
+    if checkpoints is not None:
+        checkpoints.restore(training)
+    now = training.progress
     meter.reset()
     model.train()
-    for _ in range(cell.epochs):
+    for epoch in range(cell.epochs):
         order = torch.randperm(len(data), generator=shuffle).tolist()
-        for _, inputs, tokens in padded(data, order, cell.batch_size, pad_id, cell.levers.packing):
+        left = order[max(0, now.step - epoch * per_epoch) * cell.batch_size :]
+        for _, inputs, tokens in padded(data, left, cell.batch_size, pad_id, cell.levers.packing):
             with watch.phase("train"):
                 start = time.perf_counter()
-                step += 1
+                now.step += 1
                 loss = train_step(
-                    model, inputs, optimizer, trainable, cell, after and partial(after, step)
+                    model, inputs, optimizer, trainable, cell, after and partial(after, now.step)
                 )
                 schedule.step()
-                rate.add(tokens, time.perf_counter() - start)
+                now.rate.add(tokens, time.perf_counter() - start)
             if not math.isfinite(loss):
-                raise Diverged(f"the training loss became {loss} at step {step} of {total}")
-            losses.append(loss)
-            if step in stops:
-                peak = max(peak, meter.peak() or 0)
+                raise Diverged(f"the training loss became {loss} at step {now.step} of {total}")
+            now.losses.append(loss)
+            if now.step in stops:
+                now.peak = max(now.peak, meter.peak() or 0)
                 with watch.phase("eval"):
                     seen = evaluate(model, cell, validation, pad_id)
-                curve.append(
+                now.curve.append(
                     CurvePoint(
-                        step=step,
-                        examples=step * cell.batch_size,
-                        train_loss=sum(losses) / len(losses),
+                        step=now.step,
+                        examples=now.step * cell.batch_size,
+                        train_loss=sum(now.losses) / len(now.losses),
                         validation_loss=seen.loss,
                         **validation_scores(seen.answers, validation),
                     )
                 )
-                _report(curve[-1], total)
-                losses = []
+                _report(now.curve[-1], total)
+                now.losses = []
                 model.train()
                 meter.reset()
-    last = curve[-1].model_dump(include=_VALIDATED, exclude_unset=True)
+            # A cell that was long enough for a checkpoint also keeps the end of its training.
+            if checkpoints and (checkpoints.due or (now.step == total and checkpoints.exists)):
+                now.peak = max(now.peak, meter.peak() or 0)
+                checkpoints.write(training)
+                meter.reset()
+    last = now.curve[-1].model_dump(include=_VALIDATED, exclude_unset=True)
     return Outcome(
-        curve,
+        now.curve,
         Scores(metric=data.metadata.metric, **last),
-        {**rate.row("train_tokens_per_s", steady=False), "train_peak_bytes": peak or None},
+        {
+            **now.rate.row("train_tokens_per_s", steady=False),
+            "train_peak_bytes": now.peak or None,
+        },
     )
 
 

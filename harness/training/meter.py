@@ -18,11 +18,21 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 @dataclass
 class Stopwatch:
-    """Seconds by phase. A phase can be entered repeatedly; phases must not be nested."""
+    """Seconds by phase. A phase can be entered repeatedly; phases must not be nested.
+
+    `earlier`: seconds of processes that did a part of the same work before.
+    """
 
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("load", "data", "train", "eval", "probe"), 0.0)
     )
+    earlier: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def wall(self) -> float:
+        """Seconds since the start, with those of earlier processes."""
+        return self.earlier + time.perf_counter() - self.started
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:

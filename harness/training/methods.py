@@ -91,6 +91,11 @@ def _with_prompt(model: Any, kind: PeftMethod, cell: Cell) -> Any:
     return model
 
 
+def adapter_of(model: Any) -> Any:
+    """Return the PEFT model of an adapted model: of a classifier with prompts, its encoder."""
+    return model if hasattr(model, "peft_config") else model.encoder
+
+
 def chunk_loss(model: Any, cell: Cell) -> bool:
     """Make a language model compute its loss in chunks if the cell says so and it can."""
     if cell.lm_loss != "chunked" or cell.method in NEEDS_LOGITS:

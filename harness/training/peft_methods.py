@@ -41,11 +41,17 @@ IN_CACHE = ("prefix_tuning", "cartridge")
 NEEDS_LOGITS = ("cpt",)
 """Methods that compute their own loss from all logits."""
 
-MUST_SET: dict[str, tuple[str, ...]] = {
-    ADAPTION_PROMPT: ("adapter_len", "adapter_layers"),
-    "cpt": ("cpt_token_ids",),
+AVERAGES_TOKENS = ("lily",)
+"""Methods whose update of a token depends on all other tokens of the forward pass."""
+
+MUST_SET: dict[str, dict[str, Any]] = {
+    ADAPTION_PROMPT: {"adapter_len": 8, "adapter_layers": 2},
+    "cpt": {"cpt_token_ids": [1, 2, 3, 4], "cpt_tokens_type_mask": [1, 2, 3, 4]},
 }
-"""Options of a prompt method that have no default; of all others it is `num_virtual_tokens`."""
+"""Options of a prompt method that have no default, with examples."""
+
+_TOKENS = {"num_virtual_tokens": 8}
+"""The same for all other prompt methods."""
 
 NO_RANK = {"adalora": "its ranks are init_r and target_r"}
 """Methods whose configuration has an `r` that PEFT ignores, with the fields to set instead."""
@@ -85,9 +91,9 @@ class PeftMethod:
         return self.name == ADAPTION_PROMPT or "num_virtual_tokens" in self.fields
 
     @property
-    def must_set(self) -> tuple[str, ...]:
-        """Options without a default."""
-        return MUST_SET.get(self.name, ("num_virtual_tokens",)) if self.is_prompt else ()
+    def must_set(self) -> dict[str, Any]:
+        """Options without a default, each with an example."""
+        return MUST_SET.get(self.name, _TOKENS) if self.is_prompt else {}
 
     @property
     def rank_field(self) -> str | None:
@@ -194,8 +200,8 @@ class PeftMethod:
             )
 
 
-def unfit_for_prompt(cell: Cell) -> str | None:
-    """Return why a prompt method excludes a lever of the cell, beginning with its key, or None."""
+def refused_lever(cell: Cell) -> str | None:
+    """Return why the method excludes a lever of the cell, beginning with its key, or None."""
     if cell.levers.checkpointing != "off" and cell.method in IN_CACHE:
         return (
             f"checkpointing: {cell.method} puts its prefix into the key-value cache, which "
@@ -206,6 +212,10 @@ def unfit_for_prompt(cell: Cell) -> str | None:
             f"packing: {cell.method} puts its virtual tokens before a row, not before each text in "
             f"it"
         )
+    if cell.method in AVERAGES_TOKENS:
+        for name in ("micro_batch", "packing"):
+            if getattr(cell.levers, name):
+                return f"{name}: {cell.method} averages over all tokens of a forward pass"
     return None
 
 

@@ -18,9 +18,9 @@ from reports.page import Report
 from reports.sections import (
     accuracy,
     comparisons,
+    cost,
     evaluations,
     length,
-    memory,
     overview,
     position,
     size,
@@ -57,7 +57,7 @@ accuracy_by_density = _of_group(size.accuracy_by_density)
 loss_by_position = _of_group(position.position_figure)
 rates_tried = _of_group(tuning.rates_figure)
 validation_curves = _of_group(tuning.curves_figure)
-memory_by_length = _of_group(memory.memory_figure)
+memory_by_length = _of_group(cost.memory_figure)
 throughput_by_length = _of_group(throughput.throughput_figure)
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.core.result import LIVE_PARTS
 from reports.blocks import Block, Picture
 from reports.frame import Result
-from reports.sections.memory import memory_by_length
+from reports.sections.cost import memory_by_length
 from reports.sections.overview import overview
 from reports.sections.parts import memory_parts
 from reports.stats import cost_points, peak_column

@@ -14,7 +14,7 @@ from reports.compare import NO_TEXTS
 from reports.frame import Result
 from reports.sections.accuracy import interval_caption, score_by_length, values_alt
 from reports.sections.answers import first_screen
-from reports.sections.memory import memory_by_length
+from reports.sections.cost import memory_by_length
 from reports.sections.overview import answers, overview
 from reports.sections.size import links, score_by_parameters
 from reports.sections.throughput import throughput_by_length

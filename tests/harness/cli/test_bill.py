@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness.cli import bill as shown
-from harness.cli.bill import keep_predictions, print_bill
+from harness.cli.bill import keep_predictions, kept_line, print_bill
 from harness.cli.main import main
 from harness.core.cell import Cell
 from harness.core.folder import RunFolder, read_run
@@ -18,6 +18,7 @@ from harness.costs.bill import Bill
 from harness.models.backbones import Backbone
 from harness.planning.plan import Plan
 from harness.planning.sweep import Sweep
+from tasks import OwnTasks
 from tests.harness.conftest import bench_long, run_here
 from tests.harness.costs.test_dry_run import probe
 
@@ -45,6 +46,20 @@ CELLS = [probe("lora", False), probe("ssmlora", False)]
 def printed(bill: Bill, capsys: pytest.CaptureFixture[str], width: int = 100) -> str:
     print_bill(CELLS, bill, 2, Console(width=width))
     return capsys.readouterr().out
+
+
+def test_the_disk_of_kept_models_and_checkpoints(tmp_path: Path) -> None:
+    given = {"name": "x", "backbone": "minilm", "methods": ["full"], "probe": {"lengths": [64]}}
+    cells = [c.model_copy(update={"kind": "train", "task": "newsgroups"}) for c in CELLS]
+
+    def line(seconds: float, **keys: Any) -> str:
+        sweep = Sweep.model_validate(given | keys)
+        plan = Plan(sweep, cells, OwnTasks(), Backbone("minilm", tmp_path, ""))
+        return kept_line(plan, bill_of(cells, [], trainable_params=2**20, cell_s=seconds), 1)
+
+    assert line(90) == "kept models take about 8.0 MiB"
+    assert line(900) == "kept models take about 8.0 MiB; checkpoints take about 12.0 MiB"
+    assert line(900, keep="none", limits={"checkpoint_seconds": 0}) == ""
 
 
 def test_a_row_for_each_arm_and_length(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +91,7 @@ def plan_of(cells: list[Cell]) -> Plan:
 def test_a_run_keeps_its_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with RunFolder(tmp_path) as folder:
         for cell in CELLS:
-            monkeypatch.setattr(shown, "price", lambda plan, *_: bill_of(plan.cells, []))
+            monkeypatch.setattr(shown, "price", lambda plan, *_, **__: bill_of(plan.cells, []))
             keep_predictions(plan_of([cell]), folder, 1, Console(quiet=True))
     assert set(read_run(tmp_path).predicted.cells) == {cell.id for cell in CELLS}
 
@@ -84,7 +99,7 @@ def test_a_run_keeps_its_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_failed_prediction_stops_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(*_: Any) -> Bill:
+    def fails(*_: Any, **__: Any) -> Bill:
         raise RuntimeError("a library failed")
 
     monkeypatch.setattr(shown, "price", fails)

@@ -156,7 +156,8 @@ def test_what_cannot_run_is_refused_by_name(name: str) -> None:
         (entry("prefix_tuning", num_virtual_tokens=8, num_layers=2), "num_layers.*the backbone"),
         (entry("multitask_prompt_tuning", num_tasks=2), "num_tasks: .*one task"),
         (entry("cpt", num_virtual_tokens=8), "num_virtual_tokens: .*number of cpt_token_ids"),
-        (entry("cpt"), r"cpt_token_ids: missing.*\[1, 2, 3\]"),
+        (entry("cpt"), r"cpt_token_ids: missing.*\[1, 2, 3, 4\]"),
+        (entry("cpt", cpt_token_ids=[1, 2]), "cpt_tokens_type_mask: missing"),
         (entry("adaption_prompt", adapter_len=4), "adapter_layers: missing"),
         (
             entry("multitask_prompt_tuning", prompt_tuning_init="EXACT_SOURCE_TASK"),

@@ -239,6 +239,8 @@ def test_levers_that_would_lose_a_prompt() -> None:
 
 def test_a_prompt_that_leaves_nothing_to_score_is_refused() -> None:
     rehearse(language_model(), cell_of("cpt", causal=True))
-    cell = one_cell(entry("cpt", cpt_token_ids=[1, 2]), uses_lm_head=True)
+    cell = one_cell(
+        entry("cpt", cpt_token_ids=[1, 2], cpt_tokens_type_mask=[1, 2]), uses_lm_head=True
+    )
     with pytest.raises(ValueError, match="loss of the first step is nan"):
         rehearse(language_model(), cell)

@@ -1,0 +1,1 @@
+"""What changed between two runs: settings, scores, costs, and cells that one of them lacks."""
