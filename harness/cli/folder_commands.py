@@ -115,7 +115,7 @@ def tuned(directory: Path, to: Path | None) -> None:
 
 def write_report(dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True) -> Path:
     """Write results.csv into the folders, and a report of them; return its page."""
-    from reports import write_csv
+    from reports import build_report, write_csv
 
     for folder in dirs:
         write_csv(folder, frame)
