@@ -30,6 +30,8 @@ class Job:
         cells: one training cell, or all probes of a timing group (`jobs.py`).
         logs: absolute path of the folder that receives the output of each cell.
         threads: CPU threads of each cell.
+        memory: bytes of memory that the job is predicted to need; None if unknown.
+        gpus: value of `CUDA_VISIBLE_DEVICES` in its process; None leaves it as it is.
     """
 
     cells: tuple[Cell, ...]
@@ -37,6 +39,8 @@ class Job:
     logs: Path
     own_tasks: OwnTasks | None = None
     threads: int = 1
+    memory: int | None = None
+    gpus: str | None = None
 
     @property
     def timed(self) -> bool:
