@@ -89,14 +89,16 @@ class LocalExecutor:
                 time.sleep(pause)
 
     def placed(self, job: Job) -> Job:
-        """Give a job one GPU, unless it has its own or the machine has at most one."""
+        """Give a job the GPUs with the fewest jobs, unless it has its own or there is one."""
         if job.cells[0].device != "cuda" or job.gpus is not None:
             return job
         gpus = visible_gpus()
         if len(gpus) < 2:
             return job
-        used = Counter(running.job.gpus for running in self._running)
-        return replace(job, gpus=min(gpus, key=lambda gpu: used[gpu]))
+        taken = ",".join(running.job.gpus or "" for running in self._running)
+        used = Counter(taken.split(","))
+        free = sorted(gpus, key=lambda gpu: used[gpu])
+        return replace(job, gpus=",".join(free[: job.cells[0].levers.devices]))
 
     def _fork(self, job: Job) -> _Running:
         # Libraries read these when the server imports them.
