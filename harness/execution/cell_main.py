@@ -36,6 +36,7 @@ from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.load import load_classifier, load_language_model, load_skeleton
+from harness.models.sharded import shard
 from harness.models.tokens import load_tokenizer, tokens_of
 from harness.system.machine import describe_machine
 from harness.training.batches import Encoded
@@ -48,7 +49,6 @@ from harness.training.levers import describe_parameters, use_levers
 from harness.training.loop import attention_kernel, train
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import adapt, chunk_loss
-from harness.training.sharded import shard
 from harness.training.timing import HereArm, Probe, Turns, in_rounds, phases_of
 from tasks import OwnTasks, TaskMetadata
 from tasks.types.base import Answered, Target

@@ -13,13 +13,13 @@ import torch
 
 from harness.core.cell import Cell
 from harness.core.result import CurvePoint, Scores
+from harness.models.sharded import is_first, mean_loss, own_rows
 from harness.training.batches import Encoded, padded, random_batch
 from harness.training.checkpoint import Checkpoints, Training
 from harness.training.evaluate import Diverged, autocast, evaluate, moved, validation_scores
-from harness.training.levers import micro_batches, saving
+from harness.training.levers import micro_batches, saving, terms
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import after_step, is_head
-from harness.training.sharded import is_first, mean_loss, own_rows
 
 _VALIDATED = {"validation_loss", "validation_score", "validation_accuracy"}
 
@@ -179,7 +179,7 @@ def train_step(
 ) -> float:
     """Do one optimizer step and return its loss; `after` is called before gradients are reset."""
     losses: list[torch.Tensor] = []
-    own, factor = own_rows(inputs, cell)
+    own, factor = own_rows(inputs, cell, terms)
     for part, share in micro_batches(own, cell):
         with autocast(cell), saving(cell):
             loss = model(**moved(part, cell.device)).loss

@@ -7,6 +7,7 @@ accelerate configures the same functions, but only on GPUs, so PyTorch's are cal
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ import torch.distributed as dist
 
 from harness.core.cell import Cell
 from harness.models.blocks import all_blocks
-from harness.training.levers import Inputs, terms
+
+Inputs = dict[str, torch.Tensor]
 
 
 def shard(model: Any, cell: Cell) -> None:
@@ -33,11 +35,18 @@ def is_first(cell: Cell) -> bool:
     return cell.levers.devices == 1 or dist.get_rank() == 0
 
 
-def own_rows(inputs: Inputs, cell: Cell) -> tuple[Inputs, float]:
+def own_rows(
+    inputs: Inputs, cell: Cell, terms: Callable[[torch.Tensor, bool], int]
+) -> tuple[Inputs, float]:
     """Return this process's rows of a batch, and the factor of their loss.
 
     Gradients are averaged over processes. With the factor, the average is the gradient of the mean
     loss of the whole batch.
+
+    Args:
+        inputs: of the whole batch.
+        cell: its settings.
+        terms: returns the number of losses in the mean loss of labels.
 
     Raises:
         ValueError: the batch is too small.
