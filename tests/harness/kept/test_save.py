@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, BertConfig, LlamaConfi
 import harness.kept.save as saving
 from harness.core.card import KeptModel, read_kept
 from harness.core.cell import Cell
+from harness.core.levers import Levers
 from harness.core.result import CellResult
 from harness.execution.cell_data import read_data
 from harness.execution.cell_main import run_cell
@@ -128,6 +129,18 @@ def test_a_kept_model_gives_the_same_answers(
         assert abs(untrained - trained) > 1e-4  # the adapter does something
 
 
+@pytest.mark.slow
+def test_weights_in_bfloat16_are_loaded_as_such(encoder: Path, tmp_path: Path) -> None:
+    levers = Levers(weights="bfloat16")
+    made, result = kept_cell(encoder, tmp_path, "classification", "lora: {}", levers=levers)
+    model = trained_model(tmp_path / "kept" / result.id)
+    types = {name.split(".")[-3]: p.dtype for name, p in model.named_parameters()}
+    assert types["lora_A"] == torch.float32
+    assert model.get_base_model().encoder.embeddings.word_embeddings.weight.dtype == torch.bfloat16
+    assert result.predictions is not None
+    assert answers(model, made, result.cell)[0] == result.predictions.predicted
+
+
 def test_full_models_are_in_the_format_of_the_hub(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +175,7 @@ def test_nothing_of_the_machine_is_in_the_files(encoder: Path, tmp_path: Path) -
     assert names == {
         "README.md", "adapter_config.json", "adapter_model.safetensors", "kept.json",
     }  # fmt: skip
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == result.cell.backbone == str(encoder)
 
