@@ -242,9 +242,11 @@ def test_a_cell_that_fails_later_keeps_no_model(
 
 
 def test_a_second_attempt_replaces_the_model(encoder: Path, tmp_path: Path) -> None:
-    for _ in range(2):
-        kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    _, result = kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    (tmp_path / "kept" / result.id / "old").write_text("x")
+    kept_cell(encoder, tmp_path, "classification", "lora: {}")
     assert kept_in(tmp_path).validation_loss is not None
+    assert not (tmp_path / "kept" / result.id / "old").exists()
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
