@@ -46,7 +46,9 @@ class Kept:
             return
         part = self._part
         try:
-            part.mkdir(parents=True)
+            # Without parents: a node of a cluster may not have the run folder.
+            part.parent.mkdir(exist_ok=True)
+            part.mkdir()
             self._form = _form(model, self._cell)
             _save_weights(model, self._form, self._cell, tokenizer, part)
             self._backbone, self._metadata = backbone, metadata

@@ -229,6 +229,19 @@ def test_a_model_that_cannot_be_saved_fails_no_cell(
     assert "the model is not kept: [Errno 28] No space left" in capsys.readouterr().err
 
 
+def test_a_machine_without_the_run_folder_keeps_nothing(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = plan(encoder, tmp_path, "classification", TEXTS, "lengths: [16]\nmethods: [lora: {}]\n")
+    keeping = Keeping(tmp_path / "elsewhere", "all", checkpoint_seconds=1e-9)
+    (cell,) = (c for c in made.cells if c.method == "lora")
+    assert run_cell(cell, made.backbone, made.own_tasks, keeping).ok
+    assert not (tmp_path / "elsewhere").exists()
+    log = capsys.readouterr().err
+    assert "the model is not kept: " in log
+    assert "no checkpoint at step 1: " in log
+
+
 def test_a_cell_that_fails_later_keeps_no_model(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
