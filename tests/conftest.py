@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine fails no test.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -22,3 +28,13 @@ def _imported_objects_are_not_collected() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_are_read_once() -> Iterator[None]:
+    """Read embedded data, examples, tokenizers and studies once, as long as they do not change."""
+    from tests.read_once import read_files_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        read_files_once(patch)
+        yield

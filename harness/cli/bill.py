@@ -69,10 +69,11 @@ def kept_line(plan: Plan, bill: Bill, workers: int) -> str:
 def keep_predictions(plan: Plan, folder: RunFolder, workers: int, console: Console) -> None:
     """Price a plan before its run and write the predictions into the run folder.
 
-    Predictions of cells of an earlier sweep in the folder stay. A failure stops no run.
+    Predictions of cells of an earlier sweep in the folder stay. A failure stops no run. Nothing is
+    calibrated: that would take longer than a small run.
     """
     try:
-        bill = price(plan, workers)
+        bill = price(plan, workers, calibrate=False)
         folder.add_predicted(bill.run)
     except Exception as error:  # anything in the code of models and methods
         console.print(coloured((f"costs are not predicted: {one_line(error)}", "yellow")))
@@ -81,7 +82,7 @@ def keep_predictions(plan: Plan, folder: RunFolder, workers: int, console: Conso
         console.print(_unfit(plan.cells, bill), soft_wrap=True)
 
 
-def price(plan: Plan, workers: int, device: Device | None = None) -> Bill:
+def price(plan: Plan, workers: int, device: Device | None = None, calibrate: bool = True) -> Bill:
     """Price a plan and show progress on standard error."""
     from harness.costs.bill import make_bill
 
@@ -97,6 +98,7 @@ def price(plan: Plan, workers: int, device: Device | None = None) -> Bill:
             device,
             None if limit is None else int(limit * _GIB),
             status.update,
+            calibrate,
         )
 
 

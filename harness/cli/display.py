@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -21,17 +23,48 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-class RunDisplay:
-    """Progress of a run. Without a terminal, only the lines are printed."""
+class _Times(ProgressColumn):
+    """The time since the beginning of a run, and the time left by the costs that are done."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, begun: float) -> None:
+        super().__init__()
+        self._begun = begun
+
+    def render(self, task: Task) -> Text:
+        """Count down between two results."""
+        now = time.time()
+        left = seconds_left(task.total, task.completed, task.fields.get("at", now) - self._begun)
+        text = _clock(now - self._begun)
+        if left is not None:
+            text += f", {_clock(left - (now - task.fields.get('at', now)))} left"
+        return Text(text)
+
+
+def seconds_left(total: float | None, done: float, elapsed: float) -> float | None:
+    """The time for the rest at the speed so far; None as long as nothing is done."""
+    return elapsed * (total - done) / done if total and done > 0 else None
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=max(0, round(seconds))))
+
+
+class RunDisplay:
+    """Progress of a run. Without a terminal, only the lines are printed.
+
+    Args:
+        console: where it is shown.
+        since: when the run began, in seconds since 1970; None: now.
+    """
+
+    def __init__(self, console: Console, since: float | None = None) -> None:
         self._console = console
+        self._begun = time.time() if since is None else since
+        self._cost_done = 0.0
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            _Times(self._begun),
             console=console,
             disable=not console.is_terminal,
             transient=True,
@@ -47,16 +80,23 @@ class RunDisplay:
         """Remove the bar."""
         self._bar.stop()
 
-    def update(self, progress: Progress, result: CellResult | None) -> None:
-        """Show the numbers of cells; with a result, also its line."""
+    def show(self, progress: Progress) -> None:
+        """Show the numbers of cells."""
         counts = f"{progress.done}/{progress.total} cells, {progress.running} running"
         counts += f", {progress.failed} failed"
+        if progress.cost_done != self._cost_done:  # the time left is estimated at a result
+            self._cost_done = progress.cost_done
+            self._bar.update(self._task, at=time.time())
         self._bar.update(
             self._task,
             description=counts,
             total=progress.cost_total or None,
             completed=progress.cost_done,
         )
+
+    def update(self, progress: Progress, result: CellResult | None) -> None:
+        """Show the numbers of cells; with a result, also its line."""
+        self.show(progress)
         if result is not None:
             place = (f"{progress.done:>3}/{progress.total} ", "dim")
             self._console.print(coloured(place, *_line(result)), soft_wrap=True)

@@ -33,7 +33,12 @@ class LiveReport:
     def update(self, result: CellResult) -> None:
         """Take the result of a cell; write the report if it is time and other cells still train."""
         self._training.discard(result.id)
-        if result.kind != "train" or not self._training or time.monotonic() < self._next:
+        if result.kind == "train" and self._training:
+            self.write_if_due()
+
+    def write_if_due(self) -> None:
+        """Write the report if the last version is old enough."""
+        if time.monotonic() < self._next:
             return
         start = time.monotonic()
         try:

@@ -23,6 +23,7 @@ try:
     from harness.cli.slurm_command import slurm
     from harness.cli.tasks_command import tasks
     from harness.cli.verify_command import verify
+    from harness.cli.watch_command import watch
     from harness.core.errors import BadInput, printable
     from harness.execution.executors import DEFAULT, executor_names
 except KeyboardInterrupt:  # Ctrl-C while this is imported
@@ -181,9 +182,8 @@ def run(
     from harness.cli.live_report import LiveReport
     from harness.core.folder import PAGE, REPORT, RunFolder
     from harness.execution.executor import Settings
-    from harness.execution.executors import make_executor
+    from harness.execution.executors import default_workers, make_executor
     from harness.execution.runner import default_folder, run_plan
-    from harness.system.resources import default_workers
     from harness.system.scratch import run_folder
 
     last_start = math.inf if seconds is None else time.monotonic() + seconds
@@ -196,7 +196,7 @@ def run(
     place = make_executor(
         executor,
         Settings(
-            slots=workers or default_workers(planned.cells[0].device),
+            slots=workers or default_workers(executor, planned.cells[0].device),
             cell_seconds=limits.cell_seconds,
             memory_bytes=None if limits.cell_gib is None else int(limits.cell_gib * 2**30),
         ),
@@ -340,6 +340,7 @@ cli.add_command(fit)
 cli.add_command(slurm)
 cli.add_command(tasks)
 cli.add_command(verify)
+cli.add_command(watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,11 @@ COLUMNS = ("text", "second", "label", "answer", "number")
 @click.option(
     "--backbone", default="minilm", show_default=True, help="Whose tokenizer measures lengths."
 )
-@click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="export: the folder.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    help="export: the folder. from: a sweep file to write in place of the lines.",
+)
 @click.option("--length", type=click.IntRange(min=1), help="export, check: in tokens.")
 @click.option(
     "--seed",
@@ -52,7 +56,8 @@ def tasks(
 ) -> int:
     """List the tasks, show the card of one, write a plug-in, check its data, export to lm-eval.
 
-    `from FILE` looks at a file or a folder, and prints the entry for a sweep file and the card.
+    `from FILE` looks at a file or a folder, and prints the entry for a sweep file and the card;
+    `--to mine.yaml` writes a sweep file that can be run.
     """
     from harness.cli import task_commands
     from harness.planning.sweep import load_sweep
@@ -61,9 +66,12 @@ def tasks(
 
     given = {key: name for key in COLUMNS if (name := columns[key]) is not None}
     command = words[0] if len(words) == 2 else ""
-    if (to and command != "export") or (length and command not in ("export", "check")):
+    if (to and command not in ("export", "from")) or (
+        length and command not in ("export", "check")
+    ):
         raise BadInput(
-            "tasks: --to is of export, --length of export and check (own plug-ins: --tasks-dir DIR)"
+            "tasks: --to is of export and from, --length of export and check (own plug-ins: "
+            "--tasks-dir DIR)"
         )
     if given and command != "from":
         raise BadInput(f"tasks: --{next(iter(given))} is of from")
@@ -73,7 +81,7 @@ def tasks(
     elif command == "from":
         from harness.cli.from_file import describe
 
-        describe(words[1], given, backbone)
+        describe(words[1], given, backbone, to)
     elif command == "new":
         task_commands.write_task(words[1], tasks_dir)
     elif command == "check":

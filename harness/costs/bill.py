@@ -76,6 +76,7 @@ def make_bill(
     device: Device | None = None,
     cell_bytes: int | None = None,
     say: Listener = lambda _: None,
+    calibrate: bool = True,
 ) -> Bill:
     """Price the cells of a sweep.
 
@@ -86,6 +87,8 @@ def make_bill(
         device: another device than this machine.
         cell_bytes: the memory limit of a cell on this machine.
         say: is called with what is going on.
+        calibrate: False takes a calibration of this machine from the cache only; without one, times
+            are unknown.
     """
 
     def listen(done: int, total: int) -> None:
@@ -96,8 +99,9 @@ def make_bill(
     if device is not None:
         rates = roofline(device, cells[0].dtype)
     else:
-        say("calibrating the time of a step on this machine (once, about half a minute)")
-        known = calibration(cells[0].dtype, cells[0].device, describe_machine())
+        if calibrate:
+            say("calibrating the time of a step on this machine (once, about half a minute)")
+        known = calibration(cells[0].dtype, cells[0].device, describe_machine(), calibrate)
         if known:
             rates = fitted(known.points)
     found = {cell.id: _of_steps(cell, costs, rates) for cell in cells}

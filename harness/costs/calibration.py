@@ -6,17 +6,16 @@ The result is cached by machine, libraries, number format and device.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from harness.core.cell import Cell
 from harness.costs import cache
+from harness.costs.pool import workers
 from harness.costs.rates import Calibration, Point
-from harness.costs.shapes import prepare_worker, shape_cost, shape_of
+from harness.costs.shapes import shape_cost, shape_of
 from harness.models.backbones import RANDOM, Backbone
 
 _ENCODER: dict[str, Any] = {
@@ -59,8 +58,7 @@ def calibration(
     key = cache.key_of("calibration", facts, dtype, device)
     found = cache.read("calibration", key, Calibration)
     if found is None and measure:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context, initializer=prepare_worker) as pool:
+        with workers(1) as pool:
             try:
                 found = pool.submit(measured, dtype, device).result()
             except (RuntimeError, OSError, MemoryError):  # a lost process is a RuntimeError

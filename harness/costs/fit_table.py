@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -14,7 +12,7 @@ from harness.core.cell import Cell
 from harness.core.errors import one_line
 from harness.core.fits import Fit, Memory
 from harness.core.methods import FULL
-from harness.costs.shapes import prepare_worker
+from harness.costs.pool import workers
 from harness.models.backbones import Backbone
 from harness.training.peft_methods import ADAPTION_PROMPT
 
@@ -58,14 +56,8 @@ def answers(
         gc.freeze()  # each dry run begins with a collection
         yield from map(ask, questions)
         return
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["harness.costs.dry_run", "harness.training.peft_wrap"])
-    count = min(processes, len(questions))
-    pool = ProcessPoolExecutor(count, mp_context=server, initializer=prepare_worker)
-    try:
+    with workers(min(processes, len(questions))) as pool:
         yield from pool.map(ask, questions)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def answer(question: Question, backbone: Backbone) -> list[Fit]:

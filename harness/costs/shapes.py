@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +12,7 @@ from harness.core.cell import Cell
 from harness.core.errors import one_line
 from harness.core.methods import FULL, TFIDF, ZERO_SHOT
 from harness.costs import cache
+from harness.costs.pool import workers
 from harness.models.backbones import Backbone
 
 if TYPE_CHECKING:
@@ -117,29 +114,12 @@ def _computed(
     """Yield the cost of each shape when it is known."""
     if not shapes:
         return
-    # The cells of a run are forked from the fork server of this process, with other imports.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(processes, len(shapes)), mp_context=context, initializer=prepare_worker
-    )
-    try:
+    with workers(min(processes, len(shapes))) as pool:
         waiting = {pool.submit(shape_cost, cell, backbone): i for i, cell in shapes}
         for future in as_completed(waiting):
             error = future.exception()
             cost = ShapeCost(reason=one_line(error)) if error else future.result()
             yield waiting[future], cost
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, use one thread, and exempt libraries from collections."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
-    import harness.costs.dry_run
-    import harness.training.peft_wrap  # noqa: F401
-
-    gc.freeze()  # each dry run begins with a collection
 
 
 def shape_cost(shape: Cell, backbone: Backbone) -> ShapeCost:

@@ -10,6 +10,7 @@ from harness.core.levers import Levers
 from harness.kept.save import HEAD_FILE
 from harness.models.backbones import Backbone, find_backbone
 from harness.models.load import load_classifier, load_language_model
+from harness.models.quiet import quiet
 from harness.models.tokens import load_tokenizer
 from tasks.types import task_type
 
@@ -78,15 +79,16 @@ def _base(kept: KeptModel, backbone: Backbone, device: str) -> Any:
     levers = Levers(weights=weights)  # attention kernels may not exist on this machine
     pad = load_tokenizer(backbone).pad_token_id
     model: Any
-    if cell.uses_lm_head:
-        model = load_language_model(
-            backbone, cell.positions, cell.dropout, pad, levers=levers, device=device
-        )
-    else:
-        model = load_classifier(
-            backbone, kept.outputs or 2, cell.positions, cell.dropout, pad,
-            task_type(kept.family), levers=levers, device=device,
-        )  # fmt: skip
+    with quiet():  # weights of the hub that the model does not need are no news
+        if cell.uses_lm_head:
+            model = load_language_model(
+                backbone, cell.positions, cell.dropout, pad, levers=levers, device=device
+            )
+        else:
+            model = load_classifier(
+                backbone, kept.outputs or 2, cell.positions, cell.dropout, pad,
+                task_type(kept.family), levers=levers, device=device,
+            )  # fmt: skip
     if weights == "bfloat16":
         (model if cell.uses_lm_head else model.encoder).to(torch.bfloat16)
     return model

@@ -1,19 +1,19 @@
 """Runs each job in a process of its own on this machine, forked from a server with all imports.
 
 Separate processes keep peaks of memory apart and contain every failure. The fork server imports
-torch and transformers once. The process of a timing group forks one process for each cell.
+torch and transformers once. The process of a timing group forks one process for each cell. Of
+several GPUs, each process sees one: that with the fewest jobs.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -21,19 +21,13 @@ from harness.core.errors import BadInput, one_line
 from harness.core.result import CellResult, Failure
 from harness.execution import forked
 from harness.execution.executor import RESULTS, Job, Settings, died_with, timed_out
-from harness.system.lifeline import hold, kill_group
+from harness.system.lifeline import kill_group
 from harness.system.machine import describe_machine
-from harness.system.resources import oom_kills
+from harness.system.resources import oom_kills, visible_gpus
+from harness.system.server import fork_server, start_server
 
 _PAUSES = (0.1, 0.4, 1.6, None)
 """Seconds before each further attempt to start a process; after None there is none."""
-
-_LIBRARIES = {
-    "OMP_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    # A library that asks for GPUs when it is imported must not start CUDA in the fork server.
-    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
-}
 
 
 @dataclass
@@ -63,8 +57,7 @@ class LocalExecutor:
         self._settings = settings
         self._main = main
         self._running: list[_Running] = []
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([*preload])
+        self._context = fork_server(preload)
 
     def submit(self, job: Job) -> None:
         """Fork a process for the job.
@@ -72,6 +65,7 @@ class LocalExecutor:
         Raises:
             BadInput: the system starts no process.
         """
+        job = self.placed(job)
         for pause in _PAUSES:
             try:
                 self._running.append(self._fork(job))
@@ -85,17 +79,20 @@ class LocalExecutor:
                     ) from None
                 time.sleep(pause)
 
+    def placed(self, job: Job) -> Job:
+        """Give a job the GPUs with the fewest jobs, unless it has its own or there is one."""
+        if job.cells[0].device != "cuda" or job.gpus is not None:
+            return job
+        gpus = visible_gpus()
+        if len(gpus) < 2:
+            return job
+        taken = ",".join(running.job.gpus or "" for running in self._running)
+        used = Counter(taken.split(","))
+        free = sorted(gpus, key=lambda gpu: used[gpu])
+        return replace(job, gpus=",".join(free[: job.cells[0].levers.devices]))
+
     def _fork(self, job: Job) -> _Running:
-        # Libraries read these when the server imports them.
-        os.environ.update(_LIBRARIES)
-        hold()
-        resource_tracker.ensure_running()  # before the block: starting it unblocks SIGINT
-        # The server and its children inherit the block: the run alone handles Ctrl-C.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            forkserver.ensure_running()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        start_server()
         receive, send = self._context.Pipe(duplex=False)
         arguments = (job, self._settings, send)
         process = self._context.Process(target=self._main, args=arguments, daemon=True)

@@ -247,7 +247,9 @@ def test_words(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "not in the range x>=0" in refused(capsys, "tasks", "export", "needle", "--seed", "-1")
     for words in (["new", "mine", "--to", tiny.parent], ["needle", "--length", "128"]):
-        assert "--to is of export, --length of export and check" in refused(capsys, "tasks", *words)
+        assert "--to is of export and from, --length of export and check" in refused(
+            capsys, "tasks", *words
+        )
     assert refused(capsys, "run")
     assert refused(capsys, "nonsense")
 

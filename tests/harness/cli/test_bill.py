@@ -91,7 +91,7 @@ def plan_of(cells: list[Cell]) -> Plan:
 def test_a_run_keeps_its_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with RunFolder(tmp_path) as folder:
         for cell in CELLS:
-            monkeypatch.setattr(shown, "price", lambda plan, *_: bill_of(plan.cells, []))
+            monkeypatch.setattr(shown, "price", lambda plan, *_, **__: bill_of(plan.cells, []))
             keep_predictions(plan_of([cell]), folder, 1, Console(quiet=True))
     assert set(read_run(tmp_path).predicted.cells) == {cell.id for cell in CELLS}
 
@@ -99,7 +99,7 @@ def test_a_run_keeps_its_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_failed_prediction_stops_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(*_: Any) -> Bill:
+    def fails(*_: Any, **__: Any) -> Bill:
         raise RuntimeError("a library failed")
 
     monkeypatch.setattr(shown, "price", fails)

@@ -40,6 +40,24 @@ def test_from_prints_the_entry_and_the_card(
     assert main(["plan", "mine.yaml"]) == 0
 
 
+def test_from_writes_a_sweep_file_that_can_be_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "data").mkdir()
+    (folder / "sweeps").mkdir()
+    write_csv(folder / "data" / "reviews.csv", rows())
+    lines = printed(capsys, "data/reviews.csv", "--to", "sweeps/mine.yaml")
+    assert lines[-1] == "written: sweeps/mine.yaml; to run it: bench-long run sweeps/mine.yaml"
+    assert not any(line.startswith("tasks:") for line in lines)
+    sweep = load_sweep(folder / "sweeps" / "mine.yaml")
+    assert (sweep.name, sweep.task_names, sweep.lengths) == ("mine", ["reviews"], [16, 32])
+    assert "../data/reviews.csv" in (folder / "sweeps" / "mine.yaml").read_text()
+    assert main(["plan", "sweeps/mine.yaml"]) == 0
+    capsys.readouterr()
+    assert main(["tasks", "from", "data/reviews.csv", "--to", "sweeps/mine.yaml"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
 def test_from_knows_the_usual_columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = [
         {"premise": words(n), "hypothesis": words(-n, 5), "gold": "ab"[n % 2], "split": part}

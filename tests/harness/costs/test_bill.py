@@ -10,6 +10,7 @@ import pytest
 from harness.core.cell import Cell
 from harness.costs import bill, shapes
 from harness.costs.bill import make_bill
+from harness.costs.calibration import calibration
 from harness.costs.devices import find_device
 from harness.costs.rates import Calibration, Point
 from harness.costs.shapes import ShapeCost, StepCost, Work, shape_of
@@ -86,6 +87,22 @@ def test_decoding_takes_time_in_every_round(known: list[str]) -> None:
         trained = 0 if method == "base" else 2
         # 2 rounds and 2 untimed steps
         assert made.seconds == pytest.approx(4 * (trained + used * prefill_and_decoding))
+
+
+def test_a_run_prices_without_a_calibration(
+    known: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(bill, "calibration", calibration)
+    monkeypatch.setattr("harness.costs.calibration.workers", lost)
+    cell = trained()
+    made = make_bill([cell], Backbone("t", Path(), "n"), 1, calibrate=False)
+    assert made.run.cells[cell.id].train_live_peak_bytes == 2**30
+    assert made.seconds is None
+    with pytest.raises(AssertionError, match="was started"):
+        make_bill([cell], Backbone("t", Path(), "n"), 1)
 
 
 def test_what_does_not_fit_is_named(known: list[str]) -> None:
