@@ -42,6 +42,7 @@ const luminance = (rgb) => {
 const seen = (hex) => {
   if (!darkMode.matches || !/^#[0-9a-f]{6}$/i.test(hex)) return hex;
   let rgb = channels(hex);
+  if (luminance(rgb) < 0.02) return "#dcdcda"; // black: else it would be the grey of baselines
   while (luminance(rgb) < 0.24) rgb = rgb.map((c) => c + 0.1 * (255 - c));
   return "#" + rgb.map((c) => Math.round(c).toString(16).padStart(2, "0")).join("");
 };
