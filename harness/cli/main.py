@@ -182,9 +182,8 @@ def run(
     from harness.cli.live_report import LiveReport
     from harness.core.folder import PAGE, REPORT, RunFolder
     from harness.execution.executor import Settings
-    from harness.execution.executors import make_executor
+    from harness.execution.executors import default_workers, make_executor
     from harness.execution.runner import default_folder, run_plan
-    from harness.system.resources import default_workers
     from harness.system.scratch import run_folder
 
     last_start = math.inf if seconds is None else time.monotonic() + seconds
@@ -197,7 +196,7 @@ def run(
     place = make_executor(
         executor,
         Settings(
-            slots=workers or default_workers(planned.cells[0].device),
+            slots=workers or default_workers(executor, planned.cells[0].device),
             cell_seconds=limits.cell_seconds,
             memory_bytes=None if limits.cell_gib is None else int(limits.cell_gib * 2**30),
         ),

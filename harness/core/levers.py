@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Every = Annotated[int, Field(strict=True, ge=2, le=10_000)]
 Checkpointing = Literal["off", "full"] | Every
 MicroBatch = Annotated[int, Field(strict=True, ge=1, le=65536)]
+Devices = Annotated[int, Field(strict=True, ge=1, le=1024)]
 Weights = Literal["float32", "bfloat16", "8bit", "4bit"]
 Optimizer = Literal["adamw", "adamw8bit", "adafactor"]
 
@@ -42,6 +43,8 @@ class Levers(BaseModel):
     optimizer: Optimizer = "adamw"
     packing: bool = False
     """Whether several short texts of a batch share a row (language models)."""
+    devices: Devices = 1
+    """Over which the model, its gradients and its optimizer are divided (FSDP)."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -61,5 +64,6 @@ class Levers(BaseModel):
             "weights": f"{_LABELS.get(self.weights, self.weights)} weights",
             "optimizer": _LABELS.get(self.optimizer, ""),
             "packing": "packing",
+            "devices": f"{self.devices} devices",
         }
         return " + ".join(texts[name] for name in self.settings)

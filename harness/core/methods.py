@@ -17,6 +17,9 @@ ZERO_SHOT = "base"
 BASELINES = (TFIDF, ZERO_SHOT)
 """Methods that train no part of the backbone: arms are compared with them."""
 
+DIVISIBLE = (FULL, HEAD, LORA, SSMLORA)
+"""Methods that were compared on one and several devices (lever `devices`)."""
+
 RANK = 8
 """Rank of an adapter where neither the sweep nor PEFT sets one."""
 

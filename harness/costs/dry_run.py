@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 
 from harness.core.cell import Cell
 from harness.costs.fake import AssumedAnswers, fake_tensors, few_chunks, replace_tensors
 from harness.models.backbones import Backbone
+from harness.models.blocks import all_blocks
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
 from harness.training.levers import use_levers
@@ -66,13 +67,20 @@ def dry_run(cell: Cell, backbone: Backbone) -> DryRun:
     Raises:
         ValueError: the arm cannot be built on this backbone.
     """
-    with _probe(cell, backbone) as (model, probe):
-        train = _step(probe.train, model, probe.optimizer)
-        probe.optimizer.state.clear()
-        model.eval()
-        evaluation = _step(probe.forward, model, probe.optimizer)
+    share = _share(cell)
+    with _probe(share, backbone) as (model, probe):
+        train = divided(_step(probe.train, model, probe.optimizer), model, cell)
+        if share.batch_size == cell.batch_size:
+            probe.optimizer.state.clear()
+            model.eval()
+            evaluation = _step(probe.forward, model, probe.optimizer)
         sizes = {n: p.numel() for n, p in model.named_parameters()}
         trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    if share.batch_size != cell.batch_size:  # evaluation runs on all rows on each device
+        with _probe(cell, backbone) as (model, probe):
+            model.eval()
+            probe.optimizer.state.clear()
+            evaluation = divided(_step(probe.forward, model, probe.optimizer), model, cell)
     return DryRun(
         train,
         evaluation,
@@ -93,11 +101,39 @@ def train_memory(cell: Cell, backbone: Backbone, blocks: int | None = None) -> M
     Raises:
         ValueError: the arm cannot be built on this backbone.
     """
-    with _probe(cell, backbone, blocks) as (model, probe), few_chunks():
+    with _probe(_share(cell), backbone, blocks) as (model, probe), few_chunks():
         live = live_bytes(model, probe.optimizer, "cpu")
         with live.watching(model):
             probe.train()
-    return Memory(live.peak, live.parts)
+        return divided(Memory(live.peak, live.parts), model, cell)
+
+
+def _share(cell: Cell) -> Cell:
+    """Return the cell with the rows of one of its devices."""
+    return cell.model_copy(update={"batch_size": -(-cell.batch_size // cell.levers.devices)})
+
+
+AnyMemory = TypeVar("AnyMemory", bound=Memory)
+
+
+def divided(memory: AnyMemory, model: torch.nn.Module, cell: Cell) -> AnyMemory:
+    """Return the memory of one of several devices, from that of a whole model on its rows.
+
+    Weights, gradients and optimizer states are divided. At the peak, the largest block and what is
+    outside of the blocks are gathered. This is an estimate: nothing is run on several devices.
+    """
+    devices = cell.levers.devices
+    if devices == 1:
+        return memory
+    sizes = {id(p): p.numel() * p.element_size() for p in model.parameters()}
+    blocks = [sum(sizes[id(p)] for p in block.parameters()) for block in all_blocks(model)]
+    gathered = sum(sizes.values()) - sum(blocks) + max(blocks, default=0)
+    parts = dict(memory.parts)
+    for name in ("weights", "gradients", "optimizer"):
+        parts[name] = -(-parts.get(name, 0) // devices)
+    parts["weights"] += gathered * (devices - 1) // devices
+    peak = memory.peak_bytes + sum(parts.values()) - sum(memory.parts.values())
+    return replace(memory, peak_bytes=peak, parts=parts)
 
 
 @contextmanager
@@ -109,6 +145,7 @@ def _probe(
         raise ValueError("8-bit and 4-bit weights exist on real tensors only: there is no dry run")
     options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
     update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
+    update["levers"] = cell.levers.model_copy(update={"devices": 1})
     cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
         model = load_skeleton(

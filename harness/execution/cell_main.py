@@ -29,12 +29,14 @@ from harness.core.result import (
 )
 from harness.execution.cell_data import describe_data, read_data, read_test, unrelated_texts
 from harness.execution.executor import Job
+from harness.execution.ranks import run_in_ranks
 from harness.kept.rules import Keeping
 from harness.kept.save import Kept
 from harness.lm_eval import extra_positions, run_evaluations
 from harness.models.architectures import describe_dropout
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
-from harness.models.load import load_classifier, load_language_model
+from harness.models.load import load_classifier, load_language_model, load_skeleton
+from harness.models.sharded import shard
 from harness.models.tokens import load_tokenizer, tokens_of
 from harness.system.machine import describe_machine
 from harness.training.batches import Encoded
@@ -57,7 +59,15 @@ def run_job(job: Job) -> list[CellResult]:
     torch.set_num_threads(job.threads)
     if job.timed:
         return in_rounds([HereArm(probe_turns(c, job.backbone)) for c in job.cells], job.cells)
-    return [run_cell(cell, job.backbone, job.own_tasks, job.keeping) for cell in job.cells]
+    return [_run_cell(cell, job) for cell in job.cells]
+
+
+def _run_cell(cell: Cell, job: Job) -> CellResult:
+    if cell.levers.devices == 1:
+        return run_cell(cell, job.backbone, job.own_tasks, job.keeping)
+    # Each process holds a part of the weights: nothing is kept.
+    run = partial(run_cell, backbone=job.backbone, own_tasks=job.own_tasks)
+    return run_in_ranks(cell, run)
 
 
 def run_cell(
@@ -265,12 +275,16 @@ def _load(
         chunked = chunk_loss(model, cell)
         adapted = adapt(model, cell)
         use_levers(adapted.model, cell)
-        model = adapted.model.to(cell.device)
+        model = adapted.model
+        if cell.levers.devices > 1:
+            shard(model, cell)
+        model = model.to(cell.device)
+        whole = model if cell.levers.devices == 1 else _one_block(cell, backbone)
         result.model = ModelInfo(
             sites=adapted.sites,
             links=adapted.links,
             **describe_parameters(model),
-            attention=attention_kernel(model, cell, int(model.config.vocab_size)),
+            attention=attention_kernel(whole, cell, int(model.config.vocab_size)),
             dropout=describe_dropout(model.config),
             lm_loss=("chunked" if chunked else "full") if cell.uses_lm_head else None,
             weights=backbone.stored_as,
@@ -278,6 +292,14 @@ def _load(
             device=cell.device,
         )
     return model
+
+
+def _one_block(cell: Cell, backbone: Backbone) -> Any:
+    """A model with one block, which shows the attention kernel of a divided model."""
+    with torch.random.fork_rng():
+        return load_skeleton(
+            backbone, cell.positions, cell.uses_lm_head, 1, cell.levers.attention, cell.device
+        )
 
 
 def _drawn_on(device: str, backbone: Backbone) -> AbstractContextManager[Any]:

@@ -32,6 +32,8 @@ class Job:
         logs: absolute path of the folder that receives the output of each cell.
         threads: CPU threads of each cell.
         keeping: what is kept beside the results; None: nothing.
+        memory: bytes of memory that the job is predicted to need; None if unknown.
+        gpus: value of `CUDA_VISIBLE_DEVICES` in its process; None leaves it as it is.
     """
 
     cells: tuple[Cell, ...]
@@ -40,6 +42,8 @@ class Job:
     own_tasks: OwnTasks | None = None
     threads: int = 1
     keeping: Keeping | None = None
+    memory: int | None = None
+    gpus: str | None = None
 
     @property
     def timed(self) -> bool:

@@ -24,6 +24,7 @@ def main(job: Job, settings: Settings, results: Connection) -> None:
     follow(parent.sentinel)
     # This path to the temporary folder may be valid in the run's process only. $TMPDIR is set.
     getattr(multiprocessing.current_process(), "_config").pop("tempdir", None)  # noqa: B009
+    see_gpus(job)
     log_to(job.log(job.cells[0]))
     from harness.execution.cell_main import run_job
     from harness.execution.timing_group import run_group
@@ -32,6 +33,12 @@ def main(job: Job, settings: Settings, results: Connection) -> None:
         _limit_memory(settings.memory_bytes)
     found = run_group(job, settings.cell_seconds) if job.timed else run_job(job)
     results.send_bytes(RESULTS.dump_json(found))
+
+
+def see_gpus(job: Job) -> None:
+    """Let this process see the job's GPUs only. CUDA has not been started in it."""
+    if job.gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = job.gpus
 
 
 def log_to(path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import Manifest, RunFolder, RunTime, read_manifest
+from harness.core.predicted import PREDICTED, Predicted, read_predicted
 from harness.core.result import OK, CellResult
 from harness.execution.executor import Executor, Job
 from harness.execution.jobs import in_jobs, is_done, short_first
@@ -152,6 +153,7 @@ def _results(
     logs = folder.logs.resolve()
     queue = jobs[::-1]
     group_runs = False
+    predicted = read_predicted(folder.path / PREDICTED).cells
 
     def fill(groups: bool) -> None:
         nonlocal group_runs
@@ -159,7 +161,8 @@ def _results(
             queue.clear()
         while queue and progress.running < executor.slots and not group_runs:
             members = tuple(cells[i] for i in queue[-1])
-            job = Job(members, plan.backbone, logs, plan.own_tasks, keeping=keeping)
+            memory = _memory(predicted.get(i) for i in queue[-1])
+            job = Job(members, plan.backbone, logs, plan.own_tasks, keeping=keeping, memory=memory)
             if job.timed:
                 if progress.running or not groups:
                     return
@@ -196,6 +199,13 @@ def _same(old: str, new: str) -> bool:
         return same_cells(old, new)
     except BadInput:  # someone has edited the file
         return False
+
+
+def _memory(cells: Iterable[Predicted | None]) -> int | None:
+    """Bytes of the processes of a job together; None if one is not predicted."""
+    sizes = [cell.resident_bytes if cell else None for cell in cells]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def _busy_seconds(result: CellResult) -> float:

@@ -18,6 +18,12 @@ def blocks_of(encoder: nn.Module) -> list[nn.Module]:
     return list(max(stacks, key=_parameters, default=()))
 
 
+def all_blocks(model: Any) -> list[nn.Module]:
+    """Return the blocks of a classifier, a language model, or an adapted one."""
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    return blocks_of(getattr(base, "encoder", base))
+
+
 def untrained_blocks(encoder: nn.Module, blocks: Sequence[nn.Module]) -> int:
     """Return how many blocks precede the first that is adapted or trained.
 

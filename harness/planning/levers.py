@@ -19,10 +19,19 @@ from pydantic import (
 
 from harness.core.cell import Cell
 from harness.core.errors import BadInput, nearest, one_line
-from harness.core.levers import ATTENTION, Checkpointing, Levers, MicroBatch, Optimizer, Weights
-from harness.core.methods import FULL, TFIDF, ZERO_SHOT
+from harness.core.levers import (
+    ATTENTION,
+    Checkpointing,
+    Devices,
+    Levers,
+    MicroBatch,
+    Optimizer,
+    Weights,
+)
+from harness.core.methods import DIVISIBLE, FULL, TFIDF, ZERO_SHOT
 from harness.models.backbones import RANDOM, Backbone
 from harness.models.quiet import quiet
+from harness.system.resources import visible_gpus
 from harness.training.peft_methods import refused_lever
 from tasks.lib.encoding import IGNORED
 
@@ -89,6 +98,7 @@ class LeverEntry(BaseModel):
     weights: list[Weights] = Field(default=["float32"], min_length=1)
     optimizer: list[Optimizer] = Field(default=["adamw"], min_length=1)
     packing: list[StrictBool] = Field(default=[False], min_length=1)
+    devices: list[Devices] = Field(default=[1], min_length=1)
     loss: list[Loss | None] = Field(default=[None], min_length=1)
 
     @model_validator(mode="before")
@@ -138,6 +148,7 @@ def check_levers(sweep: Sweep, cells: list[Cell], backbone: Backbone, where: str
     kinds: dict[Any, Cell] = {}
     for cell in used:
         if cell.device == "cpu" and cell.method != ZERO_SHOT:
+            cell = cell.model_copy(update={"levers": cell.levers.model_copy(update={"devices": 1})})
             tried = tuple(getattr(cell.levers, name) for name in _TRIED)
             kinds.setdefault((tried, cell.uses_lm_head), cell)
     for cell in kinds.values():
@@ -198,6 +209,8 @@ def _static(cell: Cell, backbone: Backbone) -> Iterator[str]:
         yield f"weights: {levers.weights} needs the weights of a model: this backbone has none"
     if reason := refused_lever(cell):
         yield f"{reason}: remove the lever, or `{cell.method}` from methods"
+    if levers.devices > 1:
+        yield from _on_several(cell)
     kernel = levers.attention or ""
     if kernel in _ON_CUDA and not cuda:
         yield f"attention: {kernel} needs a GPU (device: cuda): use eager, sdpa, math or flash"
@@ -205,6 +218,22 @@ def _static(cell: Cell, backbone: Backbone) -> Iterator[str]:
         yield f"attention: {kernel} computes in bfloat16 on a GPU: set dtype: bfloat16"
     elif kernel == "flash_attention_2" and not _installed("flash_attn"):
         yield "attention: flash_attention_2 needs flash-attn: pip install flash-attn, or use flash"
+
+
+def _on_several(cell: Cell) -> Iterator[str]:
+    """Yield why the model of a cell cannot be divided over devices."""
+    levers, number = cell.levers, cell.levers.devices
+    if cell.kind == "probe":
+        yield "devices: probes measure one device: remove `probe`, or the lever"
+    if cell.method not in DIVISIBLE:
+        yield f"devices: was tested with {', '.join(DIVISIBLE)} only, not with {cell.method}"
+    if levers.weights in ("8bit", "4bit") or levers.micro_batch or levers.packing:
+        yield "devices: does not go with 8-bit or 4-bit weights, micro_batch or packing"
+    rest = (cell.examples or 0) % cell.batch_size or cell.batch_size
+    if rest < number:
+        yield f"devices: a batch has {rest} texts, and each of {number} devices needs one"
+    if cell.device == "cuda" and number > len(gpus := visible_gpus()):
+        yield f"devices: {number} are asked for, and this machine has {len(gpus)}"
 
 
 def _installed(package: str) -> bool:

@@ -12,9 +12,9 @@ _OWN = Path("/proc/self/cgroup")
 
 
 def default_workers(device: str) -> int:
-    """Cells at a time: one per core with 2.5 GiB of memory each; one on an accelerator."""
+    """Cells at a time: one per core with 2.5 GiB of memory each, or one per GPU."""
     if device == "cuda":
-        return 1
+        return max(1, len(visible_gpus()))
     return max(1, min(available_cores(), int(available_memory() / 2.5 / 2**30)))
 
 
@@ -47,6 +47,16 @@ def available_memory(root: Path = _CGROUPS, own: Path = _OWN) -> int:
             if len(words) == 1 and words[0].isdigit():
                 sizes.append(int(words[0]))
     return min(size for size in sizes if size > 0)
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs of this process, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    import torch
+
+    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def gpu_memory() -> int:

@@ -50,7 +50,7 @@ def share_states(model: Any, cell: Cell, pin: str, splits: Sequence[Encoded], pa
     store = run_store()
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     exact = cell.compute_dtype == "float32" and cell.dropout == 0
-    if store is None or not exact or not isinstance(inner, Classifier):
+    if store is None or not exact or cell.levers.devices > 1 or not isinstance(inner, Classifier):
         return 0
     blocks = blocks_of(inner.encoder)
     count = untrained_blocks(inner.encoder, blocks)

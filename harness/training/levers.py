@@ -76,13 +76,13 @@ def micro_batches(inputs: Inputs, cell: Cell) -> Iterator[tuple[Inputs, float]]:
         return
     # An example of multiple choice has several rows.
     parts = [torch.split(value, size * (len(value) // len(labels))) for value in inputs.values()]
-    counts = [_terms(part, cell.uses_lm_head) for part in torch.split(labels, size)]
+    counts = [terms(part, cell.uses_lm_head) for part in torch.split(labels, size)]
     for values, count in zip(zip(*parts, strict=True), counts, strict=True):
         if count:  # a mean over no token is no number
             yield dict(zip(inputs, values, strict=True)), count / sum(counts)
 
 
-def _terms(labels: torch.Tensor, uses_lm_head: bool) -> int:
+def terms(labels: torch.Tensor, uses_lm_head: bool) -> int:
     """The number of losses that are averaged."""
     return int((labels[:, 1:] != IGNORED).sum()) if uses_lm_head else len(labels)
 

@@ -13,10 +13,11 @@ import torch
 
 from harness.core.cell import Cell
 from harness.core.result import CurvePoint, Scores
+from harness.models.sharded import is_first, mean_loss, own_rows
 from harness.training.batches import Encoded, padded, random_batch
 from harness.training.checkpoint import Checkpoints, Training
 from harness.training.evaluate import Diverged, autocast, evaluate, moved, validation_scores
-from harness.training.levers import micro_batches, saving
+from harness.training.levers import micro_batches, saving, terms
 from harness.training.meter import MemoryMeter, Stopwatch
 from harness.training.methods import after_step, is_head
 
@@ -115,7 +116,8 @@ def train(
                         **validation_scores(seen.answers, validation),
                     )
                 )
-                _report(now.curve[-1], total)
+                if is_first(cell):
+                    _report(now.curve[-1], total)
                 now.losses = []
                 model.train()
                 meter.reset()
@@ -177,11 +179,12 @@ def train_step(
 ) -> float:
     """Do one optimizer step and return its loss; `after` is called before gradients are reset."""
     losses: list[torch.Tensor] = []
-    for part, share in micro_batches(inputs, cell):
+    own, factor = own_rows(inputs, cell, terms)
+    for part, share in micro_batches(own, cell):
         with autocast(cell), saving(cell):
             loss = model(**moved(part, cell.device)).loss
-        if share < 1:
-            loss = loss * share
+        if share * factor != 1:
+            loss = loss * (share * factor)
         loss.backward()
         losses.append(loss.detach())
     torch.nn.utils.clip_grad_norm_(trainable, cell.clip)
@@ -189,7 +192,7 @@ def train_step(
     if after is not None:
         after()
     optimizer.zero_grad(set_to_none=True)
-    return sum(map(float, losses))
+    return mean_loss(sum(map(float, losses)), cell)
 
 
 def optimizer_of(model: torch.nn.Module, cell: Cell) -> torch.optim.Optimizer:

@@ -1,7 +1,8 @@
 """Runs each job in a process of its own on this machine, forked from a server with all imports.
 
 Separate processes keep peaks of memory apart and contain every failure. The fork server imports
-torch and transformers once. The process of a timing group forks one process for each cell.
+torch and transformers once. The process of a timing group forks one process for each cell. Of
+several GPUs, each process sees one: that with the fewest jobs.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -21,7 +23,7 @@ from harness.execution import forked
 from harness.execution.executor import RESULTS, Job, Settings, died_with, timed_out
 from harness.system.lifeline import kill_group
 from harness.system.machine import describe_machine
-from harness.system.resources import oom_kills
+from harness.system.resources import oom_kills, visible_gpus
 from harness.system.server import fork_server, start_server
 
 _PAUSES = (0.1, 0.4, 1.6, None)
@@ -63,6 +65,7 @@ class LocalExecutor:
         Raises:
             BadInput: the system starts no process.
         """
+        job = self.placed(job)
         for pause in _PAUSES:
             try:
                 self._running.append(self._fork(job))
@@ -75,6 +78,18 @@ class LocalExecutor:
                         f"the process of a cell cannot be started: {one_line(error)}"
                     ) from None
                 time.sleep(pause)
+
+    def placed(self, job: Job) -> Job:
+        """Give a job the GPUs with the fewest jobs, unless it has its own or there is one."""
+        if job.cells[0].device != "cuda" or job.gpus is not None:
+            return job
+        gpus = visible_gpus()
+        if len(gpus) < 2:
+            return job
+        taken = ",".join(running.job.gpus or "" for running in self._running)
+        used = Counter(taken.split(","))
+        free = sorted(gpus, key=lambda gpu: used[gpu])
+        return replace(job, gpus=",".join(free[: job.cells[0].levers.devices]))
 
     def _fork(self, job: Job) -> _Running:
         start_server()
