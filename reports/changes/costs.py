@@ -46,6 +46,7 @@ _PHASES: dict[Phase, str] = {
 
 OTHER_MACHINE = "another machine"
 NOT_IN_ROUNDS = "not measured in rounds"
+OF_THE_PROCESS = "of the process, not of tensors"
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _counts(
         found.append(
             CostChange(
                 group, arm, length, what, x, y, unit,
-                reason="" if counted else reason or NOT_IN_ROUNDS,
+                reason="" if counted else reason or (OF_THE_PROCESS if unit == "bytes" else NOT_IN_ROUNDS),
                 differs=counted and not equal, within=counted and equal,
             )
         )  # fmt: skip
