@@ -28,3 +28,17 @@ SHARD = click.option(
     help="Only this part of the sweep, for one of several machines. Its default folder is "
     "runs/<name>-N-of-COUNT.",
 )
+
+
+class FolderPath(click.Path):
+    """The path of a folder. An empty one (an unset variable) would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises:
+            click.BadParameter: it is empty.
+        """
+        if value == "":
+            self.fail("the path is empty: name a folder", param, ctx)
+        return super().convert(value, param, ctx)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +46,9 @@ class Kept:
             return
         part = self._part
         try:
-            part.mkdir(parents=True)
+            # Without parents: a node of a cluster may not have the run folder.
+            part.parent.mkdir(exist_ok=True)
+            part.mkdir()
             self._form = _form(model, self._cell)
             _save_weights(model, self._form, self._cell, tokenizer, part)
             self._backbone, self._metadata = backbone, metadata
@@ -62,7 +65,7 @@ class Kept:
         place = self._keeping.model(self._cell.id)
         try:
             self._describe(result)
-            _flush(self._part)
+            _finish_files(self._part)
             if place.exists():  # of an earlier attempt
                 remove_model(place)
             self._part.rename(place)
@@ -129,8 +132,11 @@ def _save_weights(model: Any, form: Form, cell: Cell, tokenizer: Any, folder: Pa
         save_file(model.classifier.state_dict(), folder / HEAD_FILE)
 
 
-def _flush(folder: Path) -> None:
-    """Write all files to the disk, before the folder gets its name."""
+def _finish_files(folder: Path) -> None:
+    """Give all files the permissions of a new file, and write them to the disk."""
+    mode = stat.S_IMODE((folder / KEPT_FILE).stat().st_mode)
+    for path in folder.iterdir():
+        path.chmod(mode)  # safetensors lets nobody else read its files
     for path in (*folder.iterdir(), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -33,7 +33,7 @@ _FORMS = {
 _HEAD = ("Task", "Arm", "Length", "Seed", "Metric", "Score", "Validation loss", "Kept", "Size",
          "Folder")  # fmt: skip
 _NUMERIC = frozenset({"Length", "Seed", "Score", "Validation loss", "Size"})
-_MANY = 20
+_MANY, _SHOWN = 20, 200
 
 
 @section(order=85, anchor="kept", title="Kept models")
@@ -45,7 +45,9 @@ def kept_models(report: Report) -> list[Block]:
         models = sorted(models, key=_order)
         if models:
             caption = f"Models that {run.name} has kept: {len(models)}"
-            rows = [_row(model, run, report.out) for model in models]
+            if len(models) > _SHOWN:
+                caption += f" (the first {_SHOWN} of them)"
+            rows = [_row(model, run, report.out) for model in models[:_SHOWN]]
             blocks.append(Table(caption, _HEAD, rows, _NUMERIC, folded=len(rows) > _MANY))
             blocks += _listings(models, run)
         if broken:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli import live_report, main
+from harness.cli import live_report, sweep_commands
 from harness.cli.live_report import LiveReport
 from tests.harness.conftest import run_here
 
@@ -50,6 +50,8 @@ def test_a_run_writes_its_report_before_it_ends(
     tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(main, "_live", lambda folder: seen.append(sorted(folder.iterdir())))
+    monkeypatch.setattr(
+        sweep_commands, "_live", lambda folder: seen.append(sorted(folder.iterdir()))
+    )
     assert run_here(tiny, "--out", tmp_path / "out") == 0
     assert len(seen) == 1  # the next would be 30 seconds later

@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, BertConfig, LlamaConfi
 import harness.kept.save as saving
 from harness.core.card import KeptModel, read_kept
 from harness.core.cell import Cell
+from harness.core.levers import Levers
 from harness.core.result import CellResult
 from harness.execution.cell_data import read_data
 from harness.execution.cell_main import run_cell
@@ -128,6 +129,18 @@ def test_a_kept_model_gives_the_same_answers(
         assert abs(untrained - trained) > 1e-4  # the adapter does something
 
 
+@pytest.mark.slow
+def test_weights_in_bfloat16_are_loaded_as_such(encoder: Path, tmp_path: Path) -> None:
+    levers = Levers(weights="bfloat16")
+    made, result = kept_cell(encoder, tmp_path, "classification", "lora: {}", levers=levers)
+    model = trained_model(tmp_path / "kept" / result.id)
+    types = {name.split(".")[-3]: p.dtype for name, p in model.named_parameters()}
+    assert types["lora_A"] == torch.float32
+    assert model.get_base_model().encoder.embeddings.word_embeddings.weight.dtype == torch.bfloat16
+    assert result.predictions is not None
+    assert answers(model, made, result.cell)[0] == result.predictions.predicted
+
+
 def test_full_models_are_in_the_format_of_the_hub(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +175,7 @@ def test_nothing_of_the_machine_is_in_the_files(encoder: Path, tmp_path: Path) -
     assert names == {
         "README.md", "adapter_config.json", "adapter_model.safetensors", "kept.json",
     }  # fmt: skip
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == result.cell.backbone == str(encoder)
 
@@ -215,6 +229,19 @@ def test_a_model_that_cannot_be_saved_fails_no_cell(
     assert "the model is not kept: [Errno 28] No space left" in capsys.readouterr().err
 
 
+def test_a_machine_without_the_run_folder_keeps_nothing(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = plan(encoder, tmp_path, "classification", TEXTS, "lengths: [16]\nmethods: [lora: {}]\n")
+    keeping = Keeping(tmp_path / "elsewhere", "all", checkpoint_seconds=1e-9)
+    (cell,) = (c for c in made.cells if c.method == "lora")
+    assert run_cell(cell, made.backbone, made.own_tasks, keeping).ok
+    assert not (tmp_path / "elsewhere").exists()
+    log = capsys.readouterr().err
+    assert "the model is not kept: " in log
+    assert "no checkpoint at step 1: " in log
+
+
 def test_a_cell_that_fails_later_keeps_no_model(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,9 +255,11 @@ def test_a_cell_that_fails_later_keeps_no_model(
 
 
 def test_a_second_attempt_replaces_the_model(encoder: Path, tmp_path: Path) -> None:
-    for _ in range(2):
-        kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    _, result = kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    (tmp_path / "kept" / result.id / "old").write_text("x")
+    kept_cell(encoder, tmp_path, "classification", "lora: {}")
     assert kept_in(tmp_path).validation_loss is not None
+    assert not (tmp_path / "kept" / result.id / "old").exists()
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 

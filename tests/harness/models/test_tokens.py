@@ -38,7 +38,7 @@ def test_berts_are_those_that_tasks_count_by_themselves() -> None:
         assert alone.splits(128, 0).test[:20] == read.splits(128, 0).test[:20]
 
 
-@pytest.mark.parametrize("length", [128, 512])
+@pytest.mark.parametrize("length", [128, pytest.param(512, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", GENERATED)
 def test_nothing_that_is_asked_for_is_cut_off(name: str, length: int) -> None:
     """With SmolLM2, to which a rare word or a number is more tokens than to BERT."""

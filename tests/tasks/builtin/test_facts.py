@@ -40,7 +40,7 @@ def apart(text: str) -> tuple[list[str], str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("length", [96, 300, 4096])
+@pytest.mark.parametrize("length", [96, 300, pytest.param(4096, marks=pytest.mark.slow)])
 def test_every_label_is_that_of_the_facts_in_the_text(name: str, length: int) -> None:
     task = load_task(name)
     number = 12 if name == "facts_count" else 6

@@ -1,0 +1,122 @@
+"""Commands for result folders: `report`, `publish` and `tuned`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import FolderPath
+from harness.core.errors import BadInput, printable
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@click.command()
+@click.argument("dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for the report (default for one DIR: its report/).",
+)
+def report(dirs: tuple[Path, ...], out: Path | None) -> None:
+    """Write results.csv and the report of one or more result folders DIRS.
+
+    Several folders need --out; their results are joined where data, backbone and protocol agree.
+    """
+    from harness.core.folder import check_run_folder
+    from reports import load_results
+    from reports.frame import unique_folders
+
+    for folder in dirs:
+        check_run_folder(folder)
+    folders = unique_folders(dirs)
+    own = [folder / "report" for folder in folders]
+    if len(folders) > 1 and out is None:
+        raise BadInput(
+            f"report: {len(folders)} folders have no common place for a report ({own[0]} is that "
+            "of the first alone): add --out DIR"
+        )
+    if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
+        raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
+    click.echo(
+        f"report: {printable(str(write_report(folders, out or own[0], load_results(*folders))))}"
+    )
+
+
+@click.command()
+@click.argument("directory", type=FolderPath(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--to",
+    type=FolderPath(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to write, for example published/mine.",
+)
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Write what there is, and keep the results that are in --to already.",
+)
+def publish(directory: Path, to: Path, partial: bool) -> None:
+    """Write the results of a finished run DIRECTORY in a compact form for a repository.
+
+    All cells must come from one commit without changes, one number format and one machine. With
+    --partial the run may be unfinished and its parts may come from several machines.
+    """
+    from harness.core.folder import read_run, write_packed
+    from harness.core.packed import check_one_origin
+    from harness.core.partial import joined
+
+    stored = read_run(directory)
+    if partial:
+        if not stored.results:
+            raise BadInput(f"{directory}: no results are here")
+        stored = joined(stored, read_run(to))
+        click.echo(f"written: {printable(str(write_packed(stored, to)))}")
+        return
+    ids = stored.manifest.ids or stored.results
+    check_one_origin([stored.results[i] for i in ids if i in stored.results], str(directory))
+    missing = sum(i not in stored.results for i in ids)
+    if missing:
+        raise BadInput(
+            f"{directory}: {missing} cells of its sweep have no result: run it to its end"
+        )
+    click.echo(f"written: {printable(str(write_packed(stored, to)))}")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--to", type=click.Path(path_type=Path), help="File to write (default: print the choice only)."
+)
+def tuned(directory: Path, to: Path | None) -> None:
+    """Choose learning rates from the finished study in DIRECTORY, on its validation split."""
+    from harness.core.folder import read_run
+    from harness.planning import tuned as study
+
+    results = read_run(directory).results
+    if not results:
+        raise BadInput(f"{directory}: no results are here")
+    chosen = study.choose(list(results.values()))
+    for entry in chosen.entries:
+        arm, tried = entry.arm, len(entry.tries)
+        arm_at = f"{arm['method']} {arm['density'] or ''}  {entry.settings['length']} tokens"
+        line = f"{arm['task']}  {arm_at}  lr {entry.lr:g}  of {tried}"
+        click.echo(printable(line))
+    if chosen.head_note:
+        click.echo(printable(chosen.head_note))
+    if to:
+        study.write(chosen, to)
+        click.echo(f"written: {printable(str(to))}")
+
+
+def write_report(dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True) -> Path:
+    """Write results.csv into the folders, and a report of them; return its page."""
+    from reports import build_report, write_csv
+
+    for folder in dirs:
+        write_csv(folder, frame)
+    return build_report(dirs, out, frame, vector)
