@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 import re
-import struct
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from reports.figures.describe import Chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
     from reports.page import Report
 
@@ -67,11 +67,18 @@ class Picture:
         return drawn(self.chart)
 
     @cached_property
-    def png(self) -> bytes:
-        """The figure as a PNG."""
-        from reports.figures.printed import as_png
+    def image(self) -> Image:
+        """The figure in pixels, at print resolution."""
+        from reports.figures.printed import as_image
 
-        return as_png(self.figure)
+        return as_image(self.figure)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG at print resolution."""
+        from reports.figures.printed import png_of
+
+        return png_of(self.image)
 
     @property
     def stem(self) -> str:
@@ -80,13 +87,15 @@ class Picture:
 
     @property
     def data_uri(self) -> str:
-        """The PNG for embedding into the page."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+        """A smaller PNG for embedding into the page."""
+        from reports.figures.printed import still_of
+
+        return "data:image/png;base64," + base64.b64encode(still_of(self.image)).decode("ascii")
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height on the page, in CSS pixels, for a PNG of 300 dpi."""
-        width, height = struct.unpack(">II", self.png[16:24])
+        """Width and height on the page, in CSS pixels."""
+        width, height = self.image.size
         return round(width * 0.46), round(height * 0.46)
 
 

@@ -21,7 +21,7 @@ from reports.blocks import joined
 from reports.frame import Result
 from reports.groups import Group
 from reports.joining import same_texts
-from reports.seeds import Place, Places, common, places
+from reports.seeds import Place, Places, common
 from reports.stats import estimated
 
 NO_COMMON_SEED = "no common seed"
@@ -124,11 +124,6 @@ def tested(found: Iterable[Compared]) -> list[Compared]:
     return [one for one in found if one.verdict != "none"]
 
 
-def margin_of(group: Group) -> float:
-    """The margin of a group: the smallest of its runs."""
-    return min(float(r["comparisons"].margin) for r in group.results)
-
-
 def references(group: Group) -> list[str]:
     """The references that the runs of a group name; the first one counts."""
     return list(dict.fromkeys(r["comparisons"].reference for r in group.results))
@@ -136,7 +131,7 @@ def references(group: Group) -> list[str]:
 
 def declared(group: Group) -> list[Comparison]:
     """The comparisons of a group, in the order of the questions: control, length, reference."""
-    found = places(group.trained)
+    found = group.places
     first = {str(r["arm"]): r for r in reversed(group.trained)}
     arms = [first[arm] for arm in found]
     own = [a for a in arms if a["method"] not in (*BASELINES, HEAD)]
@@ -253,7 +248,7 @@ def _mechanisms(arm: Result, own: Sequence[Result]) -> list[Result | None]:
 
 
 def _measured(group: Group, about: Comparison) -> Compared:
-    return measured(about, places(group.trained), group.metric, margin_of(group))
+    return measured(about, group.places, group.metric, group.margin)
 
 
 def measured(about: Comparison, found: Places, metric: Metric, margin: float) -> Compared:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from harness.core.inference import LEVEL
 from harness.core.metrics import Metric
-from reports.compare import Comparison, margin_of, measured
+from reports.compare import Comparison, measured
 from reports.groups import Group
-from reports.seeds import Place, places
+from reports.seeds import Place
 
 
 def effective_length(
@@ -53,10 +53,10 @@ def effective_lengths(group: Group) -> dict[str, int | None]:
     """
     found = {
         arm: lengths
-        for arm, lengths in places(group.trained).items()
+        for arm, lengths in group.places.items()
         if sum(bool(place.finished) for place in lengths.values()) > 1
     }
     return {
-        arm: effective_length(own, group.metric, margin_of(group), LEVEL / len(found))
+        arm: effective_length(own, group.metric, group.margin, LEVEL / len(found))
         for arm, own in found.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,8 +11,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from harness.core.cell import Cell
 from harness.core.columns import CORE_COLUMNS, EXTRA_COLUMNS, row
@@ -46,8 +49,23 @@ _SETTINGS = (
 _LM_EVAL = "lm_eval:"
 
 
+class ByText(ABC):
+    """The values of a cell by test text."""
+
+    @property
+    @abstractmethod
+    def values(self) -> dict[str, float]:
+        """By the id of the text."""
+
+    @cached_property
+    def by_id(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """The ids in order, and their values, of shape (texts,)."""
+        ids = tuple(sorted(self.values))
+        return ids, np.array([self.values[one] for one in ids], dtype=np.float64)
+
+
 @dataclass(frozen=True)
-class TextValues:
+class TextValues(ByText):
     """The values of a cell by test text, computed when they are read."""
 
     predictions: Predictions
@@ -87,7 +105,7 @@ class Result:
         """The seed; 0 where there is none."""
         return int(self.row["seed"] or 0)
 
-    @property
+    @cached_property
     def order(self) -> tuple[Any, ...]:
         """Sort key: training first, then task, method, density (descending), length."""
         r = self.row

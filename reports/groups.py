@@ -24,7 +24,8 @@ from reports.joining import (
     labelled,
     score_conditions,
 )
-from reports.stats import Series, metric_of, one_rate_per_arm, score_points
+from reports.seeds import Places, places
+from reports.stats import Series, mean_points, metric_of, one_rate_per_arm
 
 HALF = 0.5
 """A length that a smaller share of the test texts reaches is marked."""
@@ -65,14 +66,24 @@ class Group:
         return [r for r in self.cells if r["kind"] == "train"]
 
     @cached_property
+    def places(self) -> Places:
+        """Its scored training cells by arm and length."""
+        return places(self.trained)
+
+    @cached_property
     def metric(self) -> Metric:
         """The metric of its scores."""
         return metric_of(self.results)
 
     @cached_property
+    def margin(self) -> float:
+        """The margin of its comparisons: the smallest of its runs."""
+        return min(float(r["comparisons"].margin) for r in self.results)
+
+    @cached_property
     def points(self) -> Series:
         """Mean test scores by arm and length."""
-        return score_points(self.results)
+        return mean_points(self.places, self.metric)
 
     @cached_property
     def reach(self) -> dict[int, Reach]:

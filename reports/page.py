@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -16,13 +16,16 @@ import pandas as pd
 from harness.core.folder import PAGE, write_atomically
 from reports.blocks import CellTable, Explorer, Picture, Section, span
 from reports.compare import Compared, compared, tested
-from reports.figures.interactive import as_json, interactive, library, packed_library
+from reports.figures.interactive import as_json, interactive, library, packed, packed_library
 from reports.figures.printed import as_vectors
 from reports.frame import Run, load_results, runs_of
 from reports.groups import Group, Key, cost_groups, evaluation_groups, training_groups
 from reports.sections import all_sections
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+MOST_PRINTED = 16
+"""Of more figures, only these first ones are drawn for print, which takes 0.5 s for each."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,11 @@ class Report:
 
 
 def build_report(
-    run_dirs: Sequence[Path], out: Path, frame: pd.DataFrame | None = None, vector: bool = False
+    run_dirs: Sequence[Path],
+    out: Path,
+    frame: pd.DataFrame | None = None,
+    vector: bool = False,
+    every: bool = False,
 ) -> Path:
     """Write `out`/index.html and its figures from run folders; return the path of the page.
 
@@ -77,7 +84,8 @@ def build_report(
         run_dirs: run folders.
         out: the folder of the page.
         frame: `load_results(*run_dirs)`, if it was loaded before.
-        vector: also write each figure as SVG and PDF.
+        vector: also write each figure as SVG and PDF, unless they are more than `MOST_PRINTED`.
+        every: draw all figures for print, however many they are.
     """
     report = Report(load_results(*run_dirs) if frame is None else frame, out)
     kinds = all_sections()
@@ -85,8 +93,10 @@ def build_report(
         Section(kind.anchor, kind.title, blocks) for kind in kinds if (blocks := kind.build(report))
     ]
     title = ", ".join(dict.fromkeys(run.name for run in report.runs)) or "no run"
-    html = rendered(title, dates(report.runs), sections)
     pictures = [b for part in sections for b in part.blocks if isinstance(b, Picture)]
+    if len(pictures) > MOST_PRINTED and not every:
+        pictures, vector = pictures[:MOST_PRINTED], False
+    html = rendered(title, dates(report.runs), sections, {b.stem for b in pictures})
     out.mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         write_atomically(out / picture.name, picture.png)
@@ -98,12 +108,17 @@ def build_report(
     return page
 
 
-def rendered(title: str, date: str, sections: Sequence[Section]) -> str:
-    """A page of sections; its data is JSON, and only its own scripts may run."""
+def rendered(
+    title: str, date: str, sections: Sequence[Section], printed: Set[str] | None = None
+) -> str:
+    """A page of sections; its data is JSON, and only its own scripts may run.
+
+    `printed` are the stems of the figures that have a picture; None: all.
+    """
     environment = _environment()
     blocks = [block for part in sections for block in part.blocks]
+    figures = {b.stem: interactive(b.chart) for b in blocks if isinstance(b, Picture)}
     data = {
-        "figures": {b.stem: interactive(b.chart) for b in blocks if isinstance(b, Picture)},
         "explore": next((b.data for b in blocks if isinstance(b, Explorer)), None),
         "cells": next((b.columns for b in blocks if isinstance(b, CellTable)), None),
     }
@@ -112,9 +127,11 @@ def rendered(title: str, date: str, sections: Sequence[Section]) -> str:
         title=title,
         date=date,
         sections=sections,
+        printed={*figures} if printed is None else printed,
         data={name: as_json(value) for name, value in data.items() if value},
         script=script,
-        library=packed_library() if data["figures"] or data["explore"] else "",
+        figures=packed(as_json(figures)),
+        library=packed_library() if figures or data["explore"] else "",
         hashes=[_hash(script), _hash(library())],
     )
 

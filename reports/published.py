@@ -100,7 +100,7 @@ def draw(folder: Path, names: set[str]) -> None:
         FileNotFoundError: the report has no figure of a name.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        page = build_report([folder], Path(scratch) / REPORT)
+        page = build_report([folder], Path(scratch) / REPORT, every=True)
         for name in sorted({PAGE, *names}):
             write_atomically(folder / name, (page.parent / name).read_bytes())
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 import numpy as np
-from scipy.stats import t as student
 
-from harness.core.inference import FEWEST_SEEDS, LEVEL, Array, Estimate, estimate
+from harness.core.inference import FEWEST_SEEDS, LEVEL, Array, Estimate, estimate, student_quantile
 from harness.core.methods import BASELINES
 from harness.core.metrics import METRICS, Metric, common_metric, rank_of_rate
 from harness.core.result import ACCURACY
 from reports.frame import Result
 from reports.seeds import (
     Place,
+    Places,
     by_arm_and_length,
     common_by_length,
     comparable_cells,
@@ -152,8 +152,11 @@ def one_rate_per_arm(results: Sequence[Result]) -> list[Result]:
 
 def score_points(results: Sequence[Result]) -> Series:
     """Mean test score of each arm at each length, over the seeds that all arms have there."""
-    metric = metric_of(results)
-    found = places(one_rate_per_arm(results))
+    return mean_points(places(one_rate_per_arm(results)), metric_of(results))
+
+
+def mean_points(found: Places, metric: Metric) -> Series:
+    """Mean test score of each place that has the seeds of all arms at its length."""
     shared = common_by_length(found)
     series: Series = {}
     for arm, lengths in found.items():
@@ -178,7 +181,7 @@ def _mean_point(place: Place, seeds: frozenset[int], metric: Metric) -> Point:
             half = float(contrast.half_width())
             low, high = mean - half, mean + half
         else:  # the variance of single answers, which both parts contain, is not known
-            half = float(student.isf(LEVEL / 2, len(values) - 1)) * stdev(values)
+            half = float(student_quantile(LEVEL / 2, np.array(len(values) - 1.0))) * stdev(values)
             half /= math.sqrt(len(values))
             low, high = mean - math.hypot(mean - low, half), mean + math.hypot(high - mean, half)
         low, high = metric.clipped(low, high)
@@ -195,16 +198,16 @@ def estimated(weights: Iterable[tuple[Place, float]], seeds: frozenset[int]) -> 
     for place, weight in weights:
         fixed[place.arm] = place.once
         arms[place.arm].append((_texts(place, seeds), weight))
-    every = [texts for own in arms.values() for rows, _ in own for texts in rows]
-    common_texts = sorted(set.intersection(*(set(texts) for texts in every)))
-    if len(common_texts) < max(2, 0.9 * max(map(len, every))):
+    every = [ids for own in arms.values() for rows, _ in own for ids, _ in rows]
+    common_ids = _common_ids(every)
+    if len(common_ids) < max(2, 0.9 * max(map(len, every))):
         return None
     scores: dict[str, Array] = {}
     swing, shares = 0.0, True
     for arm, own in arms.items():
         for rows, weight in own:
-            matrix = np.array([[texts[name] for name in common_texts] for texts in rows])
-            shares = shares and bool(np.isin(matrix, (0.0, 1.0)).all())
+            matrix = np.stack([_chosen(one, common_ids) for one in rows])
+            shares = shares and bool(((matrix == 0.0) | (matrix == 1.0)).all())
             swing += abs(weight) / 2
             scores[arm] = scores.get(arm, 0.0) + weight * matrix
     trained = [y for arm, y in scores.items() if not fixed[arm]]
@@ -212,17 +215,40 @@ def estimated(weights: Iterable[tuple[Place, float]], seeds: frozenset[int]) -> 
     return estimate([*trained, *untrained], len(trained), swing if shares else 0.0)
 
 
-_Texts = dict[str, float]
+_Ids = tuple[str, ...]
+_Texts = tuple[_Ids, Array]
+"""Ids of texts in order, and their values."""
 
 
 def _texts(place: Place, seeds: frozenset[int]) -> list[_Texts]:
     """The value of each text by seed; a place that is not trained has one row."""
-    rows = [[cell["texts"].values for cell in own] for own in place.by_seed(seeds)]
-    rows = [[texts for own in rows for texts in own]] if place.once else rows
-    return [
-        {name: fmean(t[name] for t in own) for name in own[0] if all(name in t for t in own)}
-        for own in rows
+    rows: list[list[_Texts]] = [
+        [cell["texts"].by_id for cell in own] for own in place.by_seed(seeds)
     ]
+    rows = [[texts for own in rows for texts in own]] if place.once else rows
+    return [own[0] if len(own) == 1 else _mean_texts(own) for own in rows]
+
+
+def _mean_texts(own: Sequence[_Texts]) -> _Texts:
+    """The mean of several cells for each of their common texts."""
+    ids = _common_ids([ids for ids, _ in own])
+    columns = np.stack([_chosen(one, ids) for one in own], axis=-1)
+    return ids, np.array([fmean(values) for values in columns.tolist()], dtype=np.float64)
+
+
+def _common_ids(every: Sequence[_Ids]) -> _Ids:
+    """The ids that all have, in order. Cells of one task have the same ids, which is quick."""
+    if all(ids == every[0] for ids in every):
+        return every[0]
+    return tuple(sorted(set.intersection(*map(set, every))))
+
+
+def _chosen(texts: _Texts, chosen: _Ids) -> Array:
+    ids, values = texts
+    if ids == chosen:
+        return values
+    places = {one: k for k, one in enumerate(ids)}
+    return values[[places[one] for one in chosen]]
 
 
 def cost_cells(results: Sequence[Result]) -> list[Result]:

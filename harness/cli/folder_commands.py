@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder for the report (default for one DIR: its report/).",
 )
-def report(dirs: tuple[Path, ...], out: Path | None) -> None:
+@click.option(
+    "--all-figures",
+    is_flag=True,
+    help="Write every figure as PNG, SVG and PDF; without it, of over 16 figures the first 16 as "
+    "PNG.",
+)
+def report(dirs: tuple[Path, ...], out: Path | None, all_figures: bool) -> None:
     """Write results.csv and the report of one or more result folders DIRS.
 
     Several folders need --out; their results are joined where data, backbone and protocol agree.
@@ -42,9 +48,8 @@ def report(dirs: tuple[Path, ...], out: Path | None) -> None:
         )
     if len(folders) > 1 and out and out.resolve() in [place.resolve() for place in own]:
         raise BadInput(f"--out {out}: is the report of one of these folders: give another folder")
-    click.echo(
-        f"report: {printable(str(write_report(folders, out or own[0], load_results(*folders))))}"
-    )
+    page = write_report(folders, out or own[0], load_results(*folders), every=all_figures)
+    click.echo(f"report: {printable(str(page))}")
 
 
 @click.command()
@@ -113,10 +118,12 @@ def tuned(directory: Path, to: Path | None) -> None:
         click.echo(f"written: {printable(str(to))}")
 
 
-def write_report(dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True) -> Path:
+def write_report(
+    dirs: Sequence[Path], out: Path, frame: DataFrame, vector: bool = True, every: bool = False
+) -> Path:
     """Write results.csv into the folders, and a report of them; return its page."""
     from reports import build_report, write_csv
 
     for folder in dirs:
         write_csv(folder, frame)
-    return build_report(dirs, out, frame, vector)
+    return build_report(dirs, out, frame, vector, every)

@@ -98,7 +98,7 @@ EXTRA_COLUMNS = (
 
 def row(result: CellResult) -> dict[str, Any]:
     """Return all columns of a result; None where a value does not apply."""
-    found = {column.name: _value(result, column) for column in CORE_COLUMNS + EXTRA_COLUMNS}
+    found = {column.name: _value(result, column, path) for column, path in _PATHS}
     if result.model is None and result.cell.method != TFIDF:
         # A failed cell may have no model: what was asked for.
         found["dtype"], found["device"] = result.cell.dtype, result.cell.device
@@ -107,9 +107,12 @@ def row(result: CellResult) -> dict[str, Any]:
     return found
 
 
-def _value(result: CellResult, column: Column) -> Any:
+_PATHS = [(column, tuple(column.place.split("."))) for column in CORE_COLUMNS + EXTRA_COLUMNS]
+
+
+def _value(result: CellResult, column: Column, path: tuple[str, ...]) -> Any:
     value: Any = result
-    for name in column.place.split("."):
+    for name in path:
         value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
     if value is None or column.kind is not str:
         return value

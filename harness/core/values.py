@@ -28,6 +28,8 @@ def number(value: Any) -> float | None:
 def clean(value: Any) -> str:
     """Return a printable text of at most `LONGEST_TEXT` characters."""
     text = str(value)
+    if len(text) <= LONGEST_TEXT and text.isprintable():  # nearly all are
+        return text
     text = "".join(c if c.isprintable() else " " for c in text[: LONGEST_TEXT + 1])
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 

@@ -16,7 +16,6 @@ from reports.compare import (
     Compared,
     Comparison,
     Verdict,
-    margin_of,
     unfinished,
 )
 from reports.groups import Group, Key, training_groups
@@ -80,7 +79,7 @@ def _of_group(a: Group, b: Group) -> list[ScoreChange]:
     data = [dict(group.key.conditions).get(DATA) for group in (a, b)]
     reason = OTHER_DATA if data[0] != data[1] else ""
     reason = OTHER_METRIC if a.metric != b.metric else reason
-    margin = min(margin_of(a), margin_of(b))
+    margin = min(a.margin, b.margin)
     left, right = places(a.trained), places(b.trained)
     return [
         _change(b, left[arm][n], right[arm][n], margin, reason)

@@ -102,8 +102,13 @@ def library() -> str:
 
 @cache
 def packed_library() -> str:
-    """plotly.js, compressed, in base64: the page unpacks it when its first figure is seen."""
-    return b64encode(gzip.compress(library().encode(), 9, mtime=0)).decode("ascii")
+    """plotly.js for the page, which unpacks it when its first figure is seen."""
+    return packed(library())
+
+
+def packed(text: str) -> str:
+    """A text, compressed, in base64: the page unpacks it."""
+    return b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode("ascii")
 
 
 def escaped(text: str) -> str:

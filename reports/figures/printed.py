@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Literal, ParamSpec
 
@@ -14,17 +15,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
-from reports.figures.describe import (
-    Chart,
-    Colours,
-    Key,
-)
+from reports.figures.describe import Chart, Colours, Key
 from reports.figures.marks import draw_panel, marker_of
 
 DPI = 300
-Format = Literal["png", "svg", "pdf"]
-VECTORS: tuple[Format, ...] = ("svg", "pdf")
+VECTORS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
 
 _PARAMETERS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
@@ -59,7 +56,6 @@ _PARAMETERS: dict[Any, Any] = {
 
 _ENTRY = 0.12  # inches for each row of a legend
 _NO_DATE: dict[str, dict[str, None]] = {
-    "png": {"Software": None},
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
 }
@@ -68,13 +64,11 @@ _P = ParamSpec("_P")
 
 
 def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Run a drawing function with this style, independent of the user's matplotlib settings."""
+    """Run a drawing function with this style."""
 
     @wraps(draw)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(_PARAMETERS)
+        with _style():
             return draw(*args, **kwargs)
 
     return wrapped
@@ -87,27 +81,59 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def saved(figure: Figure, kind: Format = "png") -> bytes:
-    """The figure as a file at print resolution; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    with mpl.rc_context():
+@contextmanager
+def _style() -> Iterator[None]:
+    """This style, independent of the user's matplotlib settings."""
+    with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(_PARAMETERS)
-        with warnings.catch_warnings():  # a name in a script that the font lacks: boxes, no noise
-            warnings.filterwarnings("ignore", message="Glyph .* missing")
-            figure.savefig(buffer, format=kind, dpi=DPI, metadata=_NO_DATE[kind])
-    return buffer.getvalue()
+        # A name in a script that the font lacks: boxes, no noise.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
 
 
 def as_vectors(figure: Figure) -> dict[str, bytes]:
-    """The figure as SVG and PDF, by the end of the file name; call it after `as_png`."""
+    """The figure as SVG and PDF, by the end of the file name; call it after `as_image`."""
     figure.set_layout_engine("none")  # it is laid out, and this takes as long as the rest
-    return {kind: saved(figure, kind) for kind in VECTORS}
+    files = {}
+    for kind in VECTORS:
+        buffer = io.BytesIO()
+        with _style():
+            figure.savefig(buffer, format=kind, metadata=_NO_DATE[kind])
+        files[str(kind)] = buffer.getvalue()
+    return files
+
+
+def as_image(figure: Figure) -> Image.Image:
+    """The figure in pixels at print resolution. Its layout is final from here on."""
+    resolution = figure.get_dpi()
+    with _style():
+        figure.set_dpi(DPI)
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()  # `savefig` would draw twice, the first time for the layout only
+        image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+        figure.set_dpi(resolution)
+    return image.convert("RGB")
 
 
 def as_png(figure: Figure) -> bytes:
-    """The figure as a PNG at print resolution."""
-    return saved(figure, "png")
+    """The figure as a PNG at print resolution; the same figure gives the same bytes."""
+    return png_of(as_image(figure))
+
+
+def png_of(image: Image.Image) -> bytes:
+    """A file of `as_image`."""
+    buffer = io.BytesIO()
+    image.save(buffer, "png", dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+def still_of(image: Image.Image) -> bytes:
+    """A small PNG of `as_image` for the page: half of the pixels each way, 256 colours."""
+    buffer = io.BytesIO()
+    colours = image.reduce(2).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colours.save(buffer, "png")
+    return buffer.getvalue()
 
 
 @styled

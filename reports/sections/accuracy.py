@@ -25,7 +25,7 @@ from reports.frame import Result
 from reports.groups import Group
 from reports.page import Report
 from reports.sections.comparisons import trend_table
-from reports.seeds import failures, places
+from reports.seeds import failures
 from reports.stats import Series, baseline_of, trials
 from reports.style import COLUMN, arm_styles, baseline_label, picture
 
@@ -237,7 +237,7 @@ def _trends(group: Group, found: Sequence[Compared]) -> list[Table]:
     lengths = effective_lengths(group)
 
     def text(arm: str) -> str:
-        known, last = lengths.get(arm), max(places(group.trained)[arm])
+        known, last = lengths.get(arm), max(group.places[arm])
         return "not decided" if known is None else f"{known}{' (longest)' * (known == last)}"
 
     return trend_table(group, found, text)

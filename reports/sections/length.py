@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from harness.core.inference import LEVEL
 from harness.core.methods import BASELINES
@@ -21,10 +21,9 @@ from reports.blocks import (
     span,
     wrapped,
 )
-from reports.compare import margin_of
 from reports.effective import not_worse
 from reports.figures.describe import Axis, Chart, Colours, Curve, Panel, Tile, around, ends
-from reports.frame import Result
+from reports.frame import ByText, Result
 from reports.groups import Group
 from reports.page import Report
 from reports.seeds import failures, places  # fmt: skip
@@ -58,18 +57,19 @@ def _as_test(result: Result, one: Evaluation, length: int | None) -> Result:
     """A further evaluation as the test of a cell at `length`."""
     return result.changed(
         length=length, status=one.status, score=one.value, score_low=one.low, score_high=one.high,
-        texts=_ByPlace.of(one.scores),
+        texts=_ByPlace(one.scores),
     )  # fmt: skip
 
 
-class _ByPlace(NamedTuple):
+@dataclass(frozen=True)
+class _ByPlace(ByText):
     """Values of test texts by their place in the task, since ids may differ between lengths."""
 
-    values: dict[str, float]
+    scores: Iterable[float | None]
 
-    @classmethod
-    def of(cls, scores: Iterable[float | None]) -> _ByPlace:
-        return cls({str(k): value for k, value in enumerate(scores) if value is not None})
+    @cached_property
+    def values(self) -> dict[str, float]:
+        return {str(k): value for k, value in enumerate(self.scores) if value is not None}
 
 
 # Trained at one length, tested at another.
@@ -78,7 +78,7 @@ class _ByPlace(NamedTuple):
 def tests_of(group: Group, trained: int) -> list[Result]:
     """The tests of all models trained at a length, each as a cell of the test's length."""
     cells = [r for r in group.trained if r["length"] == trained and r["method"] not in BASELINES]
-    own = [r.changed(texts=_ByPlace.of(r["texts"].values.values())) for r in cells]
+    own = [r.changed(texts=_ByPlace(r["texts"].values.values())) for r in cells]
     return own + [_as_test(r, one, one.length) for r in own for one in _of(r, "length")]
 
 
@@ -97,7 +97,7 @@ def reached(group: Group, trained: int) -> dict[str, int | None]:
 
     None: not decided. Bonferroni's correction over the arms and the lengths of training.
     """
-    metric, margin = group.metric, margin_of(group)
+    metric, margin = group.metric, group.margin
     rows = {(r["arm"], r["length"]) for r in group.trained if r["method"] not in BASELINES}
     found = {}
     for arm, at in places(tests_of(group, trained)).items():
@@ -164,7 +164,7 @@ def _matrix_blocks(group: Group) -> list[Block]:
     head = ["Arm", "Trained at", "Holds up to", *heads]
     about = group.about(
         f"{what}, with 95 % intervals. Holds up to: the longest test up to which the score is not "
-        f"worse than at the length of training by {margin_of(group):g} or more"
+        f"worse than at the length of training by {group.margin:g} or more"
     )
     return [
         picture("length-matrix", group, matrix_figure(group), caption, alt),

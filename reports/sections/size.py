@@ -121,7 +121,7 @@ def _heat_map(
     tiles = []
     for row, density in enumerate(densities):
         own = [c for c in cells if c["density"] == density]
-        points = [(a, p) for a in {str(c["arm"]) for c in own} for p in series.get(a, [])]
+        points = [(a, p) for a in arms(own) for p in series.get(a, [])]
         found = {p.length: (arm, p) for arm, p in points}
         for column, length in enumerate(lengths if own else []):
             failed = Counter(str(c["status"]) for c in own if c["length"] == length and not c.ok)

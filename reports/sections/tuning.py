@@ -21,7 +21,7 @@ from reports.figures.describe import Axis, Chart, Curve, Key, Look, Panel, aroun
 from reports.frame import Result
 from reports.groups import Group, with_reach
 from reports.page import Report
-from reports.seeds import arms, comparable_cells, failures, places
+from reports.seeds import arms, by_arm_and_length, comparable_cells, failures, places
 from reports.stats import LearningRateTrial, at_edge, best_trial, trials
 from reports.style import ArmStyle, arm_styles, picture
 
@@ -175,13 +175,13 @@ def _curve_picture(group: Group) -> Block:
         note,
         by=" ",
     )
-    notes = curve_notes(cells)
+    notes, means = curve_notes(cells), mean_curves(cells)
     last = [
         f"{arm} at {n} tokens {score_text(curve[-1][1])}"
         + (f" ({notes[arm, n]})" if notes[arm, n] else "")
         for arm in arms(cells)
         for n in sorted({int(r["length"]) for r in cells})
-        if (curve := mean_curve(cells, arm, n))
+        if (curve := means.get((arm, n)))
     ]
     alt = f"Last validation {group.metric.label}: {'; '.join(last)}."
     return picture("validation-curves", group, curves_figure(group), caption, alt)
@@ -193,11 +193,11 @@ def curves_figure(group: Group) -> Chart:
     styles, details = arm_styles(cells), details_of(cells)
     lengths = sorted({int(r["length"]) for r in cells if curve_of(r)})
     drawn: dict[str, list[str]] = {}
-    missing = curve_notes(cells)
+    missing, means = curve_notes(cells), mean_curves(cells)
     found: dict[int, list[Curve]] = {length: [] for length in lengths}
     for length in lengths:
         for arm, style in styles.items():
-            if curve := mean_curve(cells, arm, length):
+            if curve := means.get((arm, length)):
                 drawn.setdefault(arm, []).append(missing[arm, length])
                 x, y = zip(*curve, strict=True)
                 labels = tuple(
@@ -223,16 +223,27 @@ def _has_curve(result: Result) -> bool:
     return result.ok and bool(curve_of(result))
 
 
-def mean_curve(cells: Sequence[Result], arm: str, length: int) -> list[tuple[float, float]]:
-    """(examples, validation score) of an arm at a length: the mean over its comparable cells.
+_Points = list[tuple[float, float]]
 
-    If no cell of the arm finished, cells with a part of a curve are used. A point is the mean of
-    all cells or is left out.
+
+def mean_curves(cells: Sequence[Result]) -> dict[tuple[str, int], _Points]:
+    """(examples, validation score) by arm and length: means over comparable cells.
+
+    If no cell of an arm finished, its cells with a part of a curve are used. A point is the mean of
+    all cells or is left out; so is a curve without points.
     """
-    here = [r for r in cells if r["length"] == length and curve_of(r)]
-    if any(r.ok and r["arm"] == arm for r in here):
-        here = comparable_cells([r for r in cells if r["length"] == length], _has_curve)
-    curves = [curve_of(r) for r in here if r["arm"] == arm]
+    means = {}
+    for length in sorted({int(r["length"]) for r in cells}):
+        here = [r for r in cells if r["length"] == length]
+        parts = by_arm_and_length(r for r in here if curve_of(r))
+        finished = by_arm_and_length(comparable_cells(here, _has_curve))
+        for arm, at in parts.items():
+            own = finished.get(arm, {}) if any(r.ok for r in at[length]) else at
+            means[arm, length] = _mean_curve([curve_of(r) for r in own.get(length, [])])
+    return {place: points for place, points in means.items() if points}
+
+
+def _mean_curve(curves: Sequence[_Points]) -> _Points:
     found: dict[float, list[float]] = {}
     for examples, score in (point for curve in curves for point in curve):
         found.setdefault(examples, []).append(score)

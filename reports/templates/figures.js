@@ -15,13 +15,18 @@ const darkMode = matchMedia("(prefers-color-scheme: dark)");
 const coarse = matchMedia("(pointer: coarse)");
 const theme = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const unpacked = (id) => {
+  const text = atob(byId(`data-${id}`).textContent);
+  const packed = new Uint8Array(text.length);
+  for (let k = 0; k < text.length; k += 1) packed[k] = text.charCodeAt(k); // ten times as fast as `from`
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+};
+
 let library;
 const plotly = () => {
   library ??= (async () => {
-    const packed = Uint8Array.from(atob(byId("data-plotly").textContent), (c) => c.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     const script = document.createElement("script");
-    script.textContent = await new Response(stream).text();
+    script.textContent = await unpacked("plotly").text();
     document.head.append(script);
     return window.Plotly;
   })();
@@ -167,7 +172,11 @@ const arranged = (figure, width) => {
   return layout;
 };
 
-const figures = stored("figures") || {};
+let figures;
+const descriptions = () => {
+  figures ??= unpacked("figures").json();
+  return figures;
+};
 
 class Plot {
   constructor(box, figure, legend) {
@@ -179,10 +188,10 @@ class Plot {
     darkMode.addEventListener("change", () => this.width && (this.drawLegend(), this.draw()));
   }
 
-  async draw() {
+  async draw(width) {
     const Plotly = await plotly();
-    if (!this.box.clientWidth) return; // in print
-    this.width = this.box.clientWidth;
+    if (!width && !this.box.clientWidth) return; // in print
+    this.width = width ?? this.box.clientWidth;
     const layout = arranged(this.figure, this.width);
     const data = this.figure.data.map((trace) => dressedTrace(trace, this.hidden));
     await Plotly.react(this.box, data, layout, { displayModeBar: false, responsive: false });
@@ -219,21 +228,36 @@ const swatch = (entry) => {
   return mark;
 };
 
+const PAPER = 660; // width between the margins of A4, in CSS pixels
 const startFigures = () => {
+  const live = []; // figures without a picture
+  const shown = async (target) => {
+    const box = target.querySelector(".plot");
+    try {
+      const figure = (await descriptions())[box.dataset.figure];
+      const plot = new Plot(box, figure, target.querySelector(".legend"));
+      if (target.classList.contains("live")) live.push(plot);
+      box.hidden = false;
+      target.classList.add("drawn");
+      await plot.draw();
+    } catch (error) { // the picture stays
+      target.classList.remove("drawn");
+      target.classList.add("failed");
+      box.hidden = true;
+      console.error(error);
+    }
+  };
   const watcher = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       watcher.unobserve(target);
-      const box = target.querySelector(".plot");
-      const plot = new Plot(box, figures[box.dataset.figure], target.querySelector(".legend"));
-      box.hidden = false;
-      target.classList.add("drawn");
-      plot.draw().catch((error) => { // the picture stays
-        target.classList.remove("drawn");
-        box.hidden = true;
-        console.error(error);
-      });
+      shown(target);
     }
   }, { rootMargin: "300px" });
-  for (const box of document.querySelectorAll("figure .plot")) watcher.observe(box.closest("figure"));
+  for (const box of document.querySelectorAll("figure .plot")) {
+    box.hidden = !box.closest(".live"); // it keeps the place of the figure
+    watcher.observe(box.closest("figure"));
+  }
+  addEventListener("beforeprint", () => live.forEach((plot) => plot.draw(PAPER)));
+  addEventListener("afterprint", () => live.forEach((plot) => plot.draw()));
 };

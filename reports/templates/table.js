@@ -11,10 +11,11 @@ const startTable = () => {
   };
   const state = { sort: null, down: false, words: [], page: 0, shown: columns.filter((c) => c.shown) };
   const every = columns[0].codes.map((_, row) => row);
-  const searched = every.map((row) => columns.map((c) => text(c, row)).join("\n").toLowerCase());
+  let searched; // made when it is needed, since it takes long for many cells
   let rows = every;
 
   const chosen = () => {
+    if (state.words.length) searched ??= every.map((row) => columns.map((c) => text(c, row)).join("\n").toLowerCase());
     rows = every.filter((row) => state.words.every((word) => searched[row].includes(word)));
     if (state.sort) {
       const { codes } = state.sort;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -102,7 +103,7 @@ def check_harmless(root: Node) -> None:
         main figure img figcaption span details summary table thead tbody tr th td pre script
         noscript template svg line label select option input"""
     named = """lang charset name content http-equiv class href id aria-labelledby aria-label
-        tabindex role src alt width height scope hidden data-figure type value"""
+        tabindex role src alt width height scope hidden data-figure type value style"""
     drawn = """x1 x2 y1 y2 stroke-width"""
     for node in root.all():
         assert node.tag in allowed.split(), node.tag
@@ -110,6 +111,7 @@ def check_harmless(root: Node) -> None:
         assert set(node.attributes) <= set(names), node.attributes
         if "src" in node.attributes:
             assert node.attributes["src"].startswith("data:image/png;base64,")
+        assert re.fullmatch(r"--rows: \d+", node.attributes.get("style", "--rows: 0"))
         href = node.attributes.get("href", "#")
         assert href.startswith("#") or re.match(r"^[\w.%/~-]+$", href), href
         assert not href.startswith("/")
@@ -144,7 +146,8 @@ def hash_of(script: str) -> str:
 def data_of(root: Node, name: str) -> Any:
     """The data of the page under a name."""
     (found,) = [s for s in root.all("script") if s.attributes.get("id") == f"data-{name}"]
-    return json.loads(found.raw)
+    packed = found.attributes["type"] == "text/plain"
+    return json.loads(gzip.decompress(base64.b64decode(found.raw)) if packed else found.raw)
 
 
 def captions(blocks: Sequence[Block]) -> list[str]:

@@ -18,7 +18,7 @@ from reports.page import build_report
 from reports.sections.accuracy import score_by_length
 from reports.sections.evaluations import lm_eval
 from reports.sections.overview import incomplete_rows, readme_table, summary_table
-from reports.sections.tuning import mean_curve
+from reports.sections.tuning import mean_curves
 from reports.stats import best_trial, cost_points, one_rate_per_arm, score_points, trials
 from tests.reports.conftest import make_cell, set_validation, write_run
 from tests.reports.faces import (
@@ -279,8 +279,8 @@ def test_curves_are_means_over_common_seeds_and_whole_steps(load: Load) -> None:
 
     full = [cell("full", 0, 0.1, 0.2), cell("full", 1, 0.5, 0.6, 0.7)]
     results = load([*full, cell("lora", 1, 0.4)])
-    assert mean_curve(results, "Full", 128) == [(8, 0.5), (16, 0.6), (24, 0.7)]
-    assert mean_curve(load(full), "Full", 128) == [(8, 0.3), (16, pytest.approx(0.4))]
+    assert mean_curves(results)["Full", 128] == [(8, 0.5), (16, 0.6), (24, 0.7)]
+    assert mean_curves(load(full))["Full", 128] == [(8, 0.3), (16, pytest.approx(0.4))]
 
 
 def test_losses_by_position_are_means_over_common_seeds(load: Load) -> None:
