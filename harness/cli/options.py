@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-TASKS_DIR = click.option(
-    "--tasks-dir",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="A folder with task plug-ins of your own.",
-)
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def tasks_dir_option(exists: bool = True) -> Callable[[_Command], _Command]:
+    """The option --tasks-dir; without `exists` the folder may be missing."""
+    return click.option(
+        "--tasks-dir",
+        type=click.Path(path_type=Path, file_okay=False, exists=exists),
+        help="A folder with task plug-ins of your own.",
+    )
+
+
+TASKS_DIR = tasks_dir_option()
 
 SHARD = click.option(
     "--shard",

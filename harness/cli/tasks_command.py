@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import TASKS_DIR
+from harness.cli.options import tasks_dir_option
 from harness.core.errors import BadInput
 
 COLUMNS = ("text", "second", "label", "answer", "number")
@@ -43,7 +43,7 @@ COLUMNS = ("text", "second", "label", "answer", "number")
 @click.option("--label", metavar="COLUMN", help="from: the classes.")
 @click.option("--answer", metavar="COLUMN", help="from: the texts to write.")
 @click.option("--number", metavar="COLUMN", help="from: the numbers to predict.")
-@TASKS_DIR
+@tasks_dir_option(exists=False)
 def tasks(
     words: tuple[str, ...],
     backbone: str,
@@ -75,6 +75,10 @@ def tasks(
         )
     if given and command != "from":
         raise BadInput(f"tasks: --{next(iter(given))} is of from")
+    if tasks_dir and not tasks_dir.is_dir():
+        if command != "new":
+            raise BadInput(f"--tasks-dir {tasks_dir}: there is no such folder")
+        tasks_dir.mkdir(parents=True)
     own = OwnTasks(tasks_dir, load_sweep(sweep).data_entries if sweep else ())
     if not words:
         task_commands.list_tasks(own)

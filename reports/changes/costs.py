@@ -46,6 +46,7 @@ _PHASES: dict[Phase, str] = {
 
 OTHER_MACHINE = "another machine"
 NOT_IN_ROUNDS = "not measured in rounds"
+OF_THE_PROCESS = "of the process, not of tensors"
 
 
 @dataclass(frozen=True)
@@ -205,11 +206,12 @@ def _counts(
         x, y = (median(own) for own in values)
         unit = "bytes" if column.endswith("bytes") else "tokens/s"
         counted = column in dict(_COUNTED) and not reason
+        why = OF_THE_PROCESS if unit == "bytes" else NOT_IN_ROUNDS
         equal = math.isclose(x, y, rel_tol=MEMORY_NOISE)
         found.append(
             CostChange(
                 group, arm, length, what, x, y, unit,
-                reason="" if counted else reason or NOT_IN_ROUNDS,
+                reason="" if counted else reason or why,
                 differs=counted and not equal, within=counted and equal,
             )
         )  # fmt: skip

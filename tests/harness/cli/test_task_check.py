@@ -133,3 +133,11 @@ def test_findings_reach_the_report(plugins: Path, tiny: Path, tmp_path: Path) ->
     assert broken == []
     assert card.findings[0].startswith("the class 2 has an empty name")
     assert card.shared["tested"] == 30
+
+
+def test_a_new_task_makes_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "my" / "tasks"
+    assert main(["tasks", "check", "mine", "--tasks-dir", str(folder)]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    assert main(["tasks", "new", "mine", "--tasks-dir", str(folder)]) == 0
+    assert (folder / "mine.py").is_file()

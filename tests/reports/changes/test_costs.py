@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from reports.changes.changes import Changes, changes_between
-from reports.changes.costs import MEMORY_NOISE, NOT_IN_ROUNDS, OTHER_MACHINE, TIME_NOISE
+from reports.changes.costs import (
+    MEMORY_NOISE,
+    NOT_IN_ROUNDS,
+    OF_THE_PROCESS,
+    OTHER_MACHINE,
+    TIME_NOISE,
+)
 from tests.reports.conftest import make_cell, write_run
 
 PEAK = 100 * 2**20
@@ -91,5 +97,5 @@ def test_other_versions_on_one_machine_are_compared(tmp_path: Path) -> None:
 
 def test_times_of_training_cells_have_no_verdict(tmp_path: Path) -> None:
     found = between(tmp_path, [make_cell("lora")], [make_cell("lora")])
-    assert {one.reason for one in found.costs} == {NOT_IN_ROUNDS}
+    assert {one.reason for one in found.costs} == {NOT_IN_ROUNDS, OF_THE_PROCESS}
     assert {one.what for one in found.costs} >= {"train tokens/s", "eval tokens/s"}
