@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,17 @@ import harness.planning.tuned as tuned
 import tasks.lib.cache as examples
 from harness.models.backbones import EMBEDDED, Backbone
 from tasks.base import Splits
+from tasks.lib.opened import SETTLED
 
 _MOST = 6
 """Values of each kind that are kept."""
 
 
 def _state(state: os.stat_result) -> Hashable:
-    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
+    """What changes with a file; None if its times may not show the next change yet."""
+    if state.st_ctime > time.time() - SETTLED:
+        return None
+    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_ctime_ns, state.st_size
 
 
 def _of_path(path: Path) -> Hashable:
@@ -51,7 +56,8 @@ def _kept(make: Callable[..., Any], key_of: Callable[..., Hashable]) -> Callable
 
 def _of_open_file(file: Any, *more: Hashable) -> Hashable:
     try:
-        return _state(os.fstat(file.fileno())), file.tell(), *more
+        state = _state(os.fstat(file.fileno()))
+        return state and (state, file.tell(), *more)
     except (AttributeError, OSError):  # it is no file
         return None
 

@@ -89,7 +89,7 @@ def _loss(model: KeptModel) -> float:
 
 def remove_model(folder: Path) -> None:
     """Remove the folder of a model, so that no reader finds a part of it."""
-    aside = staging(folder)
+    aside = staging(folder.with_name(f"{folder.name}-old"))
     folder.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
 

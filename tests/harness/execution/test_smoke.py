@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -132,8 +133,7 @@ def test_the_second_run_finds_everything_done(smoke: Path) -> None:
 def test_the_report_is_one_file_and_pictures(smoke: Path) -> None:
     page = (smoke / "report" / "index.html").read_text()
     assert "SSMLoRA" in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    assert "<script" not in page
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=.(?!data:)", page)
     assert len(list((smoke / "report").glob("*.png"))) >= 5
     printed = (smoke / "stdout.txt").read_text()
     assert "report" in printed
