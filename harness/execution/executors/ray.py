@@ -14,6 +14,7 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -46,6 +47,8 @@ _LONGEST = 40
 """Characters of the path to Ray's folder, so that the paths of the sockets in it are valid."""
 _PATIENCE = 5.0
 """Seconds in which Ray's processes end by themselves before they are killed."""
+_SECONDS = 10.0
+"""In which a cluster must answer."""
 _AGAIN = 3
 """How often a job runs again after its node or the process of its task was lost."""
 _LOG_BYTES = 2**20
@@ -240,6 +243,7 @@ def connect(slots: int, folder: Path) -> Any:
             "_temp_dir": str(folder),
         }
     try:
+        _reach(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:  # Ray raises many kinds
         doing = "started" if own else f"reached at {ADDRESS}={address}"
@@ -248,6 +252,17 @@ def connect(slots: int, folder: Path) -> Any:
         for number, handler in handlers.items():  # Ray sets its own
             signal.signal(number, handler)
     return ray
+
+
+def _reach(address: str) -> None:
+    """Connect to a cluster once, because Ray would try for minutes.
+
+    Raises:
+        OSError: nothing answers there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():  # not `local` or `auto`
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS).close()
 
 
 def _address() -> str:
