@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -96,8 +97,12 @@ def test_a_memory_limit_is_a_result(tmp_path: Path, tiny: Path) -> None:
 
 
 def _cells(run: int) -> set[int]:
-    found = psutil.Process(run).children(recursive=True)
-    return {p.pid for p in found if "harness.execution.preload" in " ".join(p.cmdline())}
+    found = set()
+    for process in psutil.Process(run).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "harness.execution.preload" in " ".join(process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
