@@ -233,7 +233,7 @@ def _on_several(cell: Cell) -> Iterator[str]:
     if rest < number:
         yield f"devices: a batch has {rest} texts, and each of {number} devices needs one"
     if cell.device == "cuda" and number > len(gpus := visible_gpus()):
-        yield f"devices: {number} are asked for, and this machine has {len(gpus)}"
+        yield f"devices: the lever needs {number} GPUs, and this machine has {len(gpus)}"
 
 
 def _installed(package: str) -> bool:
