@@ -102,6 +102,11 @@ def as_latex(tables: Sequence[Table]) -> str:
     return "\n".join([f"% \\usepackage{{{','.join(packages)}}}", *texts])
 
 
+def escaped_latex(text: str) -> str:
+    """The text on one line, with all signs of LaTeX escaped."""
+    return " ".join(text.translate(_LATEX).split())
+
+
 def as_parquet(frame: pd.DataFrame) -> bytes:
     """All cells with all columns of results.csv, typed."""
     content, table = io.BytesIO(), frame.drop(columns=list(DETAILS))
@@ -111,9 +116,7 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def _latex(table: Table) -> str:
-    def escaped(text: str) -> str:
-        return " ".join(text.translate(_LATEX).split())
-
+    escaped = escaped_latex
     rows = [[escaped(str(entry)) for entry in row] for row in table.rows]
     frame = pd.DataFrame(rows, columns=[escaped(name) for name in table.head])
     sides = "".join("r" if name in table.numeric else "l" for name in table.head)
