@@ -66,7 +66,9 @@ def test_a_legend_entry_hides_its_arm_by_mouse_and_by_keyboard(seen: Seen) -> No
     legend = seen.page.locator("#explore-legend")
     legend.get_by_role("button", name="LoRA 1/2", exact=True).click()
     seen.wait(f"!{EXPLORED}.find(t => t.name === 'LoRA 1/2').visible")
-    assert seen.page.evaluate(shown)  # of the other figure
+    box.get_by_role("button", name="LoRA 1", exact=True).click()
+    seen.wait(f"!{TRACES}.find(t => t.meta === 'arm:LoRA 1').visible")
+    assert seen.page.evaluate(shown)  # figures hide arms of their own
 
 
 def test_measures_and_aggregation_can_be_chosen(seen: Seen) -> None:
@@ -198,7 +200,9 @@ def test_hostile_names_are_text_in_figures(seen: Seen) -> None:
     assert seen.page.locator("img[src=x]").count() == 0
     names = seen.page.evaluate(f"{TRACES}.map(t => t.name)")
     assert HOSTILE in names
-    assert HOSTILE[:9] in seen.hovered("figure-accuracy-length .plot", f"arm:{HOSTILE}")
+    seen.explored()
+    for figure in ("figure-accuracy-length .plot", "explore-plot"):
+        assert HOSTILE in seen.hovered(figure, f"arm:{HOSTILE}")
     assert seen.page.locator("#figure-accuracy-length").get_by_text(HOSTILE[:40]).count() > 0
 
 
