@@ -2,8 +2,9 @@
 
 Each pair is a timing group of two arms that differ in their seed only. The 95 % interval of the
 ratio of their CPU times, which the report shows, must contain 1 in 90 of 100 pairs and must be
-narrow; wall-clock time is printed beside it. `--slower 1.03` multiplies the times of
-the second arm, to see that a real difference is found. `--burners` keeps other processors busy.
+narrow; wall-clock time is printed beside it. Rounds end as in a sweep. `--slower 1.03` multiplies
+the times of the second arm, to see that a real difference is found. `--burners` keeps other
+processors busy.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Slowed(ForkedArm):
 def measure(job: Job) -> tuple[Ratio, Ratio]:
     """Run one pair in rounds and return the ratios of its training steps: CPU and wall time."""
     arms = [ForkedArm(job, job.cells[0], 600), Slowed(job, job.cells[1], 600)]
-    results = in_rounds(arms, job.cells, budget=0)
+    results = in_rounds(arms, job.cells)
     walls, cpus = {}, {}
     for name, result in zip("ab", results, strict=True):
         assert result.ok, result.error
@@ -71,7 +72,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--length", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=20, help="of a pair")
+    parser.add_argument("--rounds", type=int, default=3, help="of a pair, at least")
     parser.add_argument("--slower", type=float, default=1.0, help="factor of the second arm")
     parser.add_argument("--burners", type=int, default=0, help="other busy processes")
     options = parser.parse_args()

@@ -132,9 +132,21 @@ def _pretrained(
         **more,
     )
     _check_tensors(model, info)
+    _keep_layout(model)
     extend_positions(model.base_model, length, spare)
     _keep_attention_type(model.base_model)
     return model
+
+
+def _keep_layout(model: Any) -> None:
+    """Keep 4-bit weights as they are loaded.
+
+    On processors with AVX-512 BF16, bitsandbytes changes their layout in the first forward pass
+    without gradients, and its kernel for the new layout has no backward pass.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _random(kind: Any, config: Any, length: int, spare: int, attention: str, **more: Any) -> Any:

@@ -45,9 +45,11 @@ Turn = Phase | Literal["end"]
 """What an arm is asked for."""
 
 _BUDGET = 3.0
-"""Seconds of rounds for each of `probe.steps`; after them, a group does not add further rounds."""
+"""Seconds of rounds for each of `probe.steps`."""
 _ENOUGH, _TIGHT = 12, 0.01
 """A group with this many rounds ends if every ratio's interval has at most this half width."""
+_WIDE, _PATIENCE = 0.04, 4.0
+"""A disturbed group goes on while an interval is wider, for this many times its budget at most."""
 _MOST = 100
 """Rounds that a result file keeps."""
 
@@ -207,7 +209,8 @@ def in_rounds(
     """Prepare the arms of a group, let them take turns, and return a result for each.
 
     An arm that fails ends; the others go on. After `budget` seconds, only the least number of
-    rounds is completed. `at_once` arms with processes of their own are prepared at a time, because
+    rounds is completed; without a budget, here or in the sweep, the default is extended while
+    intervals are wide. `at_once` arms with processes of their own are prepared at a time, because
     these steps are not timed. `peak` (FLOP/s) is measured in this process unless it is given;
     `group` names the group.
     """
@@ -222,15 +225,17 @@ def in_rounds(
     readings: list[dict[Phase, list[Reading]]] = [{p: [] for p in own} for own in phases]
     order = random.Random(cells[0].seed)
     least, start, rounds = cells[0].steps or 1, time.monotonic(), 0
-    if budget is None:
-        asked = cells[0].probe_seconds
-        budget = _BUDGET * least if asked is None else asked
-    while (alive := [i for i, arm in enumerate(arms) if arm.result is None]) and not (
-        rounds >= least
-        and _enough(
-            [readings[i] for i in alive], cells[0].device, time.monotonic() - start >= budget
-        )
-    ):
+    asked = cells[0].probe_seconds if budget is None else budget
+    budget = _BUDGET * least if asked is None else asked
+    limit = budget * _PATIENCE if asked is None else budget
+    while alive := [i for i, arm in enumerate(arms) if arm.result is None]:
+        used = time.monotonic() - start
+        if rounds >= least and (used >= limit or rounds >= _MOST):
+            break
+        if rounds >= (least if used >= budget else max(least, _ENOUGH)):
+            widest = _widest([readings[i] for i in alive], cells[0].device)
+            if widest <= (_WIDE if used >= budget else _TIGHT):
+                break
         order.shuffle(alive)
         for i in alive:
             for phase in phases[i]:
@@ -246,23 +251,20 @@ def new_group() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _enough(alive: Sequence[dict[Phase, list[Reading]]], device: str, late: bool) -> bool:
-    """Whether the time is used, or every ratio to the first arm is known well enough."""
-    rounds = max(len(readings) for own in alive for readings in own.values())
-    if late or rounds >= _MOST:
-        return True
-    if rounds < _ENOUGH:
-        return False
+def _widest(alive: Sequence[dict[Phase, list[Reading]]], device: str) -> float:
+    """Return the largest half width of the ratios to the first arm; infinite with one round."""
+    widths = [0.0]
     for phase in ("train", *USE_PHASES):
         times = {
             str(i): compared([r.wall for r in own[phase]], [r.cpu for r in own[phase]], device)
             for i, own in enumerate(alive)
             if own.get(phase)
         }
-        ratios = paired_ratios(times, next(iter(times))) if times else {}
-        if any(ratio.half_width > _TIGHT for ratio in ratios.values()):
-            return False
-    return True
+        first, *others = times or [""]
+        if others:
+            ratios = paired_ratios(times, first)
+            widths += [ratios[arm].half_width for arm in others]
+    return max(widths)
 
 
 def _ended(arm: Arm, readings: dict[Phase, list[Reading]], group: str, peak: float) -> CellResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from threading import Barrier
 
 import pytest
@@ -74,6 +75,32 @@ def test_rounds_end_when_the_ratios_are_known() -> None:
     cells = probes(2)
     in_rounds([Fake(cell, log) for cell in cells], cells, budget=60)
     assert len([*turns(log)]) == 12
+
+
+def test_a_disturbed_group_goes_on_for_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Disturbed(Fake):
+        def ask(self, turn: Turn | None) -> Reading | None:
+            reading = super().ask(turn)
+            clock[0] += 1.0
+            noise = self._noise.lognormvariate(0, 0.3) if clock[0] < calm else 1.0
+            return reading and Reading(reading.wall * noise, reading.cpu * noise)
+
+        _noise = Random(0)
+
+    def rounds() -> int:
+        clock[0] = 0.0
+        log: list[tuple[int, Turn | None]] = []
+        in_rounds([Disturbed(cell, log) for cell in probes(2)], probes(2))
+        return len([*turns(log)])
+
+    clock = [0.0]  # a turn takes a second, so a round of two arms takes four
+    monkeypatch.setattr("harness.training.timing.time.monotonic", lambda: clock[0])
+    calm = 0.0
+    assert rounds() == 3  # 9 seconds are the budget
+    calm = 5.0  # the first round is disturbed, and left out when there are five
+    assert rounds() == 5
+    calm = float("inf")
+    assert rounds() == 9  # 36 seconds are the limit
 
 
 def test_the_time_for_further_rounds_is_that_of_the_sweep() -> None:
