@@ -9,7 +9,7 @@ from harness.core.errors import log_traceback
 from harness.core.result import CellResult
 
 LEAST_SECONDS = 30.0
-"""Between two versions of the report."""
+"""Before the first version of the report, and between two versions."""
 
 _SHARE = 20
 """A report that takes a second is written every 20 seconds at most: 5 % of one core."""
@@ -28,7 +28,7 @@ class LiveReport:
     def __init__(self, training: set[str], write: Callable[[], object]) -> None:
         self._training = training
         self._write = write
-        self._next = 0.0
+        self._next = time.monotonic() + LEAST_SECONDS  # a short run needs none
 
     def update(self, result: CellResult) -> None:
         """Take the result of a cell; write the report if it is time and other cells still train."""
