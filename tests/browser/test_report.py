@@ -245,6 +245,7 @@ def test_without_scripts_and_in_print_the_pictures_are_shown(
     seen.page.emulate_media(media="print")
     assert box.locator("img").is_visible()
     assert not box.locator(".plot").is_visible()
+    assert not seen.page.locator("h2#explore").is_visible()
     plain = opened(chromium, page_file, java_script_enabled=False)
     assert plain.page.locator("#figure-accuracy-length img").is_visible()
     assert plain.page.locator("noscript table tbody tr").count() == 37
