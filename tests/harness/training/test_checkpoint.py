@@ -98,7 +98,7 @@ CASES = {
 }
 
 
-QUICK = ("ssmlora", "adafactor", "packing")
+QUICK = ("ssmlora", "packing")
 
 
 @pytest.mark.parametrize(
