@@ -26,7 +26,7 @@ def prepared_newsgroups() -> None:
     load_task("newsgroups").splits(64, 0)
 
 
-def bench_long(*words: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def bench_long(*words: object, timeout: float = 500) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     call = [sys.executable, "-m", "harness", *map(str, words)]
     return subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=timeout)

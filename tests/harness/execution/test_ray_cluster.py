@@ -90,7 +90,7 @@ def test_a_cancelled_run_ends_its_cells_and_leaves_the_cluster(
     def running() -> list[psutil.Process]:
         return _cells([process for node in nodes for process in _tree(node)])
 
-    wait_for(lambda: running(), 120)
+    wait_for(lambda: running(), 240)
     cells = running()
     os.killpg(run.pid, end)
     wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in cells), 10)

@@ -68,8 +68,8 @@ def test_a_killed_cell_continues_with_the_same_predictions(victim: str, tmp_path
     assert results_here(sweep, "--out", whole, "--set", "limits.checkpoint_seconds=0") == 0
     assert not (whole / "checkpoints").exists()
     run = start_bench_long("run", sweep, "--out", out, "--workers", 1)
-    wait_for(lambda: any((out / "checkpoints").glob("*.safetensors")), 120)
-    wait_for(lambda: logged(out, "step 16 of 48"), 120)
+    wait_for(lambda: any((out / "checkpoints").glob("*.safetensors")), 240)
+    wait_for(lambda: logged(out, "step 16 of 48"), 240)
     (cell,) = workers(run, 1)
     os.kill(run.pid if victim == "run" else cell.pid, signal.SIGKILL)
     run.communicate()

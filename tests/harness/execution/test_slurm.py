@@ -143,8 +143,8 @@ def slurm(tmp_path: Path) -> Iterator[dict[str, str]]:
                     subprocess.Popen([program, *call[1:]], env=environment, stdout=out, stderr=out)
                 )
             if call[0] == "munged":
-                wait_for(lambda: (munge / "socket").exists(), 30)
-        wait_for(lambda: "idle" in _ask(environment, "sinfo", "-h", "-o", "%t"), 60)
+                wait_for(lambda: (munge / "socket").exists(), 240)
+        wait_for(lambda: "idle" in _ask(environment, "sinfo", "-h", "-o", "%t"), 240)
         yield environment
     finally:
         subprocess.run(["scancel", "-u", user], env=environment, timeout=30, check=False)
