@@ -17,7 +17,7 @@ _EXAMPLES = {"parquet": "cells.parquet", "peft": "FOLDER"}
 
 @click.command()
 @click.argument("dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--latex", "form", flag_value="latex", help="Tables in LaTeX, for booktabs.")
+@click.option("--latex", "form", flag_value="latex", help="Tables in LaTeX.")
 @click.option("--markdown", "form", flag_value="markdown", help="Tables in Markdown.")
 @click.option("--parquet", "form", flag_value="parquet", help="All cells with all columns.")
 @click.option(

@@ -141,15 +141,18 @@ def _probe(
     cell: Cell, backbone: Backbone, blocks: int | None = None
 ) -> Iterator[tuple[Any, Probe]]:
     """Yield a model in training mode and its probe; within the block tensors are fake."""
-    if cell.levers.weights in ("8bit", "4bit"):
-        raise ValueError("8-bit and 4-bit weights exist on real tensors only: there is no dry run")
     options = {k: v for k, v in cell.options.items() if k not in _INITIAL_VALUES}
     update = {"device": "cpu", "kind": "probe", "lr": cell.lr or 1e-4, "options": options}
     update["levers"] = cell.levers.model_copy(update={"devices": 1})
     cell = cell.model_copy(update=update)
     with quiet(), AssumedAnswers():  # PEFT cannot move modules between fake devices
         model = load_skeleton(
-            backbone, cell.positions, cell.uses_lm_head, blocks, cell.levers.attention
+            backbone,
+            cell.positions,
+            cell.uses_lm_head,
+            blocks,
+            cell.levers.attention,
+            weights=cell.levers.weights,
         )
         chunk_loss(model, cell)
         model = adapt(model, cell).model

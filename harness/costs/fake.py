@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.models import chunked_loss
+from harness.models.quantised import renew_scales
 
 _aten = torch.ops.aten
 
@@ -86,5 +87,6 @@ def replace_tensors(model: nn.Module, device: str) -> None:
                     is_parameter = isinstance(old, nn.Parameter)
                     made[id(old)] = nn.Parameter(new, old.requires_grad) if is_parameter else new
                 tensors[name] = made[id(old)]  # type: ignore[assignment]
+        renew_scales(module)
         numbers: dict[str, torch.Tensor] = vars(module).get("prompt_tokens", {})
         numbers.update({name: torch.empty_like(old) for name, old in numbers.items()})

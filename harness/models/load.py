@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import one_line
-from harness.core.levers import Levers
+from harness.core.levers import Levers, Weights
 from harness.models.architectures import read_config, shorten
 from harness.models.attention import implementation
 from harness.models.backbone_files import model_files
 from harness.models.backbones import RANDOM, Backbone, is_causal_lm
 from harness.models.position_tables import extend_positions
+from harness.models.quantised import QUANTISED, keep_layout, loading, quantise_skeleton
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -90,22 +91,6 @@ def load_language_model(
     return model
 
 
-def loading(levers: Levers, device: str) -> dict[str, Any]:
-    """Return the arguments of `from_pretrained` for 8-bit or 4-bit weights; else none."""
-    if levers.weights not in ("8bit", "4bit"):
-        return {}
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_8bit=levers.weights == "8bit",
-        load_in_4bit=levers.weights == "4bit",
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-    return {"quantization_config": config, "device_map": {"": device}}
-
-
 def _pretrained(
     kind: Any,
     backbone: Backbone,
@@ -132,21 +117,10 @@ def _pretrained(
         **more,
     )
     _check_tensors(model, info)
-    _keep_layout(model)
+    keep_layout(model)
     extend_positions(model.base_model, length, spare)
     _keep_attention_type(model.base_model)
     return model
-
-
-def _keep_layout(model: Any) -> None:
-    """Keep 4-bit weights as they are loaded.
-
-    On processors with AVX-512 BF16, bitsandbytes changes their layout in the first forward pass
-    without gradients, and its kernel for the new layout has no backward pass.
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def _random(kind: Any, config: Any, length: int, spare: int, attention: str, **more: Any) -> Any:
@@ -168,6 +142,7 @@ def load_skeleton(
     blocks: int | None = None,
     attention: str | None = None,
     device: str = "meta",
+    weights: Weights = "float32",
 ) -> Any:
     """Return the model of the functions above without its weights.
 
@@ -178,6 +153,7 @@ def load_skeleton(
         blocks: the number of its blocks; None: that of the configuration.
         attention: the lever.
         device: on `meta` it has no numbers, on any other random ones.
+        weights: the lever; on `meta`, layers of 8 or 4 bits are made.
     """
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
@@ -196,6 +172,8 @@ def load_skeleton(
             **more,
         )
         extend_positions(model.base_model, length)
+        if weights in QUANTISED and device == "meta":
+            quantise_skeleton(model, weights)
         return model if lm_head else _classifier(model, 2)
 
 

@@ -29,9 +29,9 @@ def use_levers(model: Any, cell: Cell) -> None:
     """
     if reason := refused_lever(cell):
         raise ValueError(reason)
-    if cell.levers.weights == "bfloat16":
+    if cell.levers.weights != "float32":  # of 8 and 4 bits are the linear layers only
         for parameter in model.parameters():
-            if not parameter.requires_grad:
+            if not parameter.requires_grad and parameter.is_floating_point():
                 parameter.data = parameter.data.to(torch.bfloat16)
     if cell.levers.checkpointing != "off":
         every = 1 if cell.levers.checkpointing == "full" else cell.levers.checkpointing

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.core.result import LIVE_PARTS
+from harness.models.quantised import scales
 from harness.training.meter import MemoryMeter
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _measured(
 def live_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, device: str) -> LiveBytes:
     """Return a counter that knows the weights of a model and the state of its optimizer."""
     live = LiveBytes(device)
-    live.hold([*model.parameters(), *model.buffers()], "weights")
+    scaled = (scale for layer in model.modules() for scale in scales(layer))
+    live.hold([*model.parameters(), *model.buffers(), *scaled], "weights")
     live.hold(
         tree_leaves([list(state.values()) for state in optimizer.state.values()]), "optimizer"
     )

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from harness.core.errors import BadInput, nearest
 from reports.arms import arm_tables, markdown
@@ -25,17 +26,25 @@ _LATEX = str.maketrans(
     | {
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": "$<$", ">": "$>$", "|": "$|$", "−": "$-$", "±": r"$\pm$", "×": r"$\times$",
+        "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\rightarrow$",
         "–": "--", "…": r"\ldots{}", "“": "``", "”": "''", "\u00a0": "~",
     }
 )  # fmt: skip
 
+_MOST_ROWS = 45
+"""Of a table on one page."""
+_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Begins a box that is made smaller if it is wider than the text."""
+
 
 def arms(report: Report) -> list[Table]:
     """Score by length and cost of training, one row for each arm."""
-    found = arm_tables(report)
-    return [
-        Table(f"{t.title}: {t.caption}" if t.title else t.caption, t.head, t.rows) for t in found
-    ]
+    found = []
+    for table in arm_tables(report):
+        caption = f"{table.title}: {table.caption}" if table.title else table.caption
+        numbers = frozenset(table.head[1:]) - {"Task", "Metric"}
+        found.append(Table(caption, table.head, table.rows, numbers))
+    return found
 
 
 def differences(report: Report) -> list[Table]:
@@ -64,7 +73,8 @@ def cells(report: Report, columns: Sequence[str] = ()) -> list[Table]:
     chosen = list(columns) or [c for c in CELL_COLUMNS if every[c].notna().any()]
     rows = [[_text(value) for value in row] for row in every[chosen].itertuples(index=False)]
     runs = ", ".join(run.name for run in report.runs)
-    return [Table(f"{len(rows)} cells of {runs}", chosen, rows)]
+    numbers = frozenset(name for name in chosen if is_numeric_dtype(every[name]))
+    return [Table(f"{len(rows)} cells of {runs}", chosen, rows, numbers)]
 
 
 TABLES: dict[str, Callable[[Report], list[Table]]] = {
@@ -81,8 +91,20 @@ def as_markdown(tables: Sequence[Table]) -> str:
 
 
 def as_latex(tables: Sequence[Table]) -> str:
-    r"""The tables in LaTeX, for `\usepackage{booktabs}`; all text is escaped."""
-    return "\n".join(_latex(_plain(table)) for table in tables)
+    """The tables in LaTeX, after a comment that names their packages; all text is escaped.
+
+    A table that is wider than the text is made smaller. More than 45 rows are a `longtable`, in a
+    small font, because a table of that class cannot be made smaller.
+    """
+    texts = [_latex(_plain(table)) for table in tables]
+    used = {"booktabs": r"\toprule", "graphicx": _FITTED, "longtable": r"\begin{longtable}"}
+    packages = [name for name, sign in used.items() if any(sign in text for text in texts)]
+    return "\n".join([f"% \\usepackage{{{','.join(packages)}}}", *texts])
+
+
+def escaped_latex(text: str) -> str:
+    """The text on one line, with all signs of LaTeX escaped."""
+    return " ".join(text.translate(_LATEX).split())
 
 
 def as_parquet(frame: pd.DataFrame) -> bytes:
@@ -94,19 +116,23 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def _latex(table: Table) -> str:
-    def escaped(text: str) -> str:
-        return " ".join(text.translate(_LATEX).split())
-
+    escaped = escaped_latex
     rows = [[escaped(str(entry)) for entry in row] for row in table.rows]
     frame = pd.DataFrame(rows, columns=[escaped(name) for name in table.head])
-    sides = "l" + "r" * (len(table.head) - 1)
-    text: str = frame.to_latex(index=False, caption=escaped(table.caption), column_format=sides)
-    return text
+    sides = "".join("r" if name in table.numeric else "l" for name in table.head)
+    caption = escaped(table.caption)
+    if len(rows) > _MOST_ROWS:
+        long = frame.to_latex(index=False, caption=caption, column_format=sides, longtable=True)
+        return f"{{\\scriptsize\\setlength{{\\tabcolsep}}{{3pt}}\n{long}}}\n"
+    text: str = frame.to_latex(index=False, caption=caption, column_format=sides)
+    text = text.replace(r"\begin{table}", "\\begin{table}\n\\centering")
+    text = text.replace(r"\begin{tabular}", f"{_FITTED}\n\\begin{{tabular}}")
+    return text.replace(r"\end{tabular}", r"\end{tabular}}")
 
 
 def _plain(table: Table) -> Table:
     rows = [[e if isinstance(e, str) else e.text for e in row] for row in table.rows]
-    return Table(table.caption, table.head, rows)
+    return Table(table.caption, table.head, rows, table.numeric)
 
 
 def _text(value: object) -> str:

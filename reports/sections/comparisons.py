@@ -41,7 +41,11 @@ def gap_text(one: Compared) -> str:
 
 
 def statements(group: Group, found: Sequence[Compared], family: int) -> dict[str, str]:
-    """Sentences on a group by subject: gain over the control, trend, reference, certainty."""
+    """Sentences on a group by subject: gain over the control, trend, reference, certainty.
+
+    If all comparisons are at one length, the first sentence names it and the others do not.
+    """
+    lengths = sorted({n for one in found for n in one.about.lengths})
     roles = {role: [one for one in found if one.about.role == role] for role in _ROLES}
     headings: dict[Role, str] = {
         "trend": _trend_heading(roles["trend"]),
@@ -52,8 +56,12 @@ def statements(group: Group, found: Sequence[Compared], family: int) -> dict[str
         "mechanism": "Against the controls of SSMLoRA's state",
     }
     texts: dict[str, str] = {
-        "gain": group.about(_gain(roles["control"])),
-        **{role: _by_word(text, roles[role]) for role, text in headings.items() if roles[role]},
+        "gain": group.about(_gain(roles["control"], lengths)),
+        **{
+            role: _by_word(text, roles[role], lengths)
+            for role, text in headings.items()
+            if roles[role]
+        },
         "certainty": _certainty(found, family),
     }
     return {subject: text for subject, text in texts.items() if text}
@@ -62,22 +70,23 @@ def statements(group: Group, found: Sequence[Compared], family: int) -> dict[str
 _ROLES: tuple[Role, ...] = ("control", "trend", "reference", "mechanism", "baseline")
 
 
-def _gain(found: Sequence[Compared]) -> str:
-    """Whether adaptation gained anything over the control."""
+def _gain(found: Sequence[Compared], lengths: Sequence[int]) -> str:
+    """Whether adaptation gained anything over the control; `lengths`: of all comparisons."""
     if not found:
         return (
             "Whether adaptation gained anything is unknown: there is no control (a trained head on "
             "the frozen backbone, or the zero-shot backbone)."
         )
     control = listed(list(dict.fromkeys(one.about.other for one in found)))
+    at = f" at {lengths[0]} tokens" if len(lengths) == 1 else ""
     better = [one for one in found if one.verdict == "better"]
     if better:
-        head = f"Adaptation gained over the control ({control})"
+        head = f"Adaptation gained over the control ({control}){at}"
     elif tested(found):
-        head = f"No arm is shown to be better than the control ({control}) at any length"
+        head = f"No arm is shown to be better than the control ({control}){at or ' at any length'}"
     else:
-        head = f"No verdict on a gain over the control ({control})"
-    return _by_word(head, found)
+        head = f"No verdict on a gain over the control ({control}){at}"
+    return _by_word(head, found, lengths)
 
 
 def _trend_heading(found: Sequence[Compared]) -> str:
@@ -86,8 +95,8 @@ def _trend_heading(found: Sequence[Compared]) -> str:
     return f"{capital(found[0].metric.label) if found else 'Score'}{ends}"
 
 
-def _by_word(head: str, found: Sequence[Compared]) -> str:
-    """A heading, then the comparisons by verdict."""
+def _by_word(head: str, found: Sequence[Compared], lengths: Sequence[int]) -> str:
+    """A heading, then the comparisons by verdict, with their lengths if there are several."""
     kinds: dict[str, dict[str, list[str]]] = {}
     order = list(_VERDICTS)
     for one in sorted(found, key=lambda one: order.index(one.verdict)):
@@ -95,8 +104,9 @@ def _by_word(head: str, found: Sequence[Compared]) -> str:
         about = one.about
         several = about.role == "mechanism"
         name = f"{about.arm} against {about.other}" if several else about.arm
-        lengths = kinds.setdefault(kind, {}).setdefault(name, [])
-        lengths += [span([str(n) for n in about.lengths])] if about.other else []
+        places = kinds.setdefault(kind, {}).setdefault(name, [])
+        if about.other and len(lengths) > 1:
+            places.append(span([str(n) for n in about.lengths]))
     parts = [
         capital(f"{kind}: ")
         + "; ".join(f"{name} at {listed(at)}" if at else name for name, at in arms.items())

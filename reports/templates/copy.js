@@ -17,10 +17,11 @@ const formats = {
   LaTeX: (head, rows) => {
     const signs = {
       "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "$<$",
-      ">": "$>$", "|": "$|$", "−": "$-$", "±": "$\\pm$", "×": "$\\times$", "–": "--", "…": "\\ldots{}",
+      ">": "$>$", "|": "$|$", "−": "$-$", "±": "$\\pm$", "×": "$\\times$", "≤": "$\\leq$",
+      "≥": "$\\geq$", "→": "$\\rightarrow$", "–": "--", "…": "\\ldots{}",
       "“": "``", "”": "''", "\u00a0": "~",
     };
-    const field = (text) => text.replace(/[\\~^<>|−±×–…“”\u00a0]|[&%$#_{}]/g, (c) => signs[c] ?? `\\${c}`)
+    const field = (text) => text.replace(/[\\~^<>|−±×≤≥→–…“”\u00a0]|[&%$#_{}]/g, (c) => signs[c] ?? `\\${c}`)
       .replace(/\s+/g, " ");
     const line = (row) => `${row.map(field).join(" & ")} \\\\`;
     return [`\\begin{tabular}{${"l".repeat(head.length)}}`, "\\toprule", line(head), "\\midrule",

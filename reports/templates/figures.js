@@ -12,8 +12,10 @@ const made = (tag, attributes = {}, ...children) => {
   return node;
 };
 const darkMode = matchMedia("(prefers-color-scheme: dark)");
+const root = document.documentElement;
+const isDark = () => darkMode.matches && !root.classList.contains("printing");
 const coarse = matchMedia("(pointer: coarse)");
-const theme = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const theme = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
 const unpacked = (id) => {
   const text = atob(byId(`data-${id}`).textContent);
@@ -40,7 +42,7 @@ const luminance = (rgb) => {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
 const seen = (hex) => {
-  if (!darkMode.matches || !/^#[0-9a-f]{6}$/i.test(hex)) return hex;
+  if (!isDark() || !/^#[0-9a-f]{6}$/i.test(hex)) return hex;
   let rgb = channels(hex);
   if (luminance(rgb) < 0.02) return "#dcdcda"; // black: else it would be the grey of baselines
   while (luminance(rgb) < 0.24) rgb = rgb.map((c) => c + 0.1 * (255 - c));
@@ -58,7 +60,7 @@ const dressedTrace = (trace, hidden) => {
     delete own.marker.hollow;
   }
   if (trace.type === "bar") {
-    own.marker = { ...trace.marker, line: { width: 1, color: theme(darkMode.matches ? "--axis" : "--page") } };
+    own.marker = { ...trace.marker, line: { width: 1, color: theme(isDark() ? "--axis" : "--page") } };
   }
   if (own.mode && own.mode.includes("text")) own.textfont = { color: theme("--ink"), size: 11 };
   return own;
@@ -259,6 +261,10 @@ const startFigures = () => {
     box.hidden = !box.closest(".live"); // it keeps the place of the figure
     watcher.observe(box.closest("figure"));
   }
-  addEventListener("beforeprint", () => live.forEach((plot) => plot.draw(PAPER)));
-  addEventListener("afterprint", () => live.forEach((plot) => plot.draw()));
+  const print = (on) => () => {
+    root.classList.toggle("printing", on); // paper is light
+    live.forEach((plot) => (plot.drawLegend(), plot.draw(on ? PAPER : undefined)));
+  };
+  addEventListener("beforeprint", print(true));
+  addEventListener("afterprint", print(false));
 };

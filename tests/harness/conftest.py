@@ -124,3 +124,25 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     TOKENIZER.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny encoder in the hub's format; longer texts make its position table longer."""
+    from transformers import BertConfig
+
+    from tests.harness.tiny_backbones import SIZES, save
+
+    config = BertConfig(**SIZES, max_position_embeddings=32, type_vocab_size=2)
+    return save(config, tmp_path_factory.mktemp("tiny_encoder"))
+
+
+@pytest.fixture(scope="session")
+def tiny_causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny language model in the hub's format."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    from tests.harness.tiny_backbones import SIZES, save
+
+    config = LlamaConfig(**SIZES, num_key_value_heads=1)
+    return save(config, tmp_path_factory.mktemp("tiny_causal"), AutoModelForCausalLM)

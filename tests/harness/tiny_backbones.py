@@ -15,6 +15,7 @@ from tokenizers.processors import RobertaProcessing
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoModel, PreTrainedTokenizerFast
 
+from harness.core.cell import Cell
 from harness.execution.cell_main import run_cell
 from harness.models.backbones import Backbone
 from harness.planning.plan import Plan, make_plan
@@ -89,6 +90,12 @@ def save(config: Any, folder: Path, kind: Any = AutoModel, special: bool = True)
     return folder
 
 
+def short_texts(count: int) -> list[str]:
+    """Texts of three to seven words."""
+    words = WORDS.split()
+    return [" ".join(words[k % 12 : k % 12 + 3 + k % 5]) for k in range(count)]
+
+
 def write_task(folder: Path, family: str, texts: list[str]) -> Path:
     """Write a plug-in task named `odd`, whose splits are these texts; return the folder."""
     folder.mkdir(exist_ok=True)
@@ -117,6 +124,12 @@ def plan(
         + (more or "lengths: [48]\nmethods: [full, lora: {}]\n")
     )
     return make_plan(load_sweep(sweep), sweep, write_task(folder / "plugins", family, texts))
+
+
+def only_arm(planned: Plan) -> Cell:
+    """The one cell of a plan that is no baseline."""
+    (cell,) = (cell for cell in planned.cells if cell.method not in ("tfidf", "base"))
+    return cell
 
 
 def outcomes(planned: Plan) -> Iterator[dict[str, Any]]:

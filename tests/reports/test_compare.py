@@ -141,10 +141,25 @@ def test_verdicts(load: Load) -> None:
     assert verdicts["SSMLoRA 1", "LoRA 1"] == "worse"
     assert verdicts["LoRA 1", "Head only"] == "better"
     text = list(statements(found, comparisons_of(found), 5).values())
-    assert text[0].startswith("Adaptation gained over the control (Head only). Better: Full at 128")
-    assert "Worse: SSMLoRA 1 at 128." in text[0]
-    assert "Comparable: Full at 128." in text[2 - (not pairs(found, "trend"))]
+    assert text[0].startswith(
+        "Adaptation gained over the control (Head only) at 128 tokens. Better: Full; LoRA 1."
+    )
+    assert "Worse: SSMLoRA 1." in text[0]
+    assert "Comparable: Full." in text[2 - (not pairs(found, "trend"))]
     assert "5 comparisons in one family" in text[-1]
+
+
+def test_one_length_is_named_once_and_several_for_each_arm(load: Load) -> None:
+    made = [*cells("lora", 330), *cells("full", 331), *cells("head", 331, density=None)]
+    one = group(load(made))
+    text = statements(one, comparisons_of(one), 3)
+    assert " ".join(text.values()).count("128") == 1
+    assert "better than the control (Head only) at 128 tokens. " in text["gain"]
+    two = group(load([*made, *(cell for cell in cells("lora", 330, 64))]))
+    text = statements(two, comparisons_of(two), 3)
+    assert "(Head only) at any length. " in text["gain"]
+    assert "Full at 128" in text["gain"]
+    assert "Full at 128" in text["reference"]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

@@ -23,7 +23,7 @@ def test_a_table_is_printed_or_written(
 ) -> None:
     assert main(["export", run, "--latex"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith(r"\begin{table}")
+    assert text.startswith("% \\usepackage{booktabs,graphicx}\n\\begin{table}")
     assert main(["export", run, "--latex", "--to", str(tmp_path / "t.tex")]) == 0
     assert (tmp_path / "t.tex").read_text() == text
     assert main(["export", run, "--markdown", "--table", "cells", "--columns", "arm, seed"]) == 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
-from transformers import AutoModel, AutoModelForCausalLM, BertConfig, LlamaConfig
+from transformers import AutoModel
 
 import harness.kept.save as saving
 from harness.core.card import KeptModel, read_kept
@@ -24,22 +24,9 @@ from harness.kept.load import base_model, trained_model
 from harness.kept.rules import Keeping
 from harness.planning.plan import Plan
 from harness.training.evaluate import evaluate
-from tests.harness.tiny_backbones import SIZES, WORDS, found, plan, save
+from tests.harness.tiny_backbones import found, only_arm, plan, short_texts
 
-TEXTS = [" ".join(WORDS.split()[k % 12 : k % 12 + 3 + k % 5]) for k in range(12)]
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An encoder whose position table has to be extended."""
-    config = BertConfig(**SIZES, max_position_embeddings=32, type_vocab_size=2)
-    return save(config, tmp_path_factory.mktemp("encoder"))
-
-
-@pytest.fixture(scope="module")
-def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = LlamaConfig(**SIZES, num_key_value_heads=1)
-    return save(config, tmp_path_factory.mktemp("causal"), AutoModelForCausalLM)
+TEXTS = short_texts(12)
 
 
 def kept_cell(
@@ -48,7 +35,7 @@ def kept_cell(
     """Train the arm and keep its model in `folder`."""
     more = f"lengths: [48]\nmethods: [{arm}]\ncontrols: []\n"
     made = plan(backbone, folder, family, TEXTS, more)
-    (cell,) = (c for c in made.cells if c.method not in ("tfidf", "base"))
+    cell = only_arm(made)
     cell = cell.model_copy(update={"lr": 0.05, "head_lr": cell.head_lr and 0.05, **changes})
     result = run_cell(cell, made.backbone, made.own_tasks, Keeping(folder, "all", full=True))
     assert result.ok, result.error
@@ -100,10 +87,14 @@ QUICK = ("lora", "ssmlora", "head", "ssmlora of tokens")
     "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in ARMS]
 )
 def test_a_kept_model_gives_the_same_answers(
-    name: str, encoder: Path, causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    tiny_encoder: Path,
+    tiny_causal: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     family, arm, form = ARMS[name]
-    backbone = causal if family in ("language_modelling", "generation") else encoder
+    backbone = tiny_causal if family in ("language_modelling", "generation") else tiny_encoder
     made, result = kept_cell(backbone, tmp_path, family, arm)
     assert kept_in(tmp_path).form == form
     assert result.predictions is not None
@@ -130,9 +121,9 @@ def test_a_kept_model_gives_the_same_answers(
 
 
 @pytest.mark.slow
-def test_weights_in_bfloat16_are_loaded_as_such(encoder: Path, tmp_path: Path) -> None:
+def test_weights_in_bfloat16_are_loaded_as_such(tiny_encoder: Path, tmp_path: Path) -> None:
     levers = Levers(weights="bfloat16")
-    made, result = kept_cell(encoder, tmp_path, "classification", "lora: {}", levers=levers)
+    made, result = kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}", levers=levers)
     model = trained_model(tmp_path / "kept" / result.id)
     types = {name.split(".")[-3]: p.dtype for name, p in model.named_parameters()}
     assert types["lora_A"] == torch.float32
@@ -142,9 +133,9 @@ def test_weights_in_bfloat16_are_loaded_as_such(encoder: Path, tmp_path: Path) -
 
 
 def test_full_models_are_in_the_format_of_the_hub(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, result = kept_cell(encoder, tmp_path, "classification", "full")
+    _, result = kept_cell(tiny_encoder, tmp_path, "classification", "full")
     folder = tmp_path / "kept" / result.id
     model = trained_model(folder)
     plain = AutoModel.from_pretrained(folder, add_pooling_layer=False)
@@ -156,8 +147,8 @@ def test_full_models_are_in_the_format_of_the_hub(
     assert torch.isnan(one.loss)
 
 
-def test_another_backbone_is_refused(encoder: Path, tmp_path: Path) -> None:
-    _, result = kept_cell(encoder, tmp_path, "classification", "lora: {}")
+def test_another_backbone_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    _, result = kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     file = tmp_path / "kept" / result.id / "kept.json"
     content = json.loads(file.read_text())
     content["cell"]["revisions"]["backbone"] = "sha256:0"
@@ -168,8 +159,8 @@ def test_another_backbone_is_refused(encoder: Path, tmp_path: Path) -> None:
         base_model(tmp_path)
 
 
-def test_nothing_of_the_machine_is_in_the_files(encoder: Path, tmp_path: Path) -> None:
-    _, result = kept_cell(encoder, tmp_path, "classification", "lora: {}")
+def test_nothing_of_the_machine_is_in_the_files(tiny_encoder: Path, tmp_path: Path) -> None:
+    _, result = kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     folder = tmp_path / "kept" / result.id
     names = {path.name for path in folder.iterdir()}
     assert names == {
@@ -177,15 +168,15 @@ def test_nothing_of_the_machine_is_in_the_files(encoder: Path, tmp_path: Path) -
     }  # fmt: skip
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
     config = json.loads((folder / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == result.cell.backbone == str(encoder)
+    assert config["base_model_name_or_path"] == result.cell.backbone == str(tiny_encoder)
 
 
-def test_the_card_says_what_the_model_is(encoder: Path, tmp_path: Path) -> None:
-    _, result = kept_cell(encoder, tmp_path, "classification", "lora: {}")
+def test_the_card_says_what_the_model_is(tiny_encoder: Path, tmp_path: Path) -> None:
+    _, result = kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     text = (tmp_path / "kept" / result.id / "README.md").read_text()
     front = yaml.safe_load(text.split("---")[1])
     assert front["library_name"] == "peft"
-    assert front["base_model"] == str(encoder)
+    assert front["base_model"] == str(tiny_encoder)
     assert front["tags"] == ["bench-long", "lora"]
     scores = result.scores
     assert scores is not None
@@ -205,8 +196,10 @@ def test_the_licence_is_that_of_the_model_card(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", ["best", "none"])
-def test_what_is_not_to_be_kept_leaves_nothing(rule: str, encoder: Path, tmp_path: Path) -> None:
-    made = plan(encoder, tmp_path, "classification", TEXTS, "lengths: [16]\nmethods: [full]\n")
+def test_what_is_not_to_be_kept_leaves_nothing(
+    rule: str, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    made = plan(tiny_encoder, tmp_path, "classification", TEXTS, "lengths: [16]\nmethods: [full]\n")
     keeping = Keeping(tmp_path, rule)  # type: ignore[arg-type]
     for cell in made.cells:
         if cell.method == "full" or rule == "none":
@@ -215,7 +208,7 @@ def test_what_is_not_to_be_kept_leaves_nothing(rule: str, encoder: Path, tmp_pat
 
 
 def test_a_model_that_cannot_be_saved_fails_no_cell(
-    encoder: Path,
+    tiny_encoder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -224,15 +217,17 @@ def test_a_model_that_cannot_be_saved_fails_no_cell(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(saving, "write_atomically", full)
-    kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     assert list((tmp_path / "kept").iterdir()) == []
     assert "the model is not kept: [Errno 28] No space left" in capsys.readouterr().err
 
 
 def test_a_machine_without_the_run_folder_keeps_nothing(
-    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = plan(encoder, tmp_path, "classification", TEXTS, "lengths: [16]\nmethods: [lora: {}]\n")
+    made = plan(
+        tiny_encoder, tmp_path, "classification", TEXTS, "lengths: [16]\nmethods: [lora: {}]\n"
+    )
     keeping = Keeping(tmp_path / "elsewhere", "all", checkpoint_seconds=1e-9)
     (cell,) = (c for c in made.cells if c.method == "lora")
     assert run_cell(cell, made.backbone, made.own_tasks, keeping).ok
@@ -243,28 +238,30 @@ def test_a_machine_without_the_run_folder_keeps_nothing(
 
 
 def test_a_cell_that_fails_later_keeps_no_model(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any) -> None:
         raise RuntimeError("later")
 
     monkeypatch.setattr("harness.execution.cell_main.at_other_lengths", fails)
     with pytest.raises(AssertionError):
-        kept_cell(encoder, tmp_path, "classification", "lora: {}")
+        kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_a_second_attempt_replaces_the_model(encoder: Path, tmp_path: Path) -> None:
-    _, result = kept_cell(encoder, tmp_path, "classification", "lora: {}")
+def test_a_second_attempt_replaces_the_model(tiny_encoder: Path, tmp_path: Path) -> None:
+    _, result = kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     (tmp_path / "kept" / result.id / "old").write_text("x")
-    kept_cell(encoder, tmp_path, "classification", "lora: {}")
+    kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     assert kept_in(tmp_path).validation_loss is not None
     assert not (tmp_path / "kept" / result.id / "old").exists()
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
-def test_the_lines_in_the_documents_are_those_of_the_report(encoder: Path, tmp_path: Path) -> None:
-    kept_cell(encoder, tmp_path, "classification", "lora: {}")
+def test_the_lines_in_the_documents_are_those_of_the_report(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    kept_cell(tiny_encoder, tmp_path, "classification", "lora: {}")
     lines = kept_in(tmp_path).lines("runs/mine/kept/0123456789ab")
     text = (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text()
     assert "\n".join(["```", *lines, "```"]) in text

@@ -8,34 +8,21 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BertConfig, LlamaConfig
 
 from harness.core.cell import Cell
 from harness.execution.cell_main import run_cell
 from harness.kept.rules import Keeping
 from harness.planning.plan import Plan
 from harness.training import checkpoint, loop, meter
-from tests.harness.tiny_backbones import SIZES, WORDS, plan, save
+from tests.harness.tiny_backbones import only_arm, plan, short_texts
 
-TEXTS = [" ".join(WORDS.split()[k % 12 : k % 12 + 3 + k % 5]) for k in range(14)]
+TEXTS = short_texts(14)
 STEPS = 14
 """Two epochs of 14 texts in batches of 2."""
 
 
 class Killed(BaseException):
     """Ends a cell as a signal would: nothing in it catches this."""
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = BertConfig(**SIZES, max_position_embeddings=64, type_vocab_size=2)
-    return save(config, tmp_path_factory.mktemp("encoder"))
-
-
-@pytest.fixture(scope="module")
-def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = LlamaConfig(**SIZES, num_key_value_heads=1)
-    return save(config, tmp_path_factory.mktemp("causal"), AutoModelForCausalLM)
 
 
 def planned(backbone: Path, folder: Path, family: str, arm: str, levers: str = "default") -> Plan:
@@ -49,8 +36,7 @@ def planned(backbone: Path, folder: Path, family: str, arm: str, levers: str = "
 
 
 def trained(made: Plan) -> Cell:
-    (cell,) = (c for c in made.cells if c.method not in ("tfidf", "base"))
-    return cell.model_copy(update={"epochs": 2, "validations": 3, "dropout": 0.2})
+    return only_arm(made).model_copy(update={"epochs": 2, "validations": 3, "dropout": 0.2})
 
 
 def outcome(made: Plan, keeping: Keeping | None = None) -> dict[str, Any]:
@@ -105,10 +91,14 @@ QUICK = ("ssmlora", "packing")
     "case", [pytest.param(c, marks=[] if c in QUICK else pytest.mark.slow) for c in CASES]
 )
 def test_a_killed_cell_continues_as_if_nothing_had_happened(
-    case: str, encoder: Path, causal: Path, tmp_path: Path, steps: Callable[[int], list[float]]
+    case: str,
+    tiny_encoder: Path,
+    tiny_causal: Path,
+    tmp_path: Path,
+    steps: Callable[[int], list[float]],
 ) -> None:
     family, arm, levers = CASES[case]
-    backbone = causal if family in ("language_modelling", "generation") else encoder
+    backbone = tiny_causal if family in ("language_modelling", "generation") else tiny_encoder
     made = planned(backbone, tmp_path, family, arm, levers)
     whole = steps(-1)
     expected = outcome(made)
@@ -124,9 +114,9 @@ def test_a_killed_cell_continues_as_if_nothing_had_happened(
 
 
 def test_the_end_of_training_is_kept_too(
-    encoder: Path, tmp_path: Path, steps: Callable[[int], list[float]]
+    tiny_encoder: Path, tmp_path: Path, steps: Callable[[int], list[float]]
 ) -> None:
-    made = planned(encoder, tmp_path, "classification", "lora: {}")
+    made = planned(tiny_encoder, tmp_path, "classification", "lora: {}")
     keeping = Keeping(tmp_path, "none", checkpoint_seconds=1)
     expected = outcome(made, keeping)
     again = steps(0)
@@ -135,9 +125,9 @@ def test_the_end_of_training_is_kept_too(
 
 
 def test_times_and_tokens_of_all_parts_count(
-    encoder: Path, tmp_path: Path, steps: Callable[[int], list[float]]
+    tiny_encoder: Path, tmp_path: Path, steps: Callable[[int], list[float]]
 ) -> None:
-    made = planned(encoder, tmp_path, "classification", "lora: {}")
+    made = planned(tiny_encoder, tmp_path, "classification", "lora: {}")
     keeping = Keeping(tmp_path, "none", checkpoint_seconds=1)
     steps(9)
     with pytest.raises(Killed):
@@ -158,13 +148,13 @@ def test_times_and_tokens_of_all_parts_count(
 @pytest.mark.parametrize("damage", ["torn", "foreign", "other cell", "other version"])
 def test_a_checkpoint_that_does_not_fit_is_not_used(
     damage: str,
-    encoder: Path,
+    tiny_encoder: Path,
     tmp_path: Path,
     steps: Callable[[int], list[float]],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = planned(encoder, tmp_path, "classification", "lora: {}")
+    made = planned(tiny_encoder, tmp_path, "classification", "lora: {}")
     expected = outcome(made)
     keeping = Keeping(tmp_path, "none", checkpoint_seconds=1)
     steps(4)
@@ -192,21 +182,21 @@ def test_a_checkpoint_that_does_not_fit_is_not_used(
 
 
 def test_methods_with_a_state_of_their_own_have_no_checkpoints(
-    encoder: Path, tmp_path: Path
+    tiny_encoder: Path, tmp_path: Path
 ) -> None:
-    made = planned(encoder, tmp_path, "classification", "adalora: {init_r: 4, target_r: 2}")
+    made = planned(tiny_encoder, tmp_path, "classification", "adalora: {init_r: 4, target_r: 2}")
     outcome(made, Keeping(tmp_path, "none", checkpoint_seconds=1))
     assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_full_disk_ends_no_cell(
-    encoder: Path,
+    tiny_encoder: Path,
     tmp_path: Path,
     steps: Callable[[int], list[float]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    made = planned(encoder, tmp_path, "classification", "lora: {}")
+    made = planned(tiny_encoder, tmp_path, "classification", "lora: {}")
     expected = outcome(made)
 
     def full(*_: Any) -> None:

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from harness.core.levers import Levers
+from harness.costs.dry_run import dry_run
+from harness.execution.cell_main import probe_turns
 from harness.models.backbones import find_backbone
 from harness.models.load import load_classifier
 from harness.training.batches import random_batch
 from harness.training.evaluate import autocast
 from harness.training.loop import optimizer_of, train_step
 from harness.training.methods import adapt
+from harness.training.timing import HereArm, in_rounds
 from tests.harness.planning.test_plan import BASE
 
 pytest.importorskip("bitsandbytes", reason="the package bitsandbytes is not installed")
@@ -80,6 +83,19 @@ def test_fewer_bits_take_less_memory_and_give_similar_logits() -> None:
     spread = float(plain.logits().std())
     for arm, most in zip(logits.values(), (0.1, 0.5), strict=True):
         assert float((arm.logits() - plain.logits()).abs().mean()) < most * spread
+
+
+@pytest.mark.parametrize("method", ["lora", "ssmlora"])
+@pytest.mark.parametrize("weights", ["8bit", "4bit"])
+def test_a_dry_run_has_the_live_bytes_of_a_step(weights: Any, method: str) -> None:
+    update = {"kind": "probe", "task": None, "method": method, "levers": Levers(weights=weights)}
+    cell = BASE.model_copy(update={**update, "steps": 1, "probe_seconds": 0.0, "batch_size": 2})
+    backbone = find_backbone("minilm")
+    (measured,) = in_rounds([HereArm(probe_turns(cell, backbone))], [cell])
+    assert measured.cost, measured.error
+    predicted = dry_run(cell, backbone)
+    assert predicted.train.peak_bytes == measured.cost.train_live_peak_bytes
+    assert predicted.eval.peak_bytes == pytest.approx(measured.cost.eval_live_peak_bytes, rel=1e-4)
 
 
 def test_8bit_adamw_learns_with_less_state() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +44,36 @@ def test_all_signs_are_escaped_in_latex(tmp_path: Path) -> None:
     assert r"50 \% \& \textbackslash{}input\{x\} \$a\_b\$ $<$i$>$" in text
     assert r"\caption{1 cells of a\_b \& c}" in text
     assert r"score\_low" in text
+
+
+def test_numbers_are_right_aligned_and_a_long_table_has_several_pages(report: Report) -> None:
+    (table,) = cells(report, ["arm", "length", "status"])
+    text = as_latex([replace(table, rows=table.rows[:45])])
+    assert r"\begin{tabular}{lrl}" in text
+    assert text.startswith("% \\usepackage{booktabs,graphicx}\n")
+    text = as_latex([replace(table, rows=table.rows[:46])])
+    assert r"\begin{longtable}{lrl}" in text
+    assert text.startswith("% \\usepackage{booktabs,longtable}\n")
+    assert text.count("{") == text.count("}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX is not installed")
+def test_every_table_compiles_and_is_as_wide_as_the_text(laptop: Path, tmp_path: Path) -> None:
+    frame = load_results(laptop)
+    frame.loc[0, "arm"] = HOSTILE + " ~^\\|\u2212±×≤≥→–…“x”·ü²\u00a0"
+    report = Report(frame)
+    (table,) = cells(report, ["arm", "seed"])
+    short = replace(table, rows=table.rows[:20])
+    tables = [*arms(report), *differences(report), short, replace(table, rows=[*table.rows] * 3)]
+    text = as_latex(tables)
+    lines = [r"\documentclass{article}", text.splitlines()[0].removeprefix("% ")]
+    lines += [r"\begin{document}", text, r"\end{document}"]
+    (tmp_path / "x.tex").write_text("\n".join(lines), encoding="utf-8")
+    call = ["pdflatex", "-interaction=nonstopmode", "x.tex"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_differences_have_intervals_and_verdicts(laptop: Path, report: Report) -> None:
