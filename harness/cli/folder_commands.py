@@ -72,8 +72,8 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
     --partial the run may be unfinished and its parts may come from several machines.
     """
     from harness.core.folder import read_run, write_packed
-    from harness.core.packed import check_one_origin
-    from harness.core.partial import joined
+    from harness.core.folder.packed import check_one_origin
+    from harness.core.folder.partial import joined
 
     stored = read_run(directory)
     if partial:

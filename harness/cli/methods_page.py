@@ -22,7 +22,7 @@ from harness.models.backbones import RANDOM, Backbone
 from harness.models.load import load_skeleton
 from harness.models.quiet import quiet
 from harness.planning.arms import arms, check_method
-from harness.planning.sweep import Method
+from harness.planning.keys.method import Method
 from harness.training.decoding import merge_refusal
 from harness.training.methods import adapt, adapter_of
 from harness.training.peft_methods import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.folder import CELLS, LOGS, MANIFEST, Manifest, iter_results, read_manifest
-from harness.core.packed import PACKED
+from harness.core.folder.packed import PACKED
 from harness.core.predicted import PREDICTED, PredictedRun, read_predicted
 from harness.core.result import OK, CellResult
 from harness.execution.runner import Progress

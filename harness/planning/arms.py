@@ -23,7 +23,8 @@ from harness.core.methods import (
     RANK,
     SSMLORA,
 )
-from harness.planning.sweep import Method, Sweep
+from harness.planning.keys.method import Method
+from harness.planning.sweep import Sweep
 from harness.planning.validation import meant_key
 from harness.training.peft_methods import KNOWN, NO_RANK, PeftMethod, peft_method
 

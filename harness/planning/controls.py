@@ -7,7 +7,8 @@ from itertools import product
 
 from harness.core.errors import BadInput
 from harness.core.methods import ATTENTION, FULL, HEAD, LORA, PAPER, RANK, SSMLORA
-from harness.planning.sweep import MECHANISM, Method, Sweep
+from harness.planning.keys.method import Method
+from harness.planning.sweep import MECHANISM, Sweep
 
 
 def methods_of(sweep: Sweep, has_classifier: bool) -> list[Method]:

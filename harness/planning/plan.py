@@ -21,11 +21,12 @@ from harness.planning.controls import check_head, methods_of
 from harness.planning.curricula import curriculum_of
 from harness.planning.data_pins import DataPins
 from harness.planning.further import forgetting_of, other_lengths
+from harness.planning.keys.method import Method
 from harness.planning.levers import check_levers, lever_settings
 from harness.planning.preflight import check_models
 from harness.planning.prepare import SIZES, Preparation, Prepared
 from harness.planning.rates import Rates
-from harness.planning.sweep import Method, Sweep
+from harness.planning.sweep import Sweep
 from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
 from tasks import OwnTasks, Task

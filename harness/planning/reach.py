@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.core.errors import BadInput
-from harness.planning.sweep import MIN_LENGTH
+from harness.planning.keys.values import MIN_LENGTH
 from tasks import Example, Task, TaskMetadata
 from tasks.lib.texts import A_TOKEN, well_formed
 

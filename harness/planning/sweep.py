@@ -1,20 +1,17 @@
-"""The sweep file: its keys, their types and ranges, and how it is read.
+"""The sweep file: all its keys, and how it is read, changed and written.
 
-Whether a task, a backbone or a PEFT method exists is checked in `plan.py`.
+Parts of it are in `keys/`. Whether a task, a backbone or a PEFT method exists is checked in
+`plan.py`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -24,50 +21,24 @@ from pydantic import (
 )
 
 from harness.core.card import Rule
-from harness.core.cell import NO_CURRICULUM
-from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
-from harness.core.methods import HEAD, JOINED, TARGETS
-from harness.planning.forms import comma_in
+from harness.core.methods import HEAD
+from harness.planning.keys.method import Method, method_fields
+from harness.planning.keys.run import Declared, Limits, LmEval, Probe, Shape, form_of_backbone
+from harness.planning.keys.train import Context, Train
+from harness.planning.keys.values import Length, Seed, Strict, distinct
 from harness.planning.levers import LeverEntries, LeverEntry
 from harness.planning.validation import explain
-from harness.planning.yaml_files import number_in, parse_yaml, read_yaml
+from harness.planning.yaml_files import parse_yaml, read_yaml
 from tasks.files import DataEntry
 
 MECHANISM = "mechanism"
 CONTROLS = (HEAD, MECHANISM)
 """Values of the key `controls`."""
 
-MIN_LENGTH = 8
-MAX_LENGTH = 1_048_576
-
-
-def _number(value: Any) -> Any:
-    """Refuse what pydantic alone would accept: `true` as 1, the texts `1_000` and `infinity`."""
-    if isinstance(value, str):
-        value = number_in(value)  # one in quotes
-    if value is None or isinstance(value, bool):
-        raise ValueError("expected a number such as 1000, 0.5 or 1e-3")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Length = Annotated[int, Field(ge=MIN_LENGTH, le=MAX_LENGTH, strict=True)]
-Density = Annotated[Number, Field(gt=0, le=1)]
-LearningRate = Annotated[Number, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
-
-
-def _distinct(value: list[Any]) -> list[Any]:
-    for item in value:
-        if value.count(item) > 1:
-            raise ValueError(f"duplicate value: {item}")
-    return value
-
 
 def _distinct_tasks(value: list[str | DataEntry]) -> list[str | DataEntry]:
-    _distinct([task_name(entry) for entry in value])
+    distinct([task_name(entry) for entry in value])
     return value
 
 
@@ -90,210 +61,26 @@ def _controls(value: list[str]) -> list[str]:
     return value
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Transfer = dict[Literal["tuned"], Literal["transfer"]]
-"""`lr: {tuned: transfer}`: the rates of a study, also of one with other settings."""
-
-
-SCORED = 128
-"""Tokens of each text that language modelling scores by default in sweeps with several lengths."""
-
-
-class Context(_Strict):
-    """Language modelling scores the last `targets` tokens before token `window` of each text.
-
-    They are the same tokens at every length, with more or fewer tokens before them.
-    """
-
-    targets: Count = SCORED
-    window: Length | None = None
-    """None: the longest length of the sweep."""
-
-
-class Forgetting(_Strict):
-    """Unrelated text on which language models are evaluated before and after training."""
-
-    task: str
-    examples: Count = 16
-
-
-class Train(_Strict):
-    """Settings of every training cell. All arms share them, except for the learning rate."""
-
-    examples: Count | Literal["all"] = 512
-    validation_examples: Count | Literal["all"] = 200
-    test_examples: Annotated[int, Field(ge=0, strict=True)] | Literal["all"] = 500
-    curriculum: str = NO_CURRICULUM
-    """How training texts are made easier than test texts, in tasks that offer it."""
-    epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
-    batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 8
-    lr: LearningRate | Literal["tuned"] | Transfer | None = None
-    """None: the rate of a matching study, else the method's default (`planning/rates.py`)."""
-    head_lr: LearningRate | None = None
-    """Of the classifier, in all arms. None: the rate of a study's `head` arm, else a default."""
-    warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.1
-    weight_decay: Annotated[Number, Field(ge=0)] = 0.01
-    clip: Annotated[Number, Field(gt=0)] = 1.0
-    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    validations: Annotated[int, Field(ge=1, le=1000, strict=True)] = 4
-    context: Context | Literal["none"] | None = None
-    """None: `planning/windows.py` decides."""
-    loss: Literal["chunked", "full"] = "chunked"
-    """Of language models: the logits of some tokens at a time, or of all (the same loss)."""
-    test_lengths: Annotated[list[Length], AfterValidator(_distinct)] | Literal["all"] = Field(
-        default_factory=list
-    )
-    """Lengths at which each trained model is tested beside its own; `all`: those of the sweep."""
-    forgetting: Forgetting | None = None
-
-    @field_validator("forgetting", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        return {"task": value} if isinstance(value, str) else value
-
-    @field_validator("lr", mode="before")
-    @classmethod
-    def _rate(cls, value: Any) -> Any:
-        wrong = isinstance(value, str) and value != "tuned" and number_in(value) is None
-        if wrong or (isinstance(value, dict) and value != {"tuned": "transfer"}):
-            raise ValueError("expected a number, tuned, or {tuned: transfer}")
-        return value
-
-
-class Probe(_Strict):
-    """Cost cells: a few steps after warm-up, on full-length batches of random tokens."""
-
-    lengths: Annotated[list[Length], Field(min_length=1), AfterValidator(_distinct)]
-    steps: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 5
-    """Rounds of each length, at least."""
-    seconds: Annotated[Number, Field(ge=0)] | None = None
-    """Time for further rounds of each length; None: 3 s for each of `steps`."""
-    batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
-    decode: Annotated[int, Field(ge=0, le=65536, strict=True)] = 0
-    """Tokens decoded in each round, after a prefill; 0: none. Needs a language model."""
-
-
-class Limits(_Strict):
-    """Time and memory of a cell; a cell beyond them is ended and recorded as `timeout` or `oom`.
-
-    They are not part of a cell's id.
-    """
-
-    cell_seconds: Annotated[Number, Field(gt=0)] = 3600
-    cell_gib: Annotated[Number, Field(gt=0, le=1_048_576)] | None = None
-    checkpoint_seconds: Annotated[Number, Field(ge=0)] = 600
-    """Between two checkpoints of a cell in training; 0: none are written."""
-
-
-class Declared(_Strict, Comparisons):
-    """What the report compares: the reference, and the largest difference that does not matter."""
-
-    margin: Annotated[Number, Field(gt=0, le=1e6)] = 0.02
-
-
-class LmEval(_Strict):
-    """Tasks of lm-eval (`tasks: [lm_eval:NAME]`): examples and seconds for each."""
-
-    examples: Count = 50
-    seconds: Annotated[Number, Field(gt=0)] = 600
-
-
-_Item = TypeVar("_Item")
-Swept = Annotated[list[_Item], Field(min_length=1)]
-
-
-class Method(_Strict):
-    """One entry under `methods`: lists are swept, `options` go to the PEFT configuration."""
-
-    type: str
-    density: Swept[Density] = Field(default_factory=list)
-    placement: Swept[str] = Field(default_factory=list)
-    rank: Swept[Annotated[int, Field(ge=1, le=65536, strict=True)]] = Field(default_factory=list)
-    alpha: Annotated[Number, Field(gt=0)] | None = None
-    target: Swept[str] = Field(default_factory=list)
-    """Names of targets; module names that are one target are joined by `+`."""
-    lr: Swept[LearningRate] = Field(default_factory=list)
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("density", "placement", "rank", "lr", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return value if isinstance(value, list) else [value]
-
-    @field_validator("target", mode="before")
-    @classmethod
-    def _targets(cls, value: Any) -> Any:
-        return _targets(value)
-
-    @field_validator("lr", mode="before")
-    @classmethod
-    def _not_tuned(cls, value: Any) -> Any:
-        if "tuned" in (value if isinstance(value, list) else [value]):
-            raise ValueError("tuned is for all methods: write it under train.lr")
-        return value
-
-    @field_validator("options")
-    @classmethod
-    def _plain(cls, options: dict[str, Any]) -> dict[str, Any]:
-        for key, value in options.items():
-            try:  # they are part of a cell's id
-                json.dumps(value, sort_keys=True, allow_nan=False)
-            except (TypeError, ValueError):
-                raise ValueError(f"{key}: expected numbers, texts, lists or mappings") from None
-        return options
-
-
-def _targets(value: Any) -> Any:
-    """Return the targets of an entry: `mlp`, `[attention, mlp]`, `[q_proj, k_proj]` (one target),
-    or a list of both forms with each list of modules in brackets.
-    """
-    items = value if isinstance(value, list) else [value]
-    texts = [item for item in items if isinstance(item, str)]
-    named = [item for item in texts if item in TARGETS or JOINED in item]
-    if isinstance(value, list) and texts and len(texts) == len(items) and not named:
-        return [JOINED.join(texts)]
-    for item in texts:
-        if item not in named:
-            raise ValueError(
-                f"unknown target '{item}'.{nearest(item, TARGETS)} Names of modules are written in "
-                f"brackets of their own, such as [[{item}], mlp]"
-            )
-    return [JOINED.join(map(str, item)) if isinstance(item, list) else item for item in items]
-
-
-class Shape(_Strict):
-    """A backbone that is a configuration alone, for costs."""
-
-    config: str
-    """A file `config.json`, a folder with one, or a shipped name (`costs/configurations.py`)."""
-    weights: Literal["random"]
-
-
-def _form_of_backbone(value: Any) -> str:
-    return "a shape" if isinstance(value, dict | Shape) else "a name"
-
-
-class Sweep(_Strict):
+class Sweep(Strict):
     """A whole sweep file. Field names are the file's keys; unknown keys are refused."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     backbone: Annotated[
         Annotated[str, Tag("a name")] | Annotated[Shape, Tag("a shape")],
-        Discriminator(_form_of_backbone),
+        Discriminator(form_of_backbone),
     ]
     tasks: Annotated[list[TaskEntry], AfterValidator(_distinct_tasks)] = Field(default_factory=list)
-    lengths: Annotated[list[Length], AfterValidator(_distinct)] = Field(default_factory=list)
+    lengths: Annotated[list[Length], AfterValidator(distinct)] = Field(default_factory=list)
     methods: Annotated[list[Method], Field(min_length=1)]
-    controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(_distinct)] = [HEAD]
+    controls: Annotated[list[str], AfterValidator(_controls), AfterValidator(distinct)] = Field(
+        default=[HEAD]
+    )
     """Arms that are added to show what an adapter gains (`planning/controls.py`)."""
-    levers: LeverEntries = [LeverEntry()]
+    levers: LeverEntries = Field(default=[LeverEntry()])
     """Every arm runs with every entry."""
     match: Literal["sites", "parameters"] = "sites"
     """What arms share: rank and sites, or the number of parameters (`costs/matching.py`)."""
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(default=[0])
     train: Train = Train()
     probe: Probe | None = None
     comparisons: Declared = Declared()
@@ -319,7 +106,7 @@ class Sweep(_Strict):
     @field_validator("methods", mode="before")
     @classmethod
     def _methods(cls, value: Any) -> Any:
-        return [_method(entry) for entry in value] if isinstance(value, list) else value
+        return [method_fields(entry) for entry in value] if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Sweep:
@@ -354,30 +141,6 @@ class Sweep(_Strict):
                     f"{max(lengths)}"
                 )
         return self
-
-
-def _method(entry: Any) -> Any:
-    """Convert `full` or `lora: {…}` into the fields of `Method`; other keys are options."""
-    if isinstance(entry, str):
-        return {"type": entry}
-    if not (isinstance(entry, dict) and len(entry) == 1):
-        raise ValueError(
-            f"each method is a name, or one name with its settings in braces (found {entry!r:.60})"
-        )
-    ((name, settings),) = entry.items()
-    if not isinstance(name, str):
-        raise ValueError(f"the name of a method is a text: put {name!r} in quotes")
-    settings = {} if settings is None else settings
-    if not isinstance(settings, dict):
-        raise ValueError(f"the settings of '{name}' must be keys and values")
-    for key in settings:
-        if not isinstance(key, str):
-            if meant := comma_in(settings):
-                raise ValueError(f"{name}.{meant}")
-            raise ValueError(f"{name}: a key is a text: put {key!r} in quotes")
-    own = set(Method.model_fields) - {"type", "options"}
-    options = {k: v for k, v in settings.items() if k not in own}
-    return {"type": name, "options": options, **{k: settings[k] for k in settings if k in own}}
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> Sweep:

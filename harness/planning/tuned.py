@@ -17,7 +17,7 @@ from harness.core.folder import write_atomically
 from harness.core.methods import BASELINES, HEAD
 from harness.core.metrics import rank_of_rate
 from harness.core.result import CellResult, Scores
-from harness.planning.sweep import LearningRate
+from harness.planning.keys.values import LearningRate
 from harness.planning.validation import explain
 from harness.planning.yaml_files import dump_yaml, read_yaml
 

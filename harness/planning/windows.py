@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import BadInput
 from harness.planning.further import tested_lengths
+from harness.planning.keys.train import SCORED, Context
 from harness.planning.reach import SEARCHED, token_size
-from harness.planning.sweep import SCORED, Context, Sweep
+from harness.planning.sweep import Sweep
 from tasks import Task
 from tasks.types.base import Window
 

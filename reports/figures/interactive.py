@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import html
-import importlib.util
 import json
 import math
 from base64 import b64encode
@@ -90,14 +89,9 @@ def as_json(value: Any) -> str:
 
 @cache
 def library() -> str:
-    """The source of plotly.js, from the package plotly."""
-    spec = importlib.util.find_spec("plotly")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "the report needs the package plotly: pip install 'bench-long[bench]'"
-        )
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    return (folder / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    """The source of plotly.js, with the kinds of traces that figures use (`reports/vendor`)."""
+    path = Path(__file__).parents[1] / "vendor" / "plotly-cartesian.min.js"
+    return path.read_text(encoding="utf-8")
 
 
 @cache

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from reports.blocks import Picture
 from reports.figures.describe import Chart, Curve, Panel
+from reports.figures.interactive import library
 from reports.figures.printed import drawn
 from reports.page import Report, build_report
 from reports.sections import all_sections
@@ -115,6 +116,8 @@ def test_both_drawings_show_the_points_of_the_description(run: str, tmp_path: Pa
                 ends = layout[axis]["range"]
                 ends = np.power(10.0, ends) if layout[axis]["type"] == "log" else ends
                 assert same(ends, own[axis])
+            for kind in {trace["type"] for found in traces.values() for trace in found}:
+                assert f'moduleType:"trace",name:"{kind}"' in library()
             count = sum(len(t) for t in traces.values())
             bands = sum(bool(c.low and c.band) for c in panel.curves)
             parts = len({bar.name for bar in panel.bars})

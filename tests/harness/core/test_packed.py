@@ -10,8 +10,8 @@ import pytest
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import Manifest, RunFolder, read_run, write_packed
-from harness.core.packed import PACKED, check_one_origin
-from harness.core.partial import joined
+from harness.core.folder.packed import PACKED, check_one_origin
+from harness.core.folder.partial import joined
 from harness.core.result import CellResult, Environment, Predictions, Scores
 
 

@@ -1,0 +1,1 @@
+"""The keys of a sweep file: their types and ranges."""
