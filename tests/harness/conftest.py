@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
+from harness.cli import sweep_commands
 from harness.cli.main import main
 from tasks import load_task
 
@@ -24,7 +26,7 @@ def prepared_newsgroups() -> None:
     load_task("newsgroups").splits(64, 0)
 
 
-def bench_long(*words: object, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def bench_long(*words: object, timeout: float = 500) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     call = [sys.executable, "-m", "harness", *map(str, words)]
     return subprocess.run(call, capture_output=True, text=True, cwd=ROOT, timeout=timeout)
@@ -36,6 +38,14 @@ def run_here(*words: object) -> int:
     It saves the imports of a new process. Use `bench_long` where processes matter.
     """
     return main(["run", *map(str, words), "--executor", "in-process"])
+
+
+def results_here(*words: object) -> int:
+    """`run_here` without the report and the task cards, which take longer than small cells."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep_commands, "write_report", lambda *_, **__: None)
+        patch.setattr(sweep_commands, "_cards", lambda *_: None)
+        return run_here(*words)
 
 
 def start_bench_long(*words: object) -> subprocess.Popen[str]:
@@ -62,12 +72,15 @@ def cells(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one real run of the smoke sweep."""
-    folder = tmp_path_factory.mktemp("runs") / "smoke"
-    done = bench_long("run", SWEEPS / "smoke.yaml", "--out", folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (folder / "stdout.txt").write_text(done.stdout)
+def smoke(shared: Path) -> Path:
+    """The folder of one real run of the smoke sweep; the first worker that needs it runs it."""
+    folder = shared / "smoke"
+    printed = folder / "stdout.txt"
+    with FileLock(shared / "smoke.lock"):
+        if not printed.exists():
+            done = bench_long("run", SWEEPS / "smoke.yaml", "--out", folder)
+            assert done.returncode == 0, done.stdout + done.stderr
+            printed.write_text(done.stdout)
     return folder
 
 

@@ -11,8 +11,9 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("cache")
+def cache(shared: Path) -> Iterator[Path]:
+    folder = shared / "cache"
+    folder.mkdir(exist_ok=True)
     before = os.environ.get("BENCH_LONG_CACHE")
     os.environ["BENCH_LONG_CACHE"] = str(folder)
     yield folder

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli.main import main
 from reports import claims
-from tests.harness.conftest import TINY
+from tests.harness.conftest import TINY, results_here
 
 CLAIM = """\
 title: Tiny
@@ -42,7 +42,7 @@ def test_this_machine_reproduces_its_own_result(
     sweep.parent.mkdir()
     sweep.write_text(TINY.replace("controls: []", "controls: [head]\nseeds: [0, 1, 2]"))
     run = tmp_path / "run"
-    assert main(["run", str(sweep), "--out", str(run)]) == 0
+    assert results_here(sweep, "--out", run) == 0
     assert (
         main(["publish", str(run), "--partial", "--to", str(tmp_path / "published" / "tiny")]) == 0
     )

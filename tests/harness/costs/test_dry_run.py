@@ -95,6 +95,7 @@ def test_full_loss_keeps_logits(tmp_path: Path) -> None:
     assert dry_run(full, folder).train.peak_bytes == result.cost.train_live_peak_bytes
 
 
+@pytest.mark.slow
 def test_memory_of_a_training_step_alone(tmp_path: Path) -> None:
     """Also with more chunks of the loss than are run, and with fewer blocks."""
     folder = backbone(tmp_path, True)
@@ -106,6 +107,7 @@ def test_memory_of_a_training_step_alone(tmp_path: Path) -> None:
         assert train_memory(cell, folder, 1).peak_bytes < alone.peak_bytes
 
 
+@pytest.mark.slow
 def test_capped_logits_are_kept_whole(tmp_path: Path) -> None:
     """A model that changes its logits behind the output layer has the full loss, as in a run."""
     from transformers import AutoModelForCausalLM, Gemma2Config

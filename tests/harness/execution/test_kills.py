@@ -186,9 +186,13 @@ def test_a_timing_group_stops_and_dies_with_its_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_kills_spread_over_the_life_of_a_run(tmp_path: Path) -> None:
-    """Trials enough to meet every stage; then one whole run cleans up after all of them."""
+    """Trials enough to meet every stage; then one whole run cleans up after all of them.
+
+    Each stage (imports, the plan, imports of the server, training, the report) takes a second or
+    more.
+    """
     call = ["-m", "harness", "run", sweep(tmp_path), "--out", tmp_path / "out"]
-    moments = [0.05 + 0.4 * step for step in range(24)]
+    moments = [0.05 + 0.8 * step for step in range(12)]
     slowest = 0.0
     for moment in moments:
         trial = Trial(tmp_path, *call)

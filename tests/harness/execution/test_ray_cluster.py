@@ -13,7 +13,7 @@ import pytest
 
 from harness.core.folder import read_run
 from harness.execution.executors.ray import ADDRESS, default_workers
-from tests.harness.conftest import bench_long, start_bench_long
+from tests.harness.conftest import bench_long, results_here, start_bench_long
 from tests.harness.execution.test_failures import LONG, wait_for
 
 ray = pytest.importorskip("ray", reason="the package ray is not installed")
@@ -61,8 +61,7 @@ def _cells(processes: list[psutil.Process]) -> list[psutil.Process]:
 def test_cells_of_a_killed_node_run_elsewhere(tmp_path: Path, tiny: Path, nodes: list[Any]) -> None:
     many = ("--set", MANY, "--no-cost")
     local = tmp_path / "local"
-    done = bench_long("run", tiny, "--out", local, *many)
-    assert done.returncode == 0, done.stderr
+    assert results_here(tiny, "--out", local, *many) == 0
     assert default_workers("cpu") == 2
     out = tmp_path / "ray"
     run = start_bench_long("run", tiny, "--out", out, *many, "--executor", "ray")
@@ -91,7 +90,7 @@ def test_a_cancelled_run_ends_its_cells_and_leaves_the_cluster(
     def running() -> list[psutil.Process]:
         return _cells([process for node in nodes for process in _tree(node)])
 
-    wait_for(lambda: running(), 120)
+    wait_for(lambda: running(), 240)
     cells = running()
     os.killpg(run.pid, end)
     wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in cells), 10)

@@ -17,7 +17,7 @@ from harness.core.result import CellResult
 from harness.execution.executor import RESULTS, Job, Settings
 from harness.execution.executors.ray import Answer, RayExecutor, run_job
 from tests.harness.conftest import SWEEPS, bench_long, start_bench_long
-from tests.harness.execution.test_failures import LONG, wait_for
+from tests.harness.execution.test_failures import LONG, TOO_LARGE, wait_for
 from tests.harness.planning.test_plan import BASE, NO_BACKBONE
 
 ray = pytest.importorskip("ray", reason="the package ray is not installed")
@@ -89,7 +89,7 @@ def test_each_way_to_end_yields_one_result_and_no_process_stays(tmp_path: Path) 
 
 
 def test_a_memory_limit_is_a_result(tmp_path: Path, tiny: Path) -> None:
-    words = ["--set", "limits={cell_gib: 0.5}", "--executor", "ray", "--workers", 1]
+    words = [*TOO_LARGE, "--executor", "ray", "--workers", 1]
     done = bench_long("run", tiny, "--out", tmp_path / "out", *words)
     assert done.returncode == 1, done.stderr
     arms = {r.arm: r.status for r in read_run(tmp_path / "out").results.values()}

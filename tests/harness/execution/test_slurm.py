@@ -14,7 +14,7 @@ import pytest
 from harness.cli.main import main
 from harness.core.folder import read_run
 from harness.execution.slurm import others
-from tests.harness.conftest import SWEEPS, TINY, bench_long
+from tests.harness.conftest import SWEEPS, TINY, results_here
 from tests.harness.execution.test_failures import wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
@@ -143,8 +143,8 @@ def slurm(tmp_path: Path) -> Iterator[dict[str, str]]:
                     subprocess.Popen([program, *call[1:]], env=environment, stdout=out, stderr=out)
                 )
             if call[0] == "munged":
-                wait_for(lambda: (munge / "socket").exists(), 30)
-        wait_for(lambda: "idle" in _ask(environment, "sinfo", "-h", "-o", "%t"), 60)
+                wait_for(lambda: (munge / "socket").exists(), 240)
+        wait_for(lambda: "idle" in _ask(environment, "sinfo", "-h", "-o", "%t"), 240)
         yield environment
     finally:
         subprocess.run(["scancel", "-u", user], env=environment, timeout=30, check=False)
@@ -164,7 +164,7 @@ def test_an_array_on_a_real_slurm_resumes_and_equals_a_local_run(
     sweep = tmp_path / "tiny.yaml"
     sweep.write_text(TINY.replace("controls: []", "controls: [head]\nseeds: [0, 1]"))
     local = tmp_path / "local"
-    assert bench_long("run", sweep, "--out", local, "--no-cost").returncode == 0
+    assert results_here(sweep, "--out", local) == 0
     folder = tmp_path / "array"
     text = script_of(folder, str(sweep), "--shards", "2")
     assert "#SBATCH --requeue" in text

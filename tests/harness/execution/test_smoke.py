@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from tests.harness.conftest import SWEEPS, bench_long, cells
+from tests.harness.conftest import SWEEPS, bench_long, cells, results_here
 
 HOUSE = [
     "id", "kind", "status", "task", "backbone", "method", "density", "placement", "sites", "links",
@@ -143,15 +143,15 @@ def test_the_report_is_one_file_and_pictures(smoke: Path) -> None:
 
 @pytest.mark.slow
 def test_the_same_sweep_gives_the_same_outcomes(tmp_path: Path, tiny: Path) -> None:
-    """Two folders, two runs: nothing may depend on order, time or an earlier cell."""
+    """Cells in one process and in their own: nothing may depend on order or an earlier cell."""
     change = "methods=[{lora: {density: 0.5}}, {ssmlora: {density: 0.5, state_dropout: 0.5}}]"
-    outcomes = []
-    for workers in (1, 2):
-        out = tmp_path / str(workers)
-        done = bench_long("run", tiny, "--out", out, "--workers", workers, "--set", change)
-        assert done.returncode == 0, done.stderr
-        outcomes.append(
-            {n: (r["predictions"], r["scores"], r["curve"]) for n, r in cells(out).items()}
-        )
+    one, several = tmp_path / "one", tmp_path / "several"
+    assert results_here(tiny, "--out", one, "--set", change) == 0
+    done = bench_long("run", tiny, "--out", several, "--workers", 2, "--set", change)
+    assert done.returncode == 0, done.stderr
+    outcomes = [
+        {n: (r["predictions"], r["scores"], r["curve"]) for n, r in cells(out).items()}
+        for out in (one, several)
+    ]
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0]) == 3

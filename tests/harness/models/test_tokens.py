@@ -17,7 +17,8 @@ from tasks.lib.wordpiece import counts
 from tasks.words import COLOURS, NOUNS, one_token
 
 FACTS = ["facts_one", "facts_two", "facts_gave", "facts_count"]
-GENERATED = [*FACTS, "listops", "needle", "recall", "parity", "automaton"]
+GENERATED = ["facts_one", "facts_count", "listops", "needle", "recall", "parity", "automaton"]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("facts_two", "facts_gave")]
 
 
 @pytest.mark.parametrize("backbone", ["minilm", "smollm2"])
@@ -39,7 +40,7 @@ def test_berts_are_those_that_tasks_count_by_themselves() -> None:
 
 
 @pytest.mark.parametrize("length", [128, pytest.param(512, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", [*GENERATED, *SLOW])
 def test_nothing_that_is_asked_for_is_cut_off(name: str, length: int) -> None:
     """With SmolLM2, to which a rare word or a number is more tokens than to BERT."""
     backbone = find_backbone("smollm2")

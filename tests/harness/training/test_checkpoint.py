@@ -84,7 +84,7 @@ CASES = {
 }
 
 
-QUICK = ("ssmlora", "adafactor", "packing")
+QUICK = ("ssmlora", "packing")
 
 
 @pytest.mark.parametrize(

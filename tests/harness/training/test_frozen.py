@@ -79,7 +79,10 @@ def logits(model: Any, data: Encoded, pad_id: int) -> torch.Tensor:
 ON_SITES = ("density", "placement", "rank", "alpha", "target")
 
 
-@pytest.mark.parametrize(("method", "blocks"), [("lora", 3), ("ssmlora", 3), ("head", 6)])
+@pytest.mark.parametrize(
+    ("method", "blocks"),
+    [pytest.param("lora", 3, marks=pytest.mark.slow), ("ssmlora", 3), ("head", 6)],
+)
 def test_outcomes_are_the_same(
     method: str, blocks: int, minilm: Backbone, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

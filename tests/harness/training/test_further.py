@@ -58,6 +58,7 @@ def test_other_lengths_change_nothing_about_the_training_or_the_own_test(bert: P
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_column_of_the_matrix_has_the_texts_of_a_cell_of_that_length(bert: Plan) -> None:
     """Models that are as good as untrained answer alike, wherever they were trained."""
     untrained = {"lr": 1e-12, "head_lr": 1e-12}

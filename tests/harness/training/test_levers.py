@@ -210,7 +210,9 @@ def live(cell: Cell, backbone: Backbone, tokens: int = 128) -> LiveBytes:
     return found
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param("full", marks=pytest.mark.slow), "lora", "ssmlora"]
+)
 def test_memory_falls(backbone: Backbone, method: str) -> None:
     plain = live(cell_of(method, backbone), backbone)
     half = live(cell_of(method, backbone, checkpointing=2), backbone)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.core.metrics import METRICS
 from tasks import Family
-from tests.harness.conftest import cells, run_here
+from tests.harness.conftest import cells, results_here
 from tests.harness.training.test_batches import metadata
 
 
@@ -88,7 +88,7 @@ def test_the_majority_of_a_result_is_that_of_its_test_texts(tmp_path: Path, tiny
     (tmp_path / "plugins" / "skewed.py").write_text(SKEWED)
     changes = ["tasks=[skewed]", "lengths=[8]", "train.test_examples=100"]
     words = ["--tasks-dir", tmp_path / "plugins", "--out", tmp_path / "out"]
-    assert run_here(tiny, *words, *[w for c in changes for w in ("--set", c)]) == 0
+    assert results_here(tiny, *words, *[w for c in changes for w in ("--set", c)]) == 0
     found = list(cells(tmp_path / "out").values())
     assert {r["cell"]["method"] for r in found} == {"lora", "tfidf"}
     for result in found:
@@ -176,7 +176,7 @@ def test_correlations_of_either_sign_are_results(tmp_path: Path, tiny: Path) -> 
         "lengths=[16]",
         "train={examples: 48, validation_examples: 48, test_examples: 48, epochs: 8, lr: 5.0e-3}",
     ]
-    assert run_here(tiny, *words, *[w for c in changes for w in ("--set", c)]) == 0
+    assert results_here(tiny, *words, *[w for c in changes for w in ("--set", c)]) == 0
     found = {(r["cell"]["task"], r["cell"]["method"]): r for r in cells(tmp_path / "out").values()}
     assert [r["status"] for r in found.values()] == ["ok"] * 4
     for method in ("lora", "tfidf"):
@@ -201,7 +201,7 @@ def test_every_family_is_trained_and_judged(tmp_path: Path, tiny: Path) -> None:
         "tasks=[made_pair, made_choice, made_several]",
         "train={examples: 160, validation_examples: 8, test_examples: 40, epochs: 2, lr: 1.0e-2}",
     ]
-    assert run_here(tiny, *words, *[w for c in changes for w in ("--set", c)]) == 0
+    assert results_here(tiny, *words, *[w for c in changes for w in ("--set", c)]) == 0
     found = {(r["cell"]["task"], r["cell"]["method"]): r for r in cells(tmp_path / "out").values()}
     assert len(found) == 6
     for (task, method), result in found.items():

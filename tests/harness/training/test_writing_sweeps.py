@@ -38,6 +38,7 @@ class Written(_Made):
 """
 
 
+@pytest.mark.slow  # quick: test_odd_texts_are_trained_on_and_judged
 def test_both_families_are_trained_and_judged(tmp_path: Path, causal: Path) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "made.py").write_text(PLUGINS)

@@ -21,6 +21,10 @@ from tests.tasks.tokens import lengths, tokenizer
 from .test_stories import FACT, answer
 
 NAMES = ["facts_one", "facts_two", "facts_gave", "facts_count"]
+SOME_SLOW = [
+    pytest.param(name, marks=[pytest.mark.slow] if name in ("facts_two", "facts_gave") else [])
+    for name in NAMES
+]
 
 QUESTION = re.compile(
     r"(\w+ last went to the|before the \w+ \w+ went to the|\w+ gave \w+ the"
@@ -52,7 +56,7 @@ def test_every_label_is_that_of_the_facts_in_the_text(name: str, length: int) ->
             assert fewest <= len(facts) <= number
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME_SLOW)
 def test_the_length_is_filled_and_never_exceeded(name: str) -> None:
     for length in (96, 1000):
         splits = load_task(name).splits_under(length, 0, "warm_up")
@@ -63,7 +67,7 @@ def test_the_length_is_filled_and_never_exceeded(name: str) -> None:
             assert length - 2 < sorted(found)[len(found) // 2] + 5
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME_SLOW)
 def test_warm_up_repeats_the_tokens_of_shorter_texts(name: str) -> None:
     """The label is that of the short text, which is tested above."""
     splits = load_task(name).splits_under(1024, 0, "warm_up")
@@ -132,7 +136,7 @@ def test_the_position_is_that_of_the_first_fact_that_decides_the_answer(name: st
             assert said in found[0].split()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME_SLOW)
 def test_a_text_asks_once(name: str) -> None:
     """A repeated question would not be the beginning of a sentence."""
     for part in load_task(name).splits_under(1024, 0, "warm_up"):
@@ -179,7 +183,7 @@ def test_facts_lie_anywhere() -> None:
     assert kstest(places, "uniform").statistic < 0.03
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME_SLOW)
 def test_words_alone_do_not_tell(name: str) -> None:
     task = load_task(name)
     chance = 1 / len(task.metadata.labels)
@@ -190,7 +194,7 @@ def test_words_alone_do_not_tell(name: str) -> None:
     assert chance - 0.05 < right < chance + 0.05
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME_SLOW)
 def test_conforms(name: str) -> None:
     assert violations(load_task(name), 96) == []
 

@@ -95,7 +95,9 @@ def test_the_same_test_images_at_every_length() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("length", [51, 198, 786])
+@pytest.mark.parametrize(
+    "length", [51, *(pytest.param(k, marks=pytest.mark.slow) for k in (198, 786))]
+)
 def test_conforms(name: str, length: int, no_network: None) -> None:
     task = load_task(name)
     task.prepare()
