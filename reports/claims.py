@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.core.errors import BadInput, nearest
 from reports.blocks import capital, listed
-from reports.compare import Compared
+from reports.compare import Compared, Comparison, Role, compared, differences
 from reports.frame import load_results
+from reports.groups import Group
 from reports.page import Report
 
 CLAIMS = Path(__file__).parents[1] / "claims"
@@ -42,6 +43,8 @@ class Claim(BaseModel):
         own_words: whether `words` are a summary, because the publication has no such sentence.
         sweep: the sweep file, relative to the project.
         published: the folder of its results, relative to the project.
+        control: the arm that the second arm of each test must be better than: if nothing is gained
+            over it, that two arms are comparable says little.
         not_tested: what the tests leave open, and what a test of that needs.
     """
 
@@ -56,7 +59,17 @@ class Claim(BaseModel):
     sweep: str | None = None
     published: str | None = None
     tests: tuple[ClaimTest, ...] = ()
+    control: str | None = None
     not_tested: str
+
+    @property
+    def family(self) -> tuple[ClaimTest, ...]:
+        """The tests, and those of the control."""
+        others = {(one.other, one.lengths): one for one in self.tests if self.control}
+        return self.tests + tuple(
+            ClaimTest(arm=other, other=self.control or "", expects="better", lengths=lengths)
+            for other, lengths in others
+        )
 
 
 def read_claim(path: Path) -> Claim:
@@ -128,16 +141,32 @@ class Finding:
 
 
 def findings(claim: Claim, folder: Path) -> list[Finding]:
-    """Return the tests of a claim in the results of its sweep, by test and length."""
-    comparisons = Report(load_results(folder)).comparisons.values()
-    every = [one for found in comparisons for one in found if one.about.other]
+    """Return the tests of a claim and of its control in the results of its sweep, by length.
+
+    They are one family, whatever else the sweep compares.
+    """
+    pairs: dict[tuple[str, str], Role] = {(t.arm, t.other): "reference" for t in claim.family}
+
+    def asked(group: Group) -> list[Comparison]:
+        return [
+            one
+            for one in differences(group, pairs)
+            if any(_is_of(test, one.arm, one.other, one.lengths[0]) for test in claim.family)
+        ]
+
+    found = compared(Report(load_results(folder)).training, asked)
+    every = sorted((one for own in found for one in own), key=lambda one: one.about.lengths)
     return [
         Finding(test, one)
-        for test in claim.tests
-        for one in sorted(every, key=lambda one: one.about.lengths)
-        if (one.about.arm, one.about.other) == (test.arm, test.other)
-        and (test.lengths is None or one.about.lengths[0] in test.lengths)
+        for test in claim.family
+        for one in every
+        if _is_of(test, one.about.arm, one.about.other, one.about.lengths[0])
     ]
+
+
+def _is_of(test: ClaimTest, arm: str, other: str, length: int) -> bool:
+    inside = test.lengths is None or length in test.lengths
+    return inside and (arm, other) == (test.arm, test.other)
 
 
 def verdict(found: Sequence[Finding]) -> str:
@@ -170,7 +199,9 @@ def _claim(claim: Claim, root: Path) -> str:
     quote = claim.words if claim.own_words else f"“{claim.words}”"
     about = "in our words" if claim.own_words else "quoted"
     lines = [f"## {claim.title}", "", f"> {quote}", "", f"[{claim.source}]({claim.link}), {about}."]
-    lines += ["", f"**{verdict(found)}**" + ("" if claim.tests else f" {claim.not_tested}")]
+    own = [one for one in found if one.test.other != claim.control]
+    lines += ["", f"**{verdict(own)}**" + ("" if claim.tests else f" {claim.not_tested}")]
+    lines[-1] += _without_gain([one for one in found if one.test.other == claim.control])
     if found:
         metric = found[0].found.metric.label
         lines += ["", f"| Arm | minus | Tokens | Difference of {metric} | Expected | Answer |"]
@@ -188,6 +219,15 @@ def _claim(claim: Claim, root: Path) -> str:
     if run:
         lines += ["", f"On your machine: `bench-long verify {claim.name}`"]
     return "\n".join([*lines, ""])
+
+
+def _without_gain(found: Sequence[Finding]) -> str:
+    """A warning where the arm that a claim compares with is not shown to beat the control."""
+    weak = [one for one in found if one.answer != "confirmed"]
+    if not weak:
+        return ""
+    arms = listed([f"{one.test.arm} at {one.length}" for one in weak])
+    return f" But the gain over {weak[0].test.other} is not shown for {arms} tokens."
 
 
 @dataclass(frozen=True)

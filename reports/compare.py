@@ -9,7 +9,7 @@ without a verdict: they are not in the family.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
@@ -96,12 +96,14 @@ class Compared:
         return max(-most, self.value - half), min(most, self.value + half)
 
 
-def compared(groups: Sequence[Group]) -> list[list[Compared]]:
-    """Compare what the groups of a report declare; for each group its comparisons.
+def compared(
+    groups: Sequence[Group], chosen: Callable[[Group], Sequence[Comparison]] | None = None
+) -> list[list[Compared]]:
+    """Compare what the groups of a report declare, or what is `chosen`; for each group its own.
 
     The verdicts of all groups together are wrong with a probability of at most 5 %.
     """
-    every = [[_measured(group, one) for one in declared(group)] for group in groups]
+    every = [[_measured(group, one) for one in (chosen or declared)(group)] for group in groups]
     family = [one for found in every for one in tested(found)]
     estimates = [one.estimate for one in family if one.estimate]
     decisions = decide(estimates, [one.margin for one in family])
@@ -147,11 +149,7 @@ def declared(group: Group) -> list[Comparison]:
             for other in chosen(a):
                 if other is not None and other["arm"] != a["arm"]:
                     pairs.setdefault((str(a["arm"]), str(other["arm"])), role)
-    made = [
-        _pair(role, a, b, n, "" if same_texts(first[b], first[a]) else OTHER_TEXTS)
-        for (a, b), role in pairs.items()
-        for n in sorted(found[a].keys() & found[b].keys())
-    ]
+    made = differences(group, pairs)
     made += [
         Comparison(
             "trend", arm, "", tuple((arm, n, w) for n, w in zip(own, slope(own), strict=True))
@@ -164,8 +162,17 @@ def declared(group: Group) -> list[Comparison]:
     return sorted(made, key=lambda one: order.index(one.role))
 
 
-def _pair(role: Role, arm: str, other: str, length: int, reason: str = "") -> Comparison:
-    return Comparison(role, arm, other, ((arm, length, 1.0), (other, length, -1.0)), reason)
+def differences(group: Group, pairs: Mapping[tuple[str, str], Role]) -> list[Comparison]:
+    """Return the difference of each pair of arms of a group at each length that both have."""
+    found = group.places
+    first = {str(r["arm"]): r for r in reversed(group.trained)}
+    return [
+        Comparison(role, a, b, ((a, n, 1.0), (b, n, -1.0)), reason)
+        for (a, b), role in pairs.items()
+        if a in found and b in found
+        for reason in ("" if same_texts(first[b], first[a]) else OTHER_TEXTS,)
+        for n in sorted(found[a].keys() & found[b].keys())
+    ]
 
 
 def _options(arm: Result) -> dict[str, Any]:

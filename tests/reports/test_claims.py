@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.core.errors import BadInput
 from harness.planning.sweep import load_sweep
@@ -90,6 +91,32 @@ def test_lengths_with_other_answers_are_named(tmp_path: Path) -> None:
     )
     one = claim(ClaimTest.model_validate({**SSM, "expects": "comparable", "lengths": [256]}))
     assert [f.length for f in findings(one, tmp_path / "run")] == [256]
+
+
+def test_arms_are_compared_also_if_the_sweep_declares_another_reference(tmp_path: Path) -> None:
+    made = cells("lora", 300) + cells("lora", 300, density=0.5) + cells("ssmlora", 300, density=0.5)
+    write_run(tmp_path / "run", made)
+    about = claim(ClaimTest.model_validate({**SSM, "expects": "comparable"}))
+    assert [one.answer for one in findings(about, tmp_path / "run")] == ["confirmed"]
+
+
+@pytest.mark.parametrize(("right", "gained"), [(220, True), (300, False)])
+def test_arms_that_are_no_better_than_the_control_are_named(
+    tmp_path: Path, right: int, gained: bool
+) -> None:
+    made = cells("lora", 300) + cells("ssmlora", 300, density=0.5)
+    write_run(tmp_path / "published" / "run", made + cells("head", right, density=None))
+    (tmp_path / "claims").mkdir()
+    about = claim(ClaimTest.model_validate({**SSM, "expects": "comparable"}))
+    more = {"sweep": "sweeps/smoke.yaml", "published": "published/run", "control": "Head only"}
+    content = yaml.safe_dump(
+        about.model_copy(update=more).model_dump(mode="json", exclude={"name"})
+    )
+    (tmp_path / "claims" / "made.yaml").write_text(content)
+    text = claims_page(tmp_path / "claims")
+    assert "| LoRA 1 | Head only | 128 |" in text
+    assert "**Confirmed in this setting.**" in text
+    assert ("the gain over Head only is not shown for LoRA 1 at 128" in text) is not gained
 
 
 def test_another_machine_reproduces_what_is_inside_the_interval(tmp_path: Path) -> None:
