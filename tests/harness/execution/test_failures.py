@@ -25,7 +25,7 @@ from tests.harness.conftest import (
 
 LONG = "train.examples=512"
 
-TOO_LARGE = ("--set", "lengths=[128]", "--set", "limits={cell_gib: 0.62}")
+TOO_LARGE = ("--set", "lengths=[256]", "--set", "limits={cell_gib: 0.65}")
 """A limit with room for the libraries (0.51) and a model, and not for these activations."""
 
 
@@ -85,7 +85,7 @@ def test_a_memory_limit_is_a_result_and_can_be_retried(tmp_path: Path, tiny: Pat
     assert done.returncode == 1, done.stderr
     assert by_arm(tmp_path / "small")["LoRA 1/2"]["status"] == "oom"
 
-    again = ("--set", "lengths=[128]", "--retry", "oom")
+    again = ("--set", "lengths=[256]", "--retry", "oom")
     assert results_here(tiny, "--out", tmp_path / "small", *again) == 0
     files = cells(tmp_path / "small")
     second = next(name for name in files if "retry1" in name)
