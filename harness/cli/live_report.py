@@ -23,12 +23,15 @@ class LiveReport:
     Args:
         training: ids of the training cells that have no result yet.
         write: writes the report.
+        first: seconds before the first version; None: LEAST_SECONDS, as a short run needs none.
     """
 
-    def __init__(self, training: set[str], write: Callable[[], object]) -> None:
+    def __init__(
+        self, training: set[str], write: Callable[[], object], first: float | None = None
+    ) -> None:
         self._training = training
         self._write = write
-        self._next = time.monotonic() + LEAST_SECONDS  # a short run needs none
+        self._next = time.monotonic() + (LEAST_SECONDS if first is None else first)
 
     def update(self, result: CellResult) -> None:
         """Take the result of a cell; write the report if it is time and other cells still train."""

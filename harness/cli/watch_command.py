@@ -52,7 +52,7 @@ def watch(directory: Path, every: float, out: Path | None) -> int:
     news = run.look()
     if not run.ids:
         raise BadInput(f"{directory}: has no manifest that lists the cells of a sweep")
-    live = LiveReport(set(), lambda: _write(directory, out))
+    live = LiveReport(set(), lambda: _write(directory, out), first=0.0)
     console = make_console()
     quiet = False
     try:

@@ -11,6 +11,7 @@ _ALLOCATORS = (
     "can't allocate memory",
     "Cannot allocate memory",
     "std::bad_alloc",
+    "can't start new thread",  # without memory for its stack
     "error return without exception set",  # Python, without memory for the exception itself
     "CUDA error: out of memory",  # a CUDA context
     "CUBLAS_STATUS_ALLOC_FAILED",

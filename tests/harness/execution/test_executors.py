@@ -203,5 +203,6 @@ def test_an_allocation_that_fails_inside_a_library_is_out_of_memory() -> None:
 
     assert status_of(failure(MemoryError())) == "oom"
     assert status_of(failure(RuntimeError("mmap: Cannot allocate memory (12)"))) == "oom"
+    assert status_of(failure(RuntimeError("can't start new thread"))) == "oom"
     assert status_of(failure(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"))) == "oom"
     assert status_of(failure(KeyError("a"))) == "error"
