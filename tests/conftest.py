@@ -33,7 +33,7 @@ def _imported_objects_are_not_collected() -> None:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this session, which all workers of pytest-xdist share."""
+    """A folder of this run of pytest, which all workers of pytest-xdist share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 

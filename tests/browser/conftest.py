@@ -149,7 +149,7 @@ def opened(browser: Browser, file: Path, **options: Any) -> Seen:
 
 @contextmanager
 def visited(browser: Browser, file: Path, **options: Any) -> Iterator[Seen]:
-    """The page; afterwards its console is empty, it asked for nothing, and no name has run."""
+    """The page. Afterwards its console must be empty, with no request and no script from a name."""
     found = opened(browser, file, **options)
     title = found.page.title()
     yield found
