@@ -143,6 +143,7 @@ def _sweep(backbone: Backbone, methods: Sequence[str], levers: Sequence[str]) ->
     from pydantic import ValidationError
 
     from harness.planning.arms import check_method
+    from harness.planning.levers import lever_settings
     from harness.planning.sweep import Sweep
     from harness.planning.validation import explain
     from harness.planning.yaml_files import parse_yaml
@@ -159,6 +160,10 @@ def _sweep(backbone: Backbone, methods: Sequence[str], levers: Sequence[str]) ->
         sweep = Sweep.model_validate(data)
     except ValidationError as error:
         raise explain(error, Sweep, "fit") from None
+    if any(setting.divided for setting in lever_settings(sweep)):
+        raise BadInput(
+            "--lever: devices: auto: `fit` is about one memory: give a number of devices"
+        )
     for method in sweep.methods:
         check_method(method, f"--method {method.type}")
     return sweep
@@ -177,7 +182,7 @@ def _questions(
     asked: list[int | None] = [*lengths] or [None]
     settings = [one for one in lever_settings(sweep) if lm or not one.loss]
     for method in methods_of(sweep, not lm):
-        for arm, (levers, loss) in product(arms(method), settings):
+        for arm, (levers, loss, _) in product(arms(method), settings):
             cell = Cell(
                 **fields, **arm, kind="probe", task=None, length=8, seed=0, device="cpu",
                 levers=levers, uses_lm_head=lm, lm_loss=(loss or "chunked") if lm else None,
@@ -236,7 +241,7 @@ def _show(fits: Fits, console: Console) -> None:
     head, *rows = fits.table()
     table = Table(box=None, pad_edge=False)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place < 2 else "right")
+        table.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(coloured, row))
     console.print(table)

@@ -29,6 +29,7 @@ from harness.core.levers import (
     Weights,
 )
 from harness.core.methods import DIVISIBLE, FULL, TFIDF, ZERO_SHOT
+from harness.costs.dividing import is_divisible
 from harness.models.backbones import RANDOM, Backbone
 from harness.models.quiet import quiet
 from harness.system.resources import visible_gpus
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 """The entry without a lever."""
+
+AUTO = "auto"
+"""As many devices as the model needs."""
 
 _ON_CUDA = ("efficient", "cudnn", "flex", "flash_attention_2")
 """Attention kernels whose backward pass needs CUDA."""
@@ -62,10 +66,15 @@ Loss = Literal["chunked", "full"]
 
 
 class Setting(NamedTuple):
-    """Levers, and the loss of language models; None: `train.loss`."""
+    """Levers, and the loss of language models; None: `train.loss`.
+
+    Attributes:
+        divided: whether the plan chooses the number of devices; that of `levers` is 1 then.
+    """
 
     levers: Levers
     loss: Loss | None = None
+    divided: bool = False
 
 
 def _attention(name: str) -> str:
@@ -98,7 +107,7 @@ class LeverEntry(BaseModel):
     weights: list[Weights] = Field(default=["float32"], min_length=1)
     optimizer: list[Optimizer] = Field(default=["adamw"], min_length=1)
     packing: list[StrictBool] = Field(default=[False], min_length=1)
-    devices: list[Devices] = Field(default=[1], min_length=1)
+    devices: list[Devices | Literal["auto"]] = Field(default=[1], min_length=1)
     loss: list[Loss | None] = Field(default=[None], min_length=1)
 
     @model_validator(mode="before")
@@ -116,7 +125,8 @@ class LeverEntry(BaseModel):
         for values in product(*fields.values()):
             own = dict(zip(fields, values, strict=True))
             loss = own.pop("loss")
-            yield Setting(Levers(**own), loss)
+            divided = own["devices"] == AUTO
+            yield Setting(Levers(**own | ({"devices": 1} if divided else {})), loss, divided)
 
 
 def _one_entry(value: Any) -> Any:
@@ -222,12 +232,12 @@ def _static(cell: Cell, backbone: Backbone) -> Iterator[str]:
 
 def _on_several(cell: Cell) -> Iterator[str]:
     """Yield why the model of a cell cannot be divided over devices."""
-    levers, number = cell.levers, cell.levers.devices
+    number = cell.levers.devices
     if cell.kind == "probe":
         yield "devices: probes measure one device: remove `probe`, or the lever"
     if cell.method not in DIVISIBLE:
         yield f"devices: was tested with {', '.join(DIVISIBLE)} only, not with {cell.method}"
-    if levers.weights in ("8bit", "4bit") or levers.micro_batch or levers.packing:
+    elif not is_divisible(cell):
         yield "devices: does not go with 8-bit or 4-bit weights, micro_batch or packing"
     rest = (cell.examples or 0) % cell.batch_size or cell.batch_size
     if rest < number:

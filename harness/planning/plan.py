@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.core.cell import LM_EVAL, Cell
 from harness.core.comparisons import Comparisons
 from harness.core.errors import BadInput, nearest
 from harness.core.methods import HEAD, LORA, TFIDF, ZERO_SHOT
+from harness.costs.dividing import Dividing
 from harness.costs.matching import Matching
 from harness.lm_eval import PREFIX, check
 from harness.models.backbones import Backbone, require_causal_lm
@@ -120,6 +121,13 @@ def _check_reference(sweep: Sweep, source: Path, cells: list[Cell]) -> None:
         )
 
 
+class _Lever(NamedTuple):
+    """The fields of a cell for a setting of the levers, and whether the plan divides its model."""
+
+    fields: _Fields
+    divided: bool
+
+
 class _Expansion:
     """The cells of a sweep whose backbone and tasks are prepared."""
 
@@ -130,6 +138,7 @@ class _Expansion:
         self._prepared = prepared
         self._rates = Rates(sweep, source, prepared.backbone.name)
         self._matching = Matching(reference_arm(sweep), prepared.backbone, str(source))
+        self._dividing = Dividing(prepared.backbone, max(sweep.lengths, default=0))
         self._common: _Fields = {
             "backbone": prepared.backbone.name,
             "device": device,
@@ -182,8 +191,9 @@ class _Expansion:
             rates: list[float | None] = [*method.lr] or [None]
             for arm, lever, lr in product(self._arms(method, kind.uses_lm_head), levers, rates):
                 own = {**adapted, **settings[length], **other_lengths(sweep, length), **arm}
-                own |= lever
-                yield self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
+                own |= lever.fields
+                cell = self._rates.given_to(Cell(**own, length=length, seed=seed, lr=lr))
+                yield self._dividing.divided(cell) if lever.divided else cell
         for length, seed in product(sweep.lengths, sweep.seeds):
             own = {**place, **settings[length], "length": length, "seed": seed}
             if kind.has_baseline:
@@ -207,15 +217,13 @@ class _Expansion:
                 settings[key] = len(part) if settings[key] == "all" else settings[key]
         return settings
 
-    def _levers(self, uses_lm_head: bool) -> list[_Fields]:
+    def _levers(self, uses_lm_head: bool) -> list[_Lever]:
         """Return the fields of a cell for each setting of the levers."""
-        return [
-            {
-                "levers": setting.levers,
-                "lm_loss": (setting.loss or self._sweep.train.loss) if uses_lm_head else None,
-            }
-            for setting in lever_settings(self._sweep)
-        ]
+        found = []
+        for levers, loss, divided in lever_settings(self._sweep):
+            used = (loss or self._sweep.train.loss) if uses_lm_head else None
+            found.append(_Lever({"levers": levers, "lm_loss": used}, divided))
+        return found
 
     def _decodes(self, has_classifier: bool) -> bool:
         """Return whether probes decode.
@@ -247,8 +255,8 @@ class _Expansion:
         levers = self._levers(uses_lm_head)
         for length, method in product(probe.lengths, methods):
             for arm, lever in product(self._arms(method, uses_lm_head), levers):
-                if not lever["levers"].packing:  # the texts of a probe fill their rows
-                    yield Cell(**place, **arm, **lever, length=length, lr=1e-4)
+                if not lever.fields["levers"].packing:  # the texts of a probe fill their rows
+                    yield Cell(**place, **arm, **lever.fields, length=length, lr=1e-4)
         for length in probe.lengths if probe.decode else []:
             yield Cell(**place, method=ZERO_SHOT, length=length)
 
