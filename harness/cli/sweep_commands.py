@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.core.folder import RunFolder
     from harness.core.result import CellResult
     from harness.execution.runner import Progress
+    from harness.execution.sharing import SharedResults
     from harness.planning.plan import Plan
 
 _SWEEP = click.argument("sweep", type=click.Path(path_type=Path))
@@ -119,6 +120,12 @@ def plan(
     help="Run cells with these outcomes again: oom, diverged, timeout, error.",
 )
 @SHARD
+@click.option(
+    "--share",
+    metavar="ADDRESS",
+    help="Exchange result files with an fsspec address, such as s3://bucket/run: those there are "
+    "not run again, and new ones are copied to it.",
+)
 @_NO_COST
 @TASKS_DIR
 def run(
@@ -130,6 +137,7 @@ def run(
     seconds: float | None,
     retry: str,
     shard: str | None,
+    share: str | None,
     no_cost: bool,
     tasks_dir: Path | None,
 ) -> int:
@@ -142,6 +150,7 @@ def run(
     from harness.execution.executor import Settings
     from harness.execution.executors import default_workers, make_executor
     from harness.execution.runner import default_folder, run_plan
+    from harness.execution.sharing import SharedResults
     from harness.system.scratch import run_folder
 
     last_start = math.inf if seconds is None else time.monotonic() + seconds
@@ -159,7 +168,10 @@ def run(
             memory_bytes=None if limits.cell_gib is None else int(limits.cell_gib * 2**30),
         ),
     )
-    with RunFolder(folder) as held:
+    shared = SharedResults(share) if share else None
+    with RunFolder(folder, shared.give if shared else lambda _: None) as held:
+        if shared:
+            _exchange(shared, folder, console)
         if not no_cost:
             keep_predictions(planned, held, place.slots, console)
         live = LiveReport(_untrained(planned, folder), lambda: _live(folder))
@@ -171,6 +183,8 @@ def run(
                     live.update(result)
 
             outcome = run_plan(planned, held, place, again, listen, last_start)
+        if shared:
+            _exchange(shared, folder, console)
         from reports import load_results, write_csv  # pandas takes seconds: not before the run
 
         if outcome.interrupted or (seconds is not None and outcome.left):
@@ -209,6 +223,17 @@ def _plan(sweep: Path, overrides: Sequence[str], tasks_dir: Path | None, shard: 
     for line in planned.warnings:
         click.echo(f"bench-long: warning: {printable(line)}", err=True)
     return part_of(planned, part) if part else planned
+
+
+def _exchange(shared: SharedResults, folder: Path, console: Console) -> None:
+    from harness.cli.console import coloured
+
+    shared.exchange(folder)
+    if shared.lost:
+        text = (
+            f"{shared.name}: some results were not copied: {shared.lost}; run the same command to"
+        )
+        console.print(coloured((f"{text} try again", "yellow")), soft_wrap=True)
 
 
 def _cards(planned: Plan, held: RunFolder, console: Console) -> None:

@@ -16,7 +16,7 @@ from harness.core.predicted import PREDICTED, PredictedRun, read_predicted
 from harness.core.result import CellResult
 from harness.core.values import clean
 
-_CELL_FILE = re.compile(r"(?P<id>[^.]+)(?:\.retry(?P<attempt>\d+))?\.json")
+CELL_FILE = re.compile(r"(?P<id>[^.]+)(?:\.retry(?P<attempt>\d+))?\.json")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def iter_results(
     attempts = {} if attempts is None else attempts
     unreadable = [] if unreadable is None else unreadable
     for file in sorted((path / CELLS).glob("*.json")):
-        match = _CELL_FILE.fullmatch(file.name)
+        match = CELL_FILE.fullmatch(file.name)
         if match and wanted is not None and match["id"] not in wanted:
             continue
         try:

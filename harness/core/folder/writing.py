@@ -30,8 +30,10 @@ _PART_FOLDER = re.compile(r"[\w-]+\.(?P<pid>\d+)\.tmp")
 class RunFolder:
     """A run folder to write to, held by one process at a time (`with`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, written: Callable[[Path], None] = lambda _: None) -> None:
+        """`written` is called with the file of each result."""
         self.path = path
+        self._written = written
         self.cells = path / CELLS
         self.logs = path / LOGS
         self._lock = filelock.FileLock(path / ".lock", timeout=0)
@@ -91,6 +93,7 @@ class RunFolder:
             attempt += 1
             path = self.cells / f"{result.id}.retry{attempt}.json"
         write_atomically(path, result.model_dump_json(indent=1))
+        self._written(path)
         return path
 
     def write_card(self, name: str, text: str) -> None:
