@@ -111,8 +111,8 @@ def tuned(directory: Path, to: Path | None) -> None:
         arm_at = f"{arm['method']} {arm['density'] or ''}  {entry.settings['length']} tokens"
         line = f"{arm['task']}  {arm_at}  lr {entry.lr:g}  of {tried}"
         click.echo(printable(line))
-    if chosen.head_note:
-        click.echo(printable(chosen.head_note))
+    for note in filter(None, [*chosen.edge_notes, chosen.head_note]):
+        click.echo(printable(note))
     if to:
         study.write(chosen, to)
         click.echo(f"written: {printable(str(to))}")

@@ -94,6 +94,22 @@ class Study(BaseModel):
             f"again with train.head_lr={chosen.split(',')[0]}"
         )
 
+    @property
+    def edge_notes(self) -> list[str]:
+        """A line for each arm whose best rate may lie outside of those that were tried."""
+        notes = []
+        for entry in self.entries:
+            rates = sorted(trial.lr for trial in entry.tries)
+            for end, word, other in (
+                (rates[0], "lowest", "lower"),
+                (rates[-1], "highest", "higher"),
+            ):
+                if len(rates) > 1 and entry.lr == end:
+                    name = " ".join(str(entry.arm.get(k) or "") for k in ("method", "density"))
+                    found = f"the best rate, {end:g}, is the {word} that was tried"
+                    notes.append(f"{name.strip()}: {found}: add {other} ones")
+        return notes
+
 
 def settings_of(cell: Cell) -> dict[str, Any]:
     """Return the settings of a cell on which its best learning rate depends."""

@@ -116,6 +116,19 @@ def test_a_head_whose_best_rate_was_not_used_by_the_others_is_noted() -> None:
         assert ("train.head_lr=0.03" in study.head_note) is noted
 
 
+def test_a_best_rate_at_the_edge_of_the_tried_ones_is_noted() -> None:
+    def notes(*losses: float) -> list[str]:
+        rates = zip((1e-3, 2e-3, 4e-3), losses, strict=True)
+        return tuned.choose(tried({lr: [loss] * 3 for lr, loss in rates})).edge_notes
+
+    assert notes(0.2, 0.1, 0.3) == []
+    (low,) = notes(0.1, 0.2, 0.3)
+    assert low == "lora 0.5: the best rate, 0.001, is the lowest that was tried: add lower ones"
+    (high,) = notes(0.3, 0.2, 0.1)
+    assert "0.004, is the highest that was tried: add higher ones" in high
+    assert tuned.choose(tried({1e-3: [0.1] * 3})).edge_notes == []
+
+
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tuned.yaml"
     path.write_text("study: {}\nentries: [{arm: {}, lr: much, tries: []}]\n")
