@@ -175,7 +175,7 @@ def details_of(cells: Iterable[Result]) -> Details:
 def baseline_curves(
     series: Series, results: Sequence[Result], details: Details | None = None
 ) -> tuple[list[Curve], list[Key]]:
-    """Each baseline as a grey line over length, with its interval as a band; legend entries."""
+    """Each baseline over length: a grey line with a band, or a point with a bar; legend entries."""
     curves, keys = [], []
     looks = baseline_lines(results)
     for arm, points in series.items():
@@ -188,7 +188,7 @@ def baseline_curves(
         )
         look = baseline_look(looks[arm], len(points))
         labels = tuple(point_label(arm, p, details=details) for p in points)
-        curves.append(Curve(arm, look, x, y, low, high, labels, band=True))
+        curves.append(Curve(arm, look, x, y, low, high, labels, band=len(x) > 1))
         keys.append(baseline_key(arm, method, looks[arm]))
     return curves, keys
 

@@ -98,7 +98,7 @@ def render_card(card: dict[str, Any]) -> str:
         lines.append(f"{label:<{label_width}}" + "".join(f"{share:>12.1%}" for share in shares))
     lines += ["", *(f"example, its {key}: {text}" for key, text in card["example"].items() if text)]
     quantiles = ", ".join(f"{mark} {value:,}" for mark, value in card["tokens"].items())
-    lines += ["", f"tokens in a test text: {quantiles}", ""]
+    lines += ["", f"tokens in a test text, without special tokens: {quantiles}", ""]
     first, second = card["baselines"]
     lines.append(f"{'length':>8}{'truncated':>12}{first:>16}{second:>18}")
     for row in card["rows"]:

@@ -15,7 +15,9 @@ from rich.text import Text
 
 from harness.cli.console import coloured
 from harness.core.cell import NO_CURRICULUM, Cell
+from harness.core.folder import Manifest
 from harness.core.result import CellResult
+from harness.core.values import counted
 from harness.execution.runner import Outcome, Progress
 from harness.execution.states import retry_statuses
 
@@ -102,7 +104,7 @@ class RunDisplay:
             self._console.print(coloured(place, *_line(result)), soft_wrap=True)
         elif progress.done < progress.total:
             left = progress.total - progress.done
-            self._console.print(f"{left} cells to run, {progress.done} done before")
+            self._console.print(f"{counted(left, 'cell')} to run, {progress.done} done before")
         else:
             self._console.print(f"all {progress.total} cells were done before: nothing to run")
 
@@ -150,13 +152,15 @@ def print_outcome(outcome: Outcome, frame: DataFrame, console: Console) -> None:
         console.print(table)
     for text in answers(frame):
         console.print(Text(text))
-    share = outcome.manifest.overhead_share
-    if share is not None:
-        console.print(
-            f"{outcome.manifest.wall_s:.0f} s on {outcome.manifest.workers} workers; "
-            f"{share:.1%} of it was not training, evaluating or probing",
-            highlight=False,
+    runs = outcome.manifest.runs
+    if outcome.ran and runs:
+        last = Manifest(runs=runs[-1:])
+        text = (
+            f"cells: {last.wall_s:.0f} s on {counted(last.workers or 1, 'worker')}; "
+            f"{last.overhead_share or 0.0:.1%} of it was not training, evaluating or probing"
         )
+        more = f" (all {len(runs)} runs: {outcome.manifest.wall_s:.0f} s)" if len(runs) > 1 else ""
+        console.print(text + more, highlight=False)
     if outcome.failed:
         names = ", ".join(f"{name} ({status})" for name, status in outcome.failed.items())
         head = (f"{len(outcome.failed)} failed:", "red")

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import FolderPath
 from harness.core.errors import BadInput, printable
+from harness.core.values import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -89,7 +90,11 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
         raise BadInput(
             f"{directory}: {missing} cells of its sweep have no result: run it to its end"
         )
-    click.echo(f"written: {printable(str(write_packed(stored, to)))}")
+    click.echo(
+        f"written: {printable(str(write_packed(stored, to)))} ({counted(len(ids), 'result')})"
+    )
+    if others := len({*stored.results} - {*ids}):
+        click.echo(f"left out: {counted(others, 'result')} that the last sweep of the folder lacks")
 
 
 @click.command()

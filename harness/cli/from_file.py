@@ -16,7 +16,7 @@ from harness.models.tokens import word_counter
 from harness.planning.cards import make_card
 from harness.planning.yaml_files import dump_yaml
 from tasks import OwnTasks, load_task
-from tasks.card import render_card
+from tasks.card import SPECIAL, render_card
 from tasks.files.entry import default_name
 from tasks.files.guess import guess
 
@@ -52,7 +52,8 @@ def describe(place: str, given: Mapping[str, str], backbone: str, to: Path | Non
         with reading(place):
             task = load_task(entry.name, own, word_counter(found))
             card = make_card(task, found, task.metadata.lengths)
-    reached = [n for n in task.metadata.lengths if n <= card["tokens"]["max"]]
+    longest = card["tokens"]["max"] + SPECIAL
+    reached = [length for length in task.metadata.lengths if length <= longest]
     lines = [
         f"lengths: {reached[-SHOWN:] or [*task.metadata.lengths][:1]}",
         "train: {examples: all, validation_examples: all, test_examples: all}",

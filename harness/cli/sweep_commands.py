@@ -13,6 +13,7 @@ import click
 from harness.cli.folder_commands import write_report
 from harness.cli.options import SHARD, TASKS_DIR, FolderPath
 from harness.core.errors import BadInput, printable
+from harness.core.values import counted
 from harness.execution.executors import DEFAULT, executor_names
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ def run(
     with RunFolder(folder, shared.give if shared else lambda _: None) as held:
         if shared:
             _exchange(shared, folder, console)
+        if not console.is_terminal:  # a terminal shows what goes on
+            console.print(f"preparing {counted(len(planned.cells), 'cell')}", highlight=False)
         if not no_cost:
             keep_predictions(planned, held, place.slots, console)
         live = LiveReport(_untrained(planned, folder), lambda: _live(folder))
@@ -197,12 +200,19 @@ def run(
         page = folder / REPORT / PAGE
         frame = load_results(folder)
         if outcome.ran or not page.exists():
+            if not console.is_terminal:
+                console.print("writing the report")
             _cards(planned, held, console)
             if shard is None:
                 write_report([folder], folder / REPORT, frame)
             else:
                 write_csv(folder, frame)
     print_outcome(outcome, frame, console)
+    if others := int((~frame["in_sweep"]).sum()):
+        text = (
+            f"{folder} also has {counted(others, 'result')} of other cells, which tables leave out"
+        )
+        console.print(coloured(text), soft_wrap=True)
     end = f"report: {page}"
     if shard is not None:
         end = f"shard {shard}: {folder}; `bench-long report FOLDER… --out DIR` joins the shards"

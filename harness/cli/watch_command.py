@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from harness.core.result import CellResult
     from harness.execution.followed import FollowedRun
 
+_WAIT_SECONDS = 120.0
+"""A run that has just been started lists its cells within this time."""
+
 _QUIET_SECONDS = 600.0
 """A run without a new result for this time is said to be quiet, once."""
 
@@ -47,6 +50,7 @@ def watch(directory: Path, every: float, out: Path | None) -> int:
     from harness.core.folder import check_run_folder
     from harness.execution.followed import FollowedRun
 
+    _wait_for(directory)
     check_run_folder(directory)
     run = FollowedRun(directory)
     news = run.look()
@@ -81,6 +85,26 @@ def watch(directory: Path, every: float, out: Path | None) -> int:
     if out or not _page(directory).exists() or _elsewhere(news.results):
         click.echo(f"report: {printable(str(_write(directory, out)))}")
     return int(bool(progress.failed or left))
+
+
+def _wait_for(directory: Path) -> None:
+    """Give a run that has just been started the time to list its cells."""
+    last = time.monotonic() + _WAIT_SECONDS
+    if _starts(directory):
+        name = printable(str(directory))
+        click.echo(f"waiting for {name}: no run has listed its cells there yet", err=True)
+    while _starts(directory) and time.monotonic() < last:
+        time.sleep(0.2)
+
+
+def _starts(directory: Path) -> bool:
+    """Whether a run may be about to begin in a folder."""
+    from harness.core.folder import CELLS, MANIFEST
+
+    cells = directory / CELLS
+    if not directory.exists():
+        return True
+    return cells.is_dir() and not any(cells.iterdir()) and not (directory / MANIFEST).exists()
 
 
 def _say_if_quiet(run: FollowedRun, said: bool) -> bool:

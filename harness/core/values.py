@@ -25,6 +25,11 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def counted(amount: int, noun: str) -> str:
+    """Return `1 cell` or `2 cells`."""
+    return f"{amount:,} {noun}{'s' * (amount != 1)}"
+
+
 def clean(value: Any) -> str:
     """Return a printable text of at most `LONGEST_TEXT` characters."""
     text = str(value)

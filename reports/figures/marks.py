@@ -125,10 +125,8 @@ def _curve(axes: Axes, curve: Curve) -> None:
     if curve.low and curve.band:
         axes.fill_between(curve.x, curve.low, curve.high, color="#9a9a9a", alpha=0.2, lw=0)
     elif curve.low:
-        bars = [
-            [max(0.0, end) or math.nan for end in side]  # no bar, no cap
-            for side in (np.subtract(curve.y, curve.low), np.subtract(curve.high, curve.y))
-        ]
+        bars = np.maximum(0.0, [np.subtract(curve.y, curve.low), np.subtract(curve.high, curve.y)])
+        bars[:, ~bars.any(axis=0)] = math.nan  # no bar, no caps
         axes.errorbar(
             curve.x, curve.y, bars, fmt="none", ecolor=curve.look.colour, elinewidth=0.7,
             capsize=1.6, alpha=0.8,

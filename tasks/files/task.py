@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import ValidationError
 
 from tasks.base import Example, Splits, Task, TaskError, TaskMetadata
+from tasks.card import SPECIAL
 from tasks.conformance import BALANCED, MOST
 from tasks.files.dealing import deal, is_published
 from tasks.files.entry import DataEntry
@@ -119,7 +120,7 @@ def _fields(entry: DataEntry, files: Sequence[DataFile], examples: Examples) -> 
     """The metadata that the data and the entry decide."""
     family = examples.family
     words = sorted(len(f"{m.example.text} {m.example.second}".split()) for m in examples.made)
-    longest = round(_A_WORD * words[-1])
+    longest = round(_A_WORD * words[-1]) + SPECIAL
     lengths = [length for length in (2**k for k in range(4, 21)) if length <= longest] or [16]
     fields: dict[str, Any] = {
         "family": family,

@@ -17,7 +17,7 @@ from reports.figures.interactive import library
 from reports.figures.printed import drawn
 from reports.page import Report, build_report
 from reports.sections import all_sections
-from tests.reports.conftest import laptop_cells, tuning_cells, write_run
+from tests.reports.conftest import laptop_cells, make_cell, tuning_cells, write_run
 from tests.reports.faces import loaded
 from tests.reports.made import evaluation_cells, further_cells, loss_cells
 from tests.reports.pages import data_of, read
@@ -27,8 +27,14 @@ from tests.reports.test_use import CELLS as USE
 RUNS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "seeds": lambda: laptop_cells(2), "tune": tuning_cells, "losses": loss_cells,
     "evaluations": evaluation_cells, "further": further_cells, "memory": lambda: MEMORY,
-    "use": lambda: USE,
+    "use": lambda: USE, "bounds": lambda: bounds(),
 }  # fmt: skip
+
+
+def bounds() -> list[dict[str, Any]]:
+    """One length, and scores without an interval above or below them."""
+    scores = {"full": 1.0, "lora": 0.0, "tfidf": 0.9}
+    return [make_cell(method, accuracy=score) for method, score in scores.items()]
 
 
 def charts(report: Report) -> dict[str, Chart]:
@@ -78,7 +84,7 @@ def check_curve(curve: Curve, panel: Panel, printed: dict[str, Any], traces: lis
         assert same(np.subtract(trace["y"], bars["arrayminus"]), np.minimum(curve.low, curve.y))
         assert same(np.add(trace["y"], bars["array"]), np.maximum(curve.high, curve.y))
         for x, y, low, high in zip(curve.x, curve.y, curve.low, curve.high, strict=True):
-            if low < y < high:
+            if low <= y <= high and low < high:
                 assert any(
                     same(segment[:, 0], x) and same(sorted(segment[:, 1]), (low, high))
                     for segment in printed["bars"]
@@ -86,7 +92,11 @@ def check_curve(curve: Curve, panel: Panel, printed: dict[str, Any], traces: lis
 
 
 @pytest.mark.parametrize(
-    "run", [run if run == "memory" else pytest.param(run, marks=pytest.mark.slow) for run in RUNS]
+    "run",
+    [
+        run if run in ("memory", "bounds") else pytest.param(run, marks=pytest.mark.slow)
+        for run in RUNS
+    ],
 )
 def test_both_drawings_show_the_points_of_the_description(run: str, tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", RUNS[run]())

@@ -45,8 +45,10 @@ def check_run_folder(path: Path) -> None:
     """Check that a folder has results in it, or a place for them.
 
     Raises:
-        BadInput: it is not a result folder.
+        BadInput: it does not exist, or is not a result folder.
     """
+    if not path.exists():
+        raise BadInput(f"{path}: there is no such folder")
     if not (path / CELLS).is_dir() and not (path / PACKED).is_file():
         raise BadInput(f"{path}: not a result folder: it has no {CELLS}/ in it")
 

@@ -98,6 +98,20 @@ def test_a_folder_without_a_sweep_is_refused(
     assert "has no manifest" in capsys.readouterr().err
 
 
+def test_a_run_that_is_about_to_begin_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = [lambda: (tmp_path / "run" / CELLS).mkdir(parents=True)]
+    waits += [lambda: finish(unfinished(tmp_path / "run"))]
+    monkeypatch.setattr(watch_command.time, "sleep", lambda _: waits.pop(0)())
+    assert main(["watch", str(tmp_path / "run")]) == 1
+    assert waits == []
+    assert "no run has listed its cells there yet" in capsys.readouterr().err
+    monkeypatch.setattr(watch_command, "_WAIT_SECONDS", 0.0)
+    assert main(["watch", str(tmp_path / "none")]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+
+
 def test_the_time_left_follows_from_what_is_done() -> None:
     assert seconds_left(40, 10, 60) == 180
     assert seconds_left(40, 0, 60) is None

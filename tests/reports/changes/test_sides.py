@@ -54,7 +54,7 @@ def test_a_folder_may_have_the_sign_of_a_selection_in_its_name(tmp_path: Path) -
     assert len(read_side("A", str(run)).results) == 3
 
 
-@pytest.mark.parametrize(("name", "message"), [("none", "not a result folder"), ("empty", "no")])
+@pytest.mark.parametrize(("name", "message"), [("none", "no such folder"), ("empty", "no")])
 def test_a_side_without_results_is_refused(tmp_path: Path, name: str, message: str) -> None:
     write_run(tmp_path / "empty", [])
     with pytest.raises(BadInput, match=message):
