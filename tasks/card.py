@@ -100,10 +100,10 @@ def render_card(card: dict[str, Any]) -> str:
     quantiles = ", ".join(f"{mark} {value:,}" for mark, value in card["tokens"].items())
     lines += ["", f"tokens in a test text, without special tokens: {quantiles}", ""]
     first, second = card["baselines"]
-    lines.append(f"{'length':>8}{'truncated':>12}{first:>16}{second:>18}")
+    lines.append(f"{'length':>8}{'truncated':>12}{first:>19}{second:>18}")
     for row in card["rows"]:
         lines.append(
-            f"{row['length']:>8}{row['truncated']:>12.1%}{row['majority']:>16.3f}"
+            f"{row['length']:>8}{row['truncated']:>12.1%}{row['majority']:>19.3f}"
             f"{row['tfidf']:>18.3f}"
         )
     lines.append(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from harness.core.errors import printable
 from tasks.base import Example, Splits, TaskMetadata
 from tasks.contract import fault
-from tasks.lib.duplicates import COMMON, near_duplicates
+from tasks.lib.duplicates import COMMON, SHARE, SHINGLE, near_duplicates
 
 LETTERS = 5_000_000
 """Characters of a split that are checked."""
@@ -86,15 +86,20 @@ def copies(metadata: TaskMetadata, one: Sequence[Example], two: Sequence[Example
 
 
 def near(
-    metadata: TaskMetadata, examples: Sequence[Example], common: int = COMMON
+    metadata: TaskMetadata,
+    examples: Sequence[Example],
+    common: int = COMMON,
+    shingle: int = SHINGLE,
+    share: float = SHARE,
 ) -> list[tuple[int, int]]:
     """Return index pairs of near-duplicate examples; of two texts both, in either order."""
     texts = [metadata.task_type.texts(example) for example in examples]
     firsts = [text for text, *_ in texts]
     if all(len(both) == 1 for both in texts):
-        return near_duplicates(firsts, common)
+        return near_duplicates(firsts, common, shingle, share)
     size = len(texts)
-    tied = set(near_duplicates([*firsts, *(both[-1] for both in texts)], common))
+    both_sides = [*firsts, *(both[-1] for both in texts)]
+    tied = set(near_duplicates(both_sides, common, shingle, share))
     straight = {(i, j) for i, j in tied if j < size and (i + size, j + size) in tied}
     # The first text of one is the second of the other, and the other way round.
     crossed = {(i, j - size) for i, j in tied if i < j - size and (j - size, i + size) in tied}

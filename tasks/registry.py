@@ -139,7 +139,7 @@ def load_task(
     hint = (
         f"Did you mean {' or '.join(repr(one) for one in close)}?"
         if close
-        else f"Available: {', '.join(sorted(found))}."
+        else f"Available: {', '.join(sorted([*found, *(entry.name for entry in own.entries)]))}."
     )
     if extra_dir:
         hint += f" (plug-ins were searched in {extra_dir})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
     from harness.core.folder.partial import joined
 
     stored = read_run(directory)
+    stored = replace(stored, sweep=_moved(directory, to) or stored.sweep)
     if partial:
         if not stored.results:
             raise BadInput(f"{directory}: no results are here")
@@ -95,6 +97,19 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
     )
     if others := len({*stored.results} - {*ids}):
         click.echo(f"left out: {counted(others, 'result')} that the last sweep of the folder lacks")
+
+
+def _moved(folder: Path, to: Path) -> str:
+    """The text of a sweep file with own files, for another folder; "" if it need not change."""
+    from harness.core.folder import SWEEP
+    from harness.planning.sweep import as_file, load_sweep
+    from harness.planning.yaml_files import dump_yaml
+
+    try:
+        read = load_sweep(folder / SWEEP)
+    except BadInput:  # of another version; its results can be read
+        return ""
+    return dump_yaml(as_file(read, to)) if read.data_entries else ""
 
 
 @click.command()

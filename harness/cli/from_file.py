@@ -42,7 +42,8 @@ def describe(place: str, given: Mapping[str, str], backbone: str, to: Path | Non
         found = find_backbone(backbone, "--backbone")
         entry = guess(Path(place), given)
         keys = entry.as_given(to.parent if to else None)
-        if entry.name == default_name(place, whole=entry.format == "folder"):
+        is_one = [*entry.places] == [""]  # data by split needs a name
+        if is_one and entry.name == default_name(place, whole=entry.format == "folder"):
             del keys["name"]
         line = f"tasks: [{dump_yaml(keys, flow=True)}]"
         if to is None:

@@ -92,6 +92,8 @@ def _scores(result: CellResult) -> Iterable[tuple[Any, ...]]:
         interval = f"{scores.score_low:.4f} to {scores.score_high:.4f}" if known else ""
         yield f"{label}, {scores.test_examples} test texts", f"{scores.score:.4f}", interval
     for name, value in scores.secondary.items():
+        if name == scores.metric:
+            continue
         yield METRICS[name].label if name in METRICS else name, f"{value:.4f}", ""
     if scores.majority is not None:
         yield "best constant answer", f"{scores.majority:.4f}", ""
@@ -104,6 +106,9 @@ def _data(result: CellResult, metadata: TaskMetadata) -> Iterable[tuple[Any, ...
     yield "type", metadata.family
     if metadata.labels:
         yield "labels", ", ".join(metadata.labels)
+    if metadata.value_range:
+        low, high = metadata.value_range
+        yield "value", f"{low:g} + output × {high - low:g}: the model predicts 0 to 1"
     yield "version", result.cell.revisions.get("task")
     yield "source", metadata.source
     yield "licence", metadata.licence

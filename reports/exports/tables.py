@@ -41,7 +41,8 @@ def arms(report: Report) -> list[Table]:
     """Score by length and cost of training, one row for each arm."""
     found = []
     for table in arm_tables(report):
-        caption = f"{table.title}: {table.caption}" if table.title else table.caption
+        known = not table.title or table.caption.startswith(table.title)
+        caption = table.caption if known else f"{table.title}: {table.caption}"
         numbers = frozenset(table.head[1:]) - {"Task", "Metric"}
         found.append(Table(caption, table.head, table.rows, numbers))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,14 @@ from tasks.lib.duplicates import groups
 
 LARGE = 0.2
 """Share of all texts in one group of near-duplicates that is reported."""
+
+SHORT = 40
+"""Words of a text that is also compared by short shingles."""
+
+SHORT_SHINGLE, SHORT_SHARE = 4, 0.6
+"""Texts of 14 words in which one word differs share 7 of 11 shingles."""
+
+_PUNCTUATION = re.compile(r"[\W_]+")
 
 
 def is_published(entry: DataEntry) -> bool:
@@ -107,7 +116,18 @@ def _roots(metadata: TaskMetadata, examples: Sequence[Example]) -> list[int]:
     first: dict[object, int] = {}
     content = metadata.task_type.content
     equal = [(first.setdefault(content(e), k), k) for k, e in enumerate(examples)]
-    return groups(len(examples), [*near(metadata, examples), *equal])
+    plain = [e._replace(text=_plain(e.text), second=_plain(e.second)) for e in examples]
+    pairs = near(metadata, plain)
+    # One changed word is in eight shingles of eight words: all that a short text has.
+    short = [k for k, e in enumerate(plain) if len(f"{e.text} {e.second}".split()) <= SHORT]
+    found = near(metadata, [plain[k] for k in short], shingle=SHORT_SHINGLE, share=SHORT_SHARE)
+    pairs += [(short[one], short[two]) for one, two in found]
+    return groups(len(examples), [*pairs, *equal])
+
+
+def _plain(text: str) -> str:
+    """A text without case and punctuation."""
+    return _PUNCTUATION.sub(" ", text.casefold())
 
 
 def _published(

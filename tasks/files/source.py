@@ -42,6 +42,9 @@ class HubRepository(Repository):
         self.repository, self.configuration = entry.hub or "", entry.config
         self._entry = entry
 
+    def _others(self, folder: Path) -> bool:
+        return any(path.is_dir() for path in folder.glob("*/*"))  # they may be of other entries
+
     @property
     def _task_name(self) -> str:
         return self._entry.name
@@ -81,7 +84,10 @@ def find_files(entry: DataEntry) -> list[DataFile]:
     if entry.format == "hub":
         return HubRepository(entry).files()
     found: list[DataFile] = []
-    for part, place in entry.places.items():
+    for part in ("", *PARTS):  # however the entry orders them: the order is in the version
+        if part not in entry.places:
+            continue
+        place = entry.places[part]
         path = Path(place)
         if entry.format == "folder":
             found += _texts(entry, path, part)

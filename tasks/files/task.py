@@ -23,8 +23,8 @@ from tasks.lib.cache import cached, kept
 from tasks.lib.pins import pin
 from tasks.lib.rows import shuffle_train
 
-VERSION = 1
-"""Increase when the same files and the same entry give other examples."""
+VERSION = 2
+"""Increase when the same files and the same entry give other examples or splits."""
 
 _A_WORD = 4 / 3
 """Tokens of a word, roughly."""
@@ -62,8 +62,9 @@ def file_task(entry: DataEntry) -> Task:
         MissingData: its repository is not on this machine.
     """
     files = find_files(entry)
-    revision = pin(entry.name, [file.path for file in files], common_folder(files))
-    key = f"{VERSION} {revision} {entry.model_dump_json()}"
+    content = pin(entry.name, [file.path for file in files], common_folder(files))
+    revision = f"{content}.{VERSION}"
+    key = f"{revision} {entry.model_dump_json()}"
     made: list[_Prepared] = []
 
     def prepared() -> _Prepared:

@@ -28,17 +28,23 @@ COMMON = 50
 """A shingle in more texts than this is boilerplate (a disclaimer, a signature) and is ignored."""
 
 
-def near_duplicates(texts: Iterable[str], common: int = COMMON) -> list[tuple[int, int]]:
+def near_duplicates(
+    texts: Iterable[str], common: int = COMMON, shingle: int = SHINGLE, share: float = SHARE
+) -> list[tuple[int, int]]:
     """Return the index pairs (i < j) of near-duplicate texts, in order.
 
     Texts may come from a generator; they are not kept. Shingles in more than `common` texts are
     ignored, which bounds the part of the cost that is not linear.
+
+    Args:
+        shingle: words in a shingle.
+        share: of the shingles of the shorter text that the other must have.
     """
     import numpy as np
     from scipy.sparse import csr_array, triu
 
     known: dict[str, int] = {}
-    own = [_shingles(text, known) for text in texts]
+    own = [_shingles(text, known, shingle) for text in texts]
     if not own:
         return []
     sizes = np.array([len(shingles) for shingles in own])
@@ -51,7 +57,7 @@ def near_duplicates(texts: Iterable[str], common: int = COMMON) -> list[tuple[in
     )
     shared = triu(has @ has.T, k=1).tocoo()
     first, second = shared.row, shared.col
-    near = shared.data >= SHARE * np.minimum(sizes[first], sizes[second])
+    near = shared.data >= share * np.minimum(sizes[first], sizes[second])
     return sorted(zip(first[near].tolist(), second[near].tolist(), strict=True))
 
 
@@ -89,8 +95,8 @@ def without_duplicates(parts: Mapping[str, Sequence[Example]], common: int = COM
     return Splits(**left)
 
 
-def _shingles(text: str, known: dict[str, int]) -> NDArray[np.uint64]:
-    """Hash every distinct run of SHINGLE words; `known` caches the hashes of words.
+def _shingles(text: str, known: dict[str, int], shingle: int) -> NDArray[np.uint64]:
+    """Hash every distinct run of `shingle` words; `known` caches the hashes of words.
 
     `hash` is not used because it differs between processes. A shorter text is one shingle.
     """
@@ -102,9 +108,9 @@ def _shingles(text: str, known: dict[str, int]) -> NDArray[np.uint64]:
             data = word.encode("utf-8", "surrogatepass")
             known[word] = zlib.crc32(data) << 32 | zlib.adler32(data)
     codes = np.array([known[word] for word in words], dtype=np.uint64)
-    runs = max(1, len(codes) - SHINGLE + 1)
+    runs = max(1, len(codes) - shingle + 1)
     total = np.zeros(runs, dtype=np.uint64)
-    for place in range(min(SHINGLE, len(codes))):
+    for place in range(min(shingle, len(codes))):
         # Odd multipliers, products modulo 2^64: the order of the words counts.
         total = total * np.uint64(0x9E3779B97F4A7C15) + codes[place : place + runs]
     return np.unique(total)

@@ -61,12 +61,16 @@ class Repository:
                 f"{self._task_name}: {folder / near}, in $BENCH_LONG_HUB, looks like "
                 f"{self.repository}: rename the folder to that, or move it away"
             )
-        if any((folder / repository).is_dir() for repository in repositories()):
+        if self._others(folder):
             return None
         raise self._missing(
             f"{folder}, from $BENCH_LONG_HUB, holds no folder {self.repository}, nor another "
             f"task's{nearby(folder, self.repository)}"
         )
+
+    def _others(self, folder: Path) -> bool:
+        """Whether a folder holds repositories of other tasks."""
+        return any((folder / repository).is_dir() for repository in repositories())
 
     def _folder(self) -> Path:
         if given := self._given():

@@ -10,6 +10,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.planning.sweep import load_sweep
+from tests.reports.conftest import make_cell, write_run
 from tests.tasks.files_made import rows, words, write_csv, write_json
 
 
@@ -56,6 +57,29 @@ def test_from_writes_a_sweep_file_that_can_be_run(
     capsys.readouterr()
     assert main(["tasks", "from", "data/reviews.csv", "--to", "sweeps/mine.yaml"]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_from_names_data_by_split(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n, (text, label) in enumerate(rows(90)):
+        part = "train" if n < 60 else "test"
+        place = folder / "mails" / part / label
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{n}.txt").write_text(text)
+    printed(capsys, "mails", "--to", "mine.yaml")
+    assert main(["plan", "mine.yaml", "--no-cost"]) == 0
+
+
+def test_the_sweep_of_a_published_run_finds_its_files(folder: Path) -> None:
+    (folder / "data").mkdir()
+    write_csv(folder / "data" / "reviews.csv", rows(90))
+    run = write_run(folder / "runs" / "mine", [make_cell("lora")])
+    (run / "sweep.yaml").write_text(
+        "name: mine\nbackbone: minilm\nlengths: [16]\nmethods: [head]\n"
+        "tasks: [{csv: ../../data/reviews.csv, text: body, label: topic}]\n"
+        "train: {examples: 8, validation_examples: 4, test_examples: 8}\n"
+    )
+    assert main(["publish", "runs/mine", "--to", "deep/er/still/mine"]) == 0
+    assert main(["plan", "deep/er/still/mine/sweep.yaml", "--no-cost"]) == 0
 
 
 def test_from_knows_the_usual_columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

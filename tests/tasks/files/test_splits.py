@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,26 @@ def test_near_duplicates_are_on_one_side(tmp_path: Path) -> None:
     assert violations(task, 16) == []
     found = sides(task)
     assert all(found[words(n)] == found[quotes[n][0]] for n in range(60))
+    assert len(set(found.values())) == 3
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda text: text.upper(),
+        lambda text: text.replace(" ", ", ") + "!",
+        lambda text: " ".join([*text.split()[:7], "changed", *text.split()[8:]]),
+    ],
+    ids=["case", "punctuation", "one word"],
+)
+def test_changed_copies_of_short_texts_are_on_one_side(
+    tmp_path: Path, changed: Callable[[str], str]
+) -> None:
+    texts = [words(n, 16) for n in range(60)]
+    table = [[text, "ab"[n % 2]] for n, text in enumerate(texts)]
+    write_csv(tmp_path / "mine.csv", [*table, *([changed(text), label] for text, label in table)])
+    found = sides(load(tmp_path, **GIVEN))
+    assert all(found[text] == found[changed(text)] for text in texts)
     assert len(set(found.values())) == 3
 
 
@@ -115,6 +136,9 @@ def test_files(tmp_path: Path) -> None:
     assert {e.text for e in task.splits(16, 0).test} == {words(n) for n in range(60, 90)}
     assert {e.id for e in task.splits(16, 0).test} >= {"b.csv:2"}
     assert task.metadata.source == "a.csv, b.csv"
+    turned = {part: files[part] for part in ("test", "train")}
+    again = load(tmp_path, csv=turned, text="body", label="topic", name="mine")
+    assert again.data_version() == task.data_version()
 
 
 def test_the_seed_orders_train_only(tmp_path: Path) -> None:

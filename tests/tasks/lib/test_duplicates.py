@@ -72,7 +72,7 @@ def test_nothing_and_odd_texts() -> None:
 def test_the_same_in_every_process() -> None:
     code = (
         "from tasks.lib.duplicates import _shingles\n"
-        "print(_shingles('the quick brown fox jumps over the lazy dog again', {}).tolist())"
+        "print(_shingles('the quick brown fox jumps over the lazy dog again', {}, 8).tolist())"
     )
     outs = {
         subprocess.run(
