@@ -64,7 +64,9 @@ def make_examples(entry: DataEntry, rows: Sequence[Row], problems: Problems) -> 
     values = [answer.value for *_, answer in found if answer.value is not None]
     span = (min(values), max(values)) if values else None
     if span and span[0] == span[1]:
-        problems.error("", f"all numbers in the column '{entry.number}' are {span[0]:g}", "")
+        problems.error(
+            _file(rows), f"all numbers in the column '{entry.number}' are {span[0]:g}", ""
+        )
     made = []
     for row, text, second, answer in found:
         labels = tuple(sorted({numbers[name] for name in answer.labels}))
@@ -80,7 +82,9 @@ def make_examples(entry: DataEntry, rows: Sequence[Row], problems: Problems) -> 
         )
         made.append(Made(example, row))
     if len(made) < FEWEST and not problems.errors:
-        problems.error("", f"only {len(made)} rows can be used", f"at least {FEWEST} are needed")
+        problems.error(
+            _file(rows), f"only {len(made)} rows can be used", f"at least {FEWEST} are needed"
+        )
     return Examples(family, made, names, span)
 
 
@@ -199,6 +203,12 @@ def _number(entry: DataEntry, row: Row, problems: Problems) -> _Answer | None:
     return None
 
 
+def _file(rows: Sequence[Row]) -> str:
+    """The file of all rows; "" if there are several."""
+    files = {row.file.shown for row in rows}
+    return files.pop() if len(files) == 1 else ""
+
+
 def _check_labels(
     entry: DataEntry,
     kind: str,
@@ -208,14 +218,15 @@ def _check_labels(
 ) -> None:
     """Find one class only, names that differ in case, classes of one row, and too many classes."""
     counts = Counter(name for _, labels in rows for name in labels)
+    file = _file([row for row, _ in rows])
     column = f"the column '{entry.label}'" if entry.label else "the folder"
     if rows and len(names) < 2:
         only = f"only the class '{names[0]}'" if names else "no class"
-        problems.error("", f"{column} has {only}", "at least two classes are needed")
+        problems.error(file, f"{column} has {only}", "at least two classes are needed")
         return
     if kind == "class" and len(names) >= MANY and 2 * len(names) > len(rows):
         problems.error(
-            "",
+            file,
             f"{column} has {len(names):,} different values in {len(rows):,} rows: these are no "
             f"classes",
             f"for numbers write `number: {entry.label}`, for texts to write `answer: "
@@ -228,15 +239,19 @@ def _check_labels(
     first: dict[str, str] = {}
     for row, labels in rows:
         for name in labels:
-            first.setdefault(name, f"{row.place or row.file.shown}")
+            first.setdefault(
+                name, " ".join(filter(None, ("" if file else row.file.shown, row.place)))
+            )
     for same in alike.values():
         if len(same) > 1:
             found = ", ".join(f"'{n}' ({counts[n]:,}, first {first[n]})" for n in same)
             advice = "write them alike in the file"
-            problems.error("", f"the classes {found} differ only in case", advice)
+            problems.error(file, f"the classes {found} differ only in case", advice)
     if rare := [name for name in names if counts[name] == 1]:
         shown = listed([f"'{name}' ({first[name]})" for name in rare])
-        problems.warn("", f"{len(rare)} of the {len(names)} classes have one row only: {shown}", "")
+        problems.warn(
+            file, f"{len(rare)} of the {len(names)} classes have one row only: {shown}", ""
+        )
 
 
 def without_copies(

@@ -230,7 +230,8 @@ def test_a_card_of_a_broken_plug_in(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_study_without_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: 0.1, tries: []}]\n")
     path = tmp_path / "sweep.yaml"
-    path.write_text(TINY.replace("lr: 1.0e-3", "lr: tuned").replace("0.5", "0.25"))
+    tuned = TINY.replace("lr: 1.0e-3", "lr: tuned, head_lr: 0.01").replace("0.5", "0.25")
+    path.write_text(tuned)
     assert "no study has a learning rate of minilm for LoRA 1/4" in refused(capsys, "plan", path)
     (tmp_path / "tuned.yaml").write_text("study: {}\nentries: [{arm: {}, lr: .nan, tries: []}]\n")
     assert "entries.0.lr: input should be a finite number" in refused(capsys, "plan", path)
