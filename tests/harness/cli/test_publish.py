@@ -1,0 +1,27 @@
+"""`bench-long publish` says what it writes and what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.core.folder import read_run
+from tests.reports.conftest import make_cell, write_run
+
+
+def test_cells_of_an_earlier_sweep_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", [make_cell("lora", length=n) for n in (64, 128, 256)])
+    manifest = json.loads((run / "manifest.json").read_text())
+    first = manifest["ids"].pop()
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["publish", str(run), "--to", str(tmp_path / "to")]) == 0
+    written, left = capsys.readouterr().out.splitlines()
+    assert written.endswith("cells.jsonl.gz (2 results)")
+    assert left == "left out: 1 result that the last sweep of the folder lacks"
+    assert {*read_run(tmp_path / "to").results} == {*manifest["ids"]}
+    assert first not in read_run(tmp_path / "to").results
