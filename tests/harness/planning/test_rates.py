@@ -56,6 +56,7 @@ def study(folder: Path, *entries: tuple[Cell, float, dict[str, Any]]) -> None:
 
 NO_RATE = (", lr: 1.0e-3", "")
 TRANSFER = ("1.0e-3", "{tuned: transfer}")
+TUNED = ("1.0e-3", "tuned, head_lr: 0.01")  # the project's study has a rate of the classifier
 
 
 def test_the_projects_study_is_found_from_any_folder(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_study_with_other_settings_is_refused_unless_it_may_be_transferred(
     (cell,) = trained(tmp_path)
     study(tmp_path, (cell, 0.0123, {"epochs": 2, "batch_size": 9}))
     with pytest.raises(BadInput) as refused:
-        trained(tmp_path, ("1.0e-3", "tuned"))
+        trained(tmp_path, TUNED)
     (line,) = refused.value.args
     assert "other settings for LoRA 1/2 on newsgroups: " in line
     assert "batch_size 9 (here 8), epochs 2 (here 1)" in line
@@ -93,7 +94,7 @@ def test_a_study_of_an_earlier_version_matches_no_sweep(tmp_path: Path) -> None:
     (tmp_path / "tuned.yaml").write_text(yaml.safe_dump({"study": {}, "entries": [entry]}))
     change = f"density: {entry['arm']['density']}"
     with pytest.raises(BadInput, match="the study does not say its settings"):
-        trained(tmp_path, ("density: 0.5", change), ("1.0e-3", "tuned"))
+        trained(tmp_path, ("density: 0.5", change), TUNED)
 
 
 def test_each_length_has_its_own_entry(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_each_length_has_its_own_entry(tmp_path: Path) -> None:
     study(tmp_path, *((cell, 0.01 * n, {"length": n}) for n in (32, 64)))
     lengths = ("[32]", "[32, 64, 128]")
     with pytest.raises(BadInput, match=r"other settings for LoRA .*: length 64 \(here 128\)"):
-        trained(tmp_path, lengths, ("1.0e-3", "tuned"))
+        trained(tmp_path, lengths, TUNED)
     found = {(c.length, c.lr, c.lr_source) for c in trained(tmp_path, lengths, TRANSFER)}
     assert found == {(32, 0.32, "tuned"), (64, 0.64, "tuned"), (128, 0.64, "transferred")}
 
@@ -142,8 +143,8 @@ def test_an_explicit_tuned_needs_an_entry(tmp_path: Path) -> None:
 
 
 def test_the_source_of_a_rate_is_no_part_of_the_id(tmp_path: Path) -> None:
-    (by_study,) = trained(tmp_path, TRANSFER)
-    (by_hand,) = trained(tmp_path, ("1.0e-3", repr(HALF_LORA)))
+    (by_study,) = trained(tmp_path, ("1.0e-3", "{tuned: transfer}, head_lr: 0.01"))
+    (by_hand,) = trained(tmp_path, ("1.0e-3", f"{HALF_LORA!r}, head_lr: 0.01"))
     assert by_study.lr_source != by_hand.lr_source
     assert by_study.id == by_hand.id
 
