@@ -56,7 +56,9 @@ def study(folder: Path, *entries: tuple[Cell, float, dict[str, Any]]) -> None:
 
 NO_RATE = (", lr: 1.0e-3", "")
 TRANSFER = ("1.0e-3", "{tuned: transfer}")
-TUNED = ("1.0e-3", "tuned, head_lr: 0.01")  # the project's study has a rate of the classifier
+# The project's study also has a rate of the classifier.
+TUNED = ("1.0e-3", "tuned, head_lr: 0.01")
+TRANSFERRED = ("1.0e-3", "{tuned: transfer}, head_lr: 0.01")
 
 
 def test_the_projects_study_is_found_from_any_folder(tmp_path: Path) -> None:
@@ -90,11 +92,12 @@ def test_a_study_with_other_settings_is_refused_unless_it_may_be_transferred(
 
 
 def test_a_study_of_an_earlier_version_matches_no_sweep(tmp_path: Path) -> None:
-    entry = {**next(e for e in STUDY["entries"] if e["arm"]["method"] == "lora"), "settings": {}}
+    change = ("density: 0.5", "density: 0.5, rank: 4")  # an arm that the project's study lacks
+    (cell,) = trained(tmp_path, change)
+    entry = {"arm": cell.arm_key, "settings": {}, "lr": 1e-3, "tries": []}
     (tmp_path / "tuned.yaml").write_text(yaml.safe_dump({"study": {}, "entries": [entry]}))
-    change = f"density: {entry['arm']['density']}"
     with pytest.raises(BadInput, match="the study does not say its settings"):
-        trained(tmp_path, ("density: 0.5", change), TUNED)
+        trained(tmp_path, change, TUNED)
 
 
 def test_each_length_has_its_own_entry(tmp_path: Path) -> None:
@@ -103,7 +106,7 @@ def test_each_length_has_its_own_entry(tmp_path: Path) -> None:
     lengths = ("[32]", "[32, 64, 128]")
     with pytest.raises(BadInput, match=r"other settings for LoRA .*: length 64 \(here 128\)"):
         trained(tmp_path, lengths, TUNED)
-    found = {(c.length, c.lr, c.lr_source) for c in trained(tmp_path, lengths, TRANSFER)}
+    found = {(c.length, c.lr, c.lr_source) for c in trained(tmp_path, lengths, TRANSFERRED)}
     assert found == {(32, 0.32, "tuned"), (64, 0.64, "tuned"), (128, 0.64, "transferred")}
 
 
@@ -143,7 +146,7 @@ def test_an_explicit_tuned_needs_an_entry(tmp_path: Path) -> None:
 
 
 def test_the_source_of_a_rate_is_no_part_of_the_id(tmp_path: Path) -> None:
-    (by_study,) = trained(tmp_path, ("1.0e-3", "{tuned: transfer}, head_lr: 0.01"))
+    (by_study,) = trained(tmp_path, TRANSFERRED)
     (by_hand,) = trained(tmp_path, ("1.0e-3", f"{HALF_LORA!r}, head_lr: 0.01"))
     assert by_study.lr_source != by_hand.lr_source
     assert by_study.id == by_hand.id
