@@ -45,7 +45,7 @@ class SharedResults:
         own = {path.name: path for path in (folder / CELLS).glob("*.json")}
         try:
             self._files.invalidate_cache()
-            there = {Path(name).name for name in self._files.ls(self._cells, detail=False)}
+            there = self._names()
             for name in sorted(there - {*own}):
                 if CELL_FILE.fullmatch(name):
                     content = self._files.cat_file(f"{self._cells}/{name}")
@@ -56,6 +56,12 @@ class SharedResults:
         self.lost = ""
         for name in sorted({*own} - there):
             self.give(own[name])
+
+    def _names(self) -> set[str]:
+        try:
+            return {Path(name).name for name in self._files.ls(self._cells, detail=False)}
+        except FileNotFoundError:  # a bucket has no empty folders
+            return set()
 
     def give(self, path: Path) -> None:
         """Copy a result file to the address; a failure is kept in `lost`."""

@@ -126,8 +126,8 @@ def _roots(metadata: TaskMetadata, examples: Sequence[Example]) -> list[int]:
 
 
 def _plain(text: str) -> str:
-    """A text without case and punctuation."""
-    return _PUNCTUATION.sub(" ", text.casefold())
+    """A text without case and punctuation; one that is nothing else stays."""
+    return _PUNCTUATION.sub(" ", text.casefold()).strip() or text
 
 
 def _published(

@@ -82,6 +82,15 @@ def test_nothing_is_replaced_on_either_side(tmp_path: Path, bucket: str) -> None
     assert there.cat_file(f"{bucket.removeprefix('memory:/')}/{CELLS}/b.json") == b"b of one"
 
 
+def test_a_bucket_without_the_folder_is_empty(tmp_path: Path, bucket: str) -> None:
+    shared = SharedResults(bucket)
+    place = f"{bucket.removeprefix('memory:/')}/{CELLS}"
+    fsspec.filesystem("memory").rmdir(place)
+    shared.exchange(cell_files(tmp_path / "one", a="a"))
+    assert shared.lost == ""
+    assert fsspec.filesystem("memory").cat_file(f"{place}/a.json") == b"a"
+
+
 def test_foreign_names_are_not_taken(tmp_path: Path, bucket: str) -> None:
     shared, there = SharedResults(bucket), fsspec.filesystem("memory")
     for name in ("notes.txt", ".hidden.json", "x.sh"):

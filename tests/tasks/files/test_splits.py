@@ -75,6 +75,14 @@ def test_changed_copies_of_short_texts_are_on_one_side(
     assert len(set(found.values())) == 3
 
 
+def test_texts_of_signs_alone_are_not_alike(tmp_path: Path) -> None:
+    table = [["!?*+" * 3 + "(" * n, "ab"[n % 2]] for n in range(40)]
+    write_csv(tmp_path / "mine.csv", table)
+    task = load(tmp_path, **GIVEN)
+    assert task.data_warnings() == []
+    assert len(set(sides(task).values())) == 3
+
+
 def test_many_near_duplicates_are_a_warning(tmp_path: Path) -> None:
     form = words(999, 30)
     table = [[f"{form} {words(n, 8)}", "ab"[n % 2]] for n in range(30)] + rows(60)
