@@ -12,7 +12,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 unexport PYTHONHOME
 PIP_INSTALL := $(BIN)/python -I -m pip install -q --no-user
 TORCH := torch==2.13.0
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+TWO := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 STAMP := $(VENV)/.bench-long-setup
 
 .PHONY: help setup bench-long test test-all lint format task report tune published clean gpu-pack gpu-slice gpu-merge
