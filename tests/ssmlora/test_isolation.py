@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -241,8 +242,8 @@ def test_a_copy_is_a_model_of_its_own(model: Any) -> None:
 
 def test_a_model_sent_to_another_process_is_one_of_its_own_there(model: Any) -> None:
     expected, watched = logits(model, tokens()), hooks(model)
-    with get_context("spawn").Pool(1) as pool:
-        assert pool.apply(_check_there, (model,)) == (expected.tolist(), watched)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # says so if its process dies
+        assert pool.submit(_check_there, model).result(200) == (expected.tolist(), watched)
     assert torch.equal(logits(model, tokens()), expected)
     assert hooks(model) == watched > 0
 

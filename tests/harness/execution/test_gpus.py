@@ -13,6 +13,7 @@ from harness.core.result import CellResult
 from harness.execution.executor import RESULTS, Job, Settings
 from harness.execution.executors.local import LocalExecutor
 from harness.execution.forked import see_gpus
+from harness.system.lifeline import end_server
 from harness.system.resources import default_workers
 from tests.harness.planning.test_plan import BASE, NO_BACKBONE
 
@@ -33,6 +34,7 @@ def test_a_cell_sees_the_gpu_with_the_fewest_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    end_server()  # that of a test before this one has another environment
     executor = LocalExecutor(Settings(default_workers("cuda"), 60), _look, ["json"])
     assert executor.slots == 2
 
