@@ -95,7 +95,9 @@ def test_a_method_learns_is_saved_and_loaded(name: str, writes: bool, tmp_path: 
     adapter_of(other).set_adapter("loaded")
     if adapter_of(other) is not other:  # the adapter is that of the encoder alone
         other.classifier.load_state_dict(model.classifier.state_dict())
-    assert torch.equal(logits(other, writes), logits(model, writes))
+    # AdaLoRA is saved without the ranks that it has pruned: its sums have fewer terms.
+    near = 1e-5 if name == "adalora" else 0.0
+    torch.testing.assert_close(logits(other, writes), logits(model, writes), rtol=0, atol=near)
 
 
 def gradient(cell: Cell, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
