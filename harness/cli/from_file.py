@@ -40,7 +40,7 @@ def describe(place: str, given: Mapping[str, str], backbone: str, to: Path | Non
         raise BadInput(f"--to {to}: exists already: give another name")
     with task_errors("tasks from", place):
         found = find_backbone(backbone, "--backbone")
-        entry = guess(Path(place), given)
+        entry, unused = guess(Path(place), given)
         keys = entry.as_given(to.parent if to else None)
         is_one = [*entry.places] == [""]  # data by split needs a name
         if is_one and entry.name == default_name(place, whole=entry.format == "folder"):
@@ -59,8 +59,11 @@ def describe(place: str, given: Mapping[str, str], backbone: str, to: Path | Non
         f"lengths: {reached[-SHOWN:] or [*task.metadata.lengths][:1]}",
         "train: {examples: all, validation_examples: all, test_examples: all}",
     ]
-    if to is None:
-        click.echo("\n".join([*lines, ""]))
+    shown = [*lines] if to is None else []
+    if unused:
+        shown.append(f"# columns that are not used: {printable(', '.join(unused))}")
+    if shown:
+        click.echo("\n".join([*shown, ""]))
     click.echo(render_card(card))
     if to is not None:
         head = [dump_yaml({"name": to.stem, "backbone": backbone}).rstrip("\n"), line]

@@ -77,14 +77,21 @@ class Column(NamedTuple):
         return 1 < different <= min(CLASSES, len(self.values) / 2)
 
 
-def guess(path: Path, given: Mapping[str, str]) -> DataEntry:
+class Guess(NamedTuple):
+    """An entry, and the columns of its file that it does not use."""
+
+    entry: DataEntry
+    unused: tuple[str, ...] = ()
+
+
+def guess(path: Path, given: Mapping[str, str]) -> Guess:
     """Return the entry of a file or a folder; `given` are keys that the user has set.
 
     Raises:
         TaskError: it cannot be read, or no column has texts.
     """
     if path.is_dir():
-        return _entry(_folder(path), given)
+        return Guess(_entry(_folder(path), given))
     if not path.is_file():
         raise TaskError(f"{path}: there is no such file or folder")
     reader = _READERS.get(path.suffix.lower())
@@ -103,7 +110,10 @@ def guess(path: Path, given: Mapping[str, str]) -> DataEntry:
     for key, name in given.items():
         if name not in names:
             raise TaskError(f"--{key}: {path} has no column '{name}'.{nearest(name, names)}")
-    return _entry({**start, **_roles(columns, given)}, given)
+    roles = _roles(columns, given)
+    used = {*roles.values(), *given.values()}
+    entry = _entry({**start, **roles}, given)
+    return Guess(entry, tuple(name for name in names if name not in used))
 
 
 def _entry(keys: dict[str, Any], given: Mapping[str, str]) -> DataEntry:

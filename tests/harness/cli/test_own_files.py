@@ -33,6 +33,7 @@ def test_from_prints_the_entry_and_the_card(
     before = {*folder.iterdir()}
     lines = printed(capsys, "reviews.csv")
     assert lines[1] == "tasks: [{csv: reviews.csv, text: b, label: t}]"
+    assert lines[4] == "# columns that are not used: i"
     assert any(line.startswith("reviews: ") for line in lines)
     assert {*folder.iterdir()} - before <= {folder / "cache"}
     sweep = "\n".join(["name: mine", "backbone: minilm", "methods: [head]", *lines[1:4]])
@@ -49,7 +50,7 @@ def test_from_writes_a_sweep_file_that_can_be_run(
     write_csv(folder / "data" / "reviews.csv", rows())
     lines = printed(capsys, "data/reviews.csv", "--to", "sweeps/mine.yaml")
     assert lines[-1] == "written: sweeps/mine.yaml; to run it: bench-long run sweeps/mine.yaml"
-    assert not any(line.startswith("tasks:") for line in lines)
+    assert not any(line.startswith(("tasks:", "# columns")) for line in lines)
     sweep = load_sweep(folder / "sweeps" / "mine.yaml")
     assert (sweep.name, sweep.task_names, sweep.lengths) == ("mine", ["reviews"], [16, 32])
     assert "../data/reviews.csv" in (folder / "sweeps" / "mine.yaml").read_text()
