@@ -3,9 +3,10 @@
 The arms belong to the process group of the leader. So they pause with it, and they end with the
 run, however it ends. An arm that dies or exceeds its time fails alone.
 
-On a GPU the models of all arms share its memory. Large models therefore run one after another, and
-an arm that found too little memory beside the others runs again alone. The leader never uses CUDA,
-because a process that has used it cannot fork another that does.
+All arms hold memory at the same time. An arm that found too little beside the others runs again
+alone, arms that may need more together than is free are prepared one at a time, and large models on
+a GPU run one after another. The leader never uses CUDA or threads of PyTorch, because a process
+that has used them cannot fork another that does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
+import psutil
 import torch
 
 from harness.core.cell import Cell
@@ -46,26 +48,29 @@ TOGETHER = 8 * 2**30
 
 def run_group(job: Job, cell_seconds: float) -> list[CellResult]:
     """Run the cells of a job in turns, each in a process of its own."""
-    if job.cells[0].device == "cuda":
-        return _on_gpu(job, cell_seconds)
-    arms = [ForkedArm(job, cell, cell_seconds) for cell in job.cells]
-    torch.set_num_threads(job.threads)  # after the forks, which must not inherit a pool of threads
-    return in_rounds(arms, job.cells, at_once=default_workers("cpu"))
-
-
-def _on_gpu(job: Job, cell_seconds: float) -> list[CellResult]:
-    """Run the cells in turns if their models fit together, otherwise one after another."""
+    on_gpu = job.cells[0].device == "cuda"
+    at_once = 1 if on_gpu or _crowded(job) else default_workers("cpu")
     group = new_group()
-    peak = _in_fork(peak_flops_per_s, job.cells[0]) or 0.0
+    peak = _in_fork(lambda cell: _peak(job, cell), job.cells[0]) or 0.0
 
     def run(*cells: Cell) -> list[CellResult]:
         arms = [ForkedArm(job, cell, cell_seconds) for cell in cells]
-        return in_rounds(arms, cells, peak=peak, group=group)
+        return in_rounds(arms, cells, at_once=min(at_once, len(cells)), peak=peak, group=group)
 
-    if len(job.cells) == 1 or weights_bytes(job) > TOGETHER:
+    if len(job.cells) == 1 or (on_gpu and weights_bytes(job) > TOGETHER):
         return [result for cell in job.cells for result in run(cell)]
     results = run(*job.cells)
     return [run(r.cell)[0] if r.status == "oom" else r for r in results]
+
+
+def _crowded(job: Job) -> bool:
+    """Whether the arms may need more memory together than is free."""
+    return (job.memory or 0) > psutil.virtual_memory().available
+
+
+def _peak(job: Job, cell: Cell) -> float:
+    torch.set_num_threads(job.threads)
+    return peak_flops_per_s(cell)
 
 
 def weights_bytes(job: Job) -> int:

@@ -114,6 +114,48 @@ def test_arms_on_a_gpu_do_not_fail_for_memory_that_others_hold(
     assert (max(one) < min(two)) is not together
 
 
+def slow_to_prepare(cell: Cell, _: object) -> Turns:
+    """Log when the model is made."""
+    result = CellResult.begun(cell)
+    begun = time.monotonic()
+    time.sleep(0.3)
+    os.write(1, f"made {begun} {time.monotonic()}\n".encode())
+    turn = yield None
+    while turn != "end":
+        turn = yield Reading(0.1, 0.1)
+    result.status = OK
+    return result
+
+
+def test_arms_on_a_cpu_do_not_fail_for_memory_that_others_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = tmp_path / "loaded"
+    loaded.mkdir()
+    monkeypatch.setattr(timing_group, "probe_turns", lambda cell, _: on_a_small_gpu(cell, loaded))
+    cells = [
+        probes(1)[0].model_copy(update={"probe_seconds": 0.0, "seed": n}) for n in (0, 1, 2, 9)
+    ]
+    results = run_group(Job(tuple(cells), NO_BACKBONE, tmp_path), cell_seconds=60)
+    assert sorted((r.cell.seed, r.status) for r in results) == [
+        (0, "ok"), (1, "ok"), (2, "ok"), (9, "oom"),
+    ]  # fmt: skip
+    assert len({r.timing.group for r in results if r.timing}) == 1
+
+
+@pytest.mark.parametrize(("memory", "side_by_side"), [(None, True), (1, True), (2**60, False)])
+def test_arms_that_may_not_fit_together_are_prepared_one_at_a_time(
+    memory: int | None, side_by_side: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing_group, "probe_turns", slow_to_prepare)
+    monkeypatch.setattr(timing_group, "default_workers", lambda _: 2)
+    cells = [cell.model_copy(update={"probe_seconds": 0.0}) for cell in probes(2)]
+    run_group(Job(tuple(cells), NO_BACKBONE, tmp_path, memory=memory), cell_seconds=60)
+    logs = [(tmp_path / f"{cell.id}.log").read_text() for cell in cells]
+    one, two = ([float(word) for word in log.split() if word != "made"] for log in logs)
+    assert (max(one[0], two[0]) < min(one[1], two[1])) is side_by_side
+
+
 def test_the_weights_of_all_arms_are_counted(causal: Path) -> None:
     job = Job(tuple(probes(3)), found(causal), Path())
     model = load_classifier(job.backbone, 2, 64, 0.0, 0)
