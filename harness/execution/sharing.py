@@ -34,11 +34,26 @@ class SharedResults:
         try:
             self._files, root = fsspec.url_to_fs(address)
             self._cells = f"{root.rstrip('/')}/{CELLS}"
-            self._files.makedirs(self._cells, exist_ok=True)
+            self._open(root.partition("/")[0])
         except ImportError as error:
             raise BadInput(f"--share: {self.name}: {one_line(error)}") from None
         except Exception as error:  # each file system has errors of its own
             raise BadInput(f"--share: {self.name}: cannot be used: {self._said(error)}") from None
+
+    def _open(self, bucket: str) -> None:
+        """Make the folder, or see that the bucket exists; "" where paths begin at a root.
+
+        A bucket needs no folders, and a mistyped name must not make a bucket.
+        """
+        if not bucket:
+            self._files.makedirs(self._cells, exist_ok=True)
+            return
+        try:
+            self._files.info(bucket)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"there is no bucket {bucket}") from None
+        except PermissionError:  # rights may be those to a part of it
+            return
 
     def exchange(self, folder: Path) -> None:
         """Copy the files that one side lacks to it, in both directions."""

@@ -91,6 +91,19 @@ def test_a_bucket_without_the_folder_is_empty(tmp_path: Path, bucket: str) -> No
     assert fsspec.filesystem("memory").cat_file(f"{place}/a.json") == b"a"
 
 
+def test_no_bucket_is_made(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, name = fsspec.filesystem("memory"), bucket.removeprefix("memory://")
+    monkeypatch.setattr(fsspec, "url_to_fs", lambda _: (there, f"{name}/run"))  # as with s3://
+    with pytest.raises(BadInput, match=f"there is no bucket {name}"):
+        SharedResults(f"s3://{name}/run")
+    assert not there.exists(name)
+    with monkeypatch.context() as limited:  # rights to a part of the bucket
+        limited.setattr(there, "info", lambda _: (_ for _ in ()).throw(PermissionError()))
+        assert SharedResults(f"s3://{name}/run").lost == ""
+    there.mkdir(name)
+    assert SharedResults(f"s3://{name}/run").lost == ""
+
+
 def test_foreign_names_are_not_taken(tmp_path: Path, bucket: str) -> None:
     shared, there = SharedResults(bucket), fsspec.filesystem("memory")
     for name in ("notes.txt", ".hidden.json", "x.sh"):
