@@ -45,6 +45,9 @@ from harness.training.timing import (
 TOGETHER = 8 * 2**30
 """Bytes of the weights of all arms up to which the arms of a group share a GPU."""
 
+_PATIENCE = 120.0
+"""Seconds for the measurement of the largest speed, which takes about one."""
+
 
 def run_group(job: Job, cell_seconds: float) -> list[CellResult]:
     """Run the cells of a job in turns, each in a process of its own."""
@@ -85,7 +88,7 @@ def weights_bytes(job: Job) -> int:
 
 
 def _in_fork(run: Callable[[Cell], float], cell: Cell) -> float | None:
-    """Return what a function returns in a process of its own; None if it fails."""
+    """Return what a function returns in a process of its own; None if it fails or hangs."""
     outer, inner = Pipe(duplex=False)
     process = os.fork()
     if not process:
@@ -97,13 +100,13 @@ def _in_fork(run: Callable[[Cell], float], cell: Cell) -> float | None:
             os._exit(0)
     inner.close()
     try:
-        value: float = outer.recv()
+        return float(outer.recv()) if outer.poll(_PATIENCE) else None
     except EOFError:
         return None
     finally:
         outer.close()
+        os.kill(process, signal.SIGKILL)  # it may hang: forks of a process with threads can
         os.waitpid(process, 0)
-    return value
 
 
 class ForkedArm:
