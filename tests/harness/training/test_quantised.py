@@ -85,16 +85,20 @@ def test_fewer_bits_take_less_memory_and_give_similar_logits() -> None:
         assert float((arm.logits() - plain.logits()).abs().mean()) < most * spread
 
 
-@pytest.mark.parametrize("method", ["lora", "ssmlora"])
-@pytest.mark.parametrize("weights", ["8bit", "4bit"])
-def test_a_dry_run_has_the_live_bytes_of_a_step(weights: Any, method: str) -> None:
-    update = {"kind": "probe", "task": None, "method": method, "levers": Levers(weights=weights)}
+@pytest.mark.parametrize(
+    ("method", "levers"),
+    [(method, {"weights": bits}) for method in ("lora", "ssmlora") for bits in ("8bit", "4bit")]
+    + [(method, {"optimizer": "adamw8bit"}) for method in ("full", "ssmlora")],
+)
+def test_a_dry_run_has_the_live_bytes_of_a_step(method: str, levers: dict[str, Any]) -> None:
+    update = {"kind": "probe", "task": None, "method": method, "levers": Levers(**levers)}
     cell = BASE.model_copy(update={**update, "steps": 1, "probe_seconds": 0.0, "batch_size": 2})
     backbone = find_backbone("minilm")
     (measured,) = in_rounds([HereArm(probe_turns(cell, backbone))], [cell])
     assert measured.cost, measured.error
     predicted = dry_run(cell, backbone)
     assert predicted.train.peak_bytes == measured.cost.train_live_peak_bytes
+    assert predicted.train.parts["optimizer"] == measured.cost.live_optimizer_bytes
     assert predicted.eval.peak_bytes == pytest.approx(measured.cost.eval_live_peak_bytes, rel=1e-4)
 
 
