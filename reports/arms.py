@@ -23,6 +23,7 @@ from reports.frame import Result, arm_order
 from reports.groups import Group, costs_of, with_reach
 from reports.page import Report
 from reports.sections.evaluations import evaluation_table
+from reports.sections.throughput import interval_text, ratios_of, reference_arm, timed_cells
 from reports.seeds import (
     Finished,
     arms,
@@ -52,10 +53,16 @@ class ArmTable:
     rows: list[list[str]]
 
 
-def arm_tables(report: Report, intervals: bool = True) -> list[ArmTable]:
+def arm_tables(report: Report, intervals: bool = True, probes: bool = False) -> list[ArmTable]:
     """A table for each task and backbone; probes without training have a table of their own.
 
     Costs are at one length for all arms: the longest that most of them have.
+
+    Args:
+        report: what to show.
+        intervals: beside scores, and ratios of step times with theirs.
+        probes: costs are those of probes only. Training cells share processors, and the peak of
+            their processes does not compare arms.
     """
     training, costs = report.training, report.costs
     pairs: list[tuple[Group, Group | None]] = [(g, costs_of(g, costs)) for g in training]
@@ -63,6 +70,9 @@ def arm_tables(report: Report, intervals: bool = True) -> list[ArmTable]:
     pairs += [(replace(c, results=[]), c) for c in costs if c.key not in used]
     if not pairs:  # a run that lm-eval alone evaluated
         return [ArmTable(*evaluation_table(group)) for group in report.evaluations]
+    if probes:
+        pairs = [(g, c if c and cost_cells(c.results)[0]["kind"] == "probe" else None)
+                 for g, c in pairs]  # fmt: skip
     return [_arm_table(group, cost, intervals) for group, cost in pairs]
 
 
@@ -86,6 +96,7 @@ def _arm_table(group: Group, cost: Group | None, intervals: bool) -> ArmTable:
     names = ("tokens_per_s", peak_column(costly))
     rates, peaks = (cost_points(costly, f"train_{n}") for n in names)
     at = longest_common(rates or peaks)
+    ratio, ratios = _ratios(cost, at) if cost and intervals else ("", {})
     what, scores = _scores(group, intervals)
     lengths = sorted({int(r["length"]) for r in trained}) if scores or failures(trained) else []
     last, perplexities = _perplexities(group)
@@ -105,11 +116,13 @@ def _arm_table(group: Group, cost: Group | None, intervals: bool) -> ArmTable:
             value_at = next((p.value for p in series.get(arm, []) if p.length == at), None)
             failed = [r for r in costs if r["length"] == at]
             row.append(statuses(failed) if value_at is None else text(value_at))
+        row += [ratios.get(arm, "")] if ratios else []
         rows.append(row)
     heads = [with_reach(n, group.reach, " tokens") for n in lengths]
     head = ["Arm", *(name for _, name, _ in _SIZES), *heads]
     head += [f"Perplexity at {last}"] if perplexities else []
     head += [] if at is None else [f"Train tokens/s at {at}", f"Train peak at {at}"]
+    head += [ratio] if ratios else []
     source = ""
     if cost and at is not None:
         source = "probes" if costly[0]["kind"] == "probe" else "the training runs"
@@ -117,6 +130,21 @@ def _arm_table(group: Group, cost: Group | None, intervals: bool) -> ArmTable:
         source = f"cost of training at {at} tokens (from {source})"
     shown = joined(what if scores else "", source, by=" and ") or "nothing was measured"
     return ArmTable(group.title, f"{_subject(trained or costly)}: {shown}", head, rows)
+
+
+def _ratios(cost: Group, at: int | None) -> tuple[str, dict[str, str]]:
+    """Head and entries of a column: step times relative to the reference arm at a length."""
+    cells = timed_cells(cost)
+    if not cells:
+        return "", {}
+    reference = reference_arm(cells)
+    shown = {
+        arm: interval_text(p)
+        for arm, points in ratios_of(cells, reference, "train").items()
+        for p in points
+        if p.length == at
+    }
+    return f"Step time / {reference} at {at}", shown if len(shown) > 1 else {}
 
 
 def _subject(cells: Sequence[Result]) -> str:

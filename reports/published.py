@@ -28,6 +28,7 @@ from reports.groups import Group
 from reports.page import Report, build_report
 from reports.sections.overview import answers, differences_table, readme_table
 from reports.sections.parts import parts_tables
+from reports.sections.throughput import ratio_tables
 from reports.sections.use import use_tables
 
 _FIGURE = re.compile(r"\]\(([\w./-]*published/[\w.-]+)/([\w.-]+\.(?:png|html))\)")
@@ -65,6 +66,7 @@ _WITHOUT_ORIGIN = ("fits", "claims")
 _PARTS: dict[str, Callable[[Path], str]] = {
     "arms": lambda folder: f"{readme_table(folder)}\n",
     "answers": _answers,
+    "times": _tables(ratio_tables),
     "parts": _tables(parts_tables),
     "use": _tables(use_tables),
     "fits": lambda path: read_fits(path).markdown(),

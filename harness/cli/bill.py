@@ -197,7 +197,7 @@ def _notes(bill: Bill, workers: int, device: Device | None) -> Iterable[str]:
             f"({device.source})"
         )
     else:
-        yield "times are upper bounds: every text counts as long as its cell allows"
+        yield "in these times every text counts as long as its cell allows"
 
 
 def duration(seconds: float) -> str:

@@ -102,8 +102,11 @@ def summary_table(frame: pd.DataFrame | Path) -> list[tuple[str, list[dict[str, 
 
 
 def readme_table(folder: Path) -> str:
-    """The table of arms in Markdown, with intervals; one for each task and backbone."""
-    tables = arm_tables(Report(load_results(folder)))
+    """The table of arms in Markdown, with intervals; one for each task and backbone.
+
+    Costs are those of probes.
+    """
+    tables = arm_tables(Report(load_results(folder)), probes=True)
     return "\n\n".join(markdown(table) for table in tables) + "\n"
 
 

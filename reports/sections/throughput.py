@@ -69,6 +69,16 @@ def _blocks(group: Group) -> list[Block]:
     return [*blocks, _details(group, cells)]
 
 
+def ratio_tables(group: Group) -> list[Table]:
+    """Ratios of training steps by length; none without rounds."""
+    cells = timed_cells(group)
+    if not cells:
+        return []
+    reference = reference_arm(cells)
+    ratios: dict[Phase, Series] = {"train": ratios_of(cells, reference, "train")}
+    return [ratio_table(group, cells, ratios, reference, _NAMES)]
+
+
 def clock(cells: Sequence[Result]) -> str:
     """The time that arms are compared by."""
     on_gpu = any(r["device"] == "cuda" for r in cells)
@@ -162,7 +172,7 @@ def ratio_table(
         labels = (n for arm in arms(cells) for n in variants(arm, phase) if n == arm or n in series)
         for arm in labels:
             points = {p.length: p for p in series.get(arm, [])}
-            texts = [_interval_text(points[n]) if n in points else "" for n in lengths]
+            texts = [interval_text(points[n]) if n in points else "" for n in lengths]
             rows.append([arm, names[phase], *texts])
     heads = [f"{n} tokens" for n in lengths]
     caption = group.about(f"Step time relative to {reference}, with 95 % intervals")
@@ -173,7 +183,8 @@ def _ratio_text(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _interval_text(point: Point) -> str:
+def interval_text(point: Point) -> str:
+    """A ratio with its interval."""
     if f"{point.low:.3f}" == f"{point.high:.3f}":
         return _ratio_text(point.value)
     return f"{point.value:.3f} ({point.low:.3f} to {point.high:.3f})"

@@ -21,6 +21,8 @@ old
 <!-- end -->
 <!-- parts: published/mine -->
 <!-- end -->
+<!-- times: published/mine -->
+<!-- end -->
 <!-- use: published/mine -->
 <!-- end -->
 ![Accuracy](published/mine/accuracy-length.png)
@@ -47,6 +49,7 @@ def test_one_command_writes_tables_figures_and_page(root: Path) -> None:
     assert "\nold\n" not in text
     assert f"- {answers(folder)[0]}\n" in text
     assert "| Arm | Length | Live peak | Weights |" in text
+    assert "| SSMLoRA 1 | Training step | 1.200 | 1.200 |" in text
     assert "| LoRA 1, merged | Decoding | 0.900 | 0.900 |" in text
     assert (folder / "accuracy-length.png").read_bytes()[:4] == b"\x89PNG"
     assert "<html" in (folder / "index.html").read_text()

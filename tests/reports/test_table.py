@@ -15,6 +15,7 @@ import reports
 from reports.frame import COLUMNS, load_results, write_csv
 from reports.sections.overview import readme_table, summary_table
 from tests.reports.conftest import make_cell, set_validation, tuning_cells, write_run
+from tests.reports.test_use import CELLS
 
 # Word for word what the design promises to scripts.
 PROMISED = [
@@ -206,6 +207,19 @@ def test_another_metric_is_named(tmp_path: Path) -> None:
     text = readme_table(write_run(tmp_path, [made]))
     assert "test micro-F1 by length (95 % intervals)" in text.replace("\\", "")
     assert "0.500 (0.400 to 0.600)" in text
+
+
+def test_documents_show_costs_of_probes_alone_with_ratios_of_their_step_times(
+    tmp_path: Path,
+) -> None:
+    text = readme_table(write_run(tmp_path / "trained", [make_cell()]))
+    assert "| Arm | Trainable | Sites | Links | 128 tokens |\n" in text
+    text = readme_table(write_run(tmp_path / "probed", CELLS))
+    head, _, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert head.endswith(
+        "| Train tokens/s at 128 | Train peak at 128 | Step time / LoRA 1 at 128 |"
+    )
+    assert [row.split("|")[-2].strip() for row in rows] == ["1.000", "1.200"]
 
 
 def test_the_readme_table_is_markdown(laptop: Path) -> None:
