@@ -178,7 +178,7 @@ def verdict(found: Sequence[Finding]) -> str:
         (answer,) = answers
         if answer == "not decided":
             return "Not decided: the measurements are not precise enough."
-        return f"{answer.capitalize()} in this setting."
+        return f"{answer.capitalize()}."
     parts: list[str] = []
     for answer in ("confirmed", "contradicted", "not decided"):
         own = [f"{one.test.arm} at {one.length}" for one in found if one.answer == answer]
@@ -200,7 +200,10 @@ def _claim(claim: Claim, root: Path) -> str:
     about = "in our words" if claim.own_words else "quoted"
     lines = [f"## {claim.title}", "", f"> {quote}", "", f"[{claim.source}]({claim.link}), {about}."]
     own = [one for one in found if one.test.other != claim.control]
-    lines += ["", f"**{verdict(own)}**" + ("" if claim.tests else f" {claim.not_tested}")]
+    text = verdict(own)
+    if place is not None and own:
+        text = f"On {_setting(place)}: {text[0].lower()}{text[1:]}"
+    lines += ["", f"**{text}**" + ("" if claim.tests else f" {claim.not_tested}")]
     lines[-1] += _without_gain([one for one in found if one.test.other == claim.control])
     if found:
         metric = found[0].found.metric.label
@@ -219,6 +222,13 @@ def _claim(claim: Claim, root: Path) -> str:
     if run:
         lines += ["", f"On your machine: `bench-long verify {claim.name}`"]
     return "\n".join([*lines, ""])
+
+
+def _setting(folder: Path) -> str:
+    """Tasks and backbones of a run."""
+    cells = [r for group in Report(load_results(folder)).training for r in group.trained]
+    tasks, models = (list(dict.fromkeys(str(r[c]) for r in cells)) for c in ("task", "backbone"))
+    return f"{listed(tasks)} with {listed(models)}"
 
 
 def _without_gain(found: Sequence[Finding]) -> str:

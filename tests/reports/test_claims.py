@@ -68,7 +68,7 @@ def test_the_answer_is_the_verdict_of_the_report(
     about = claim(ClaimTest.model_validate({**SSM, "expects": expects}))
     (found,) = findings(about, run(tmp_path / "run", right))
     assert found.answer == answer
-    assert verdict([found]) == f"{answer.capitalize()} in this setting."
+    assert verdict([found]) == f"{answer.capitalize()}."
 
 
 def test_too_few_seeds_decide_nothing(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_arms_that_are_no_better_than_the_control_are_named(
     (tmp_path / "claims" / "made.yaml").write_text(content)
     text = claims_page(tmp_path / "claims")
     assert "| LoRA 1 | Head only | 128 |" in text
-    assert "**Confirmed in this setting.**" in text
+    assert "**On newsgroups with minilm: confirmed.**" in text
     assert ("the gain over Head only is not shown for LoRA 1 at 128" in text) is not gained
 
 
