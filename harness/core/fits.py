@@ -119,20 +119,20 @@ class Fits(BaseModel):
                     for line in self.lines
                 ),
             ]
-        return [
-            ["Method", "Lever", "Tokens", "GiB", *map(part_name, LIVE_PARTS), *names],
-            *(
-                [
-                    line[0].method,
-                    line[0].lever,
-                    line[0].text,
-                    _gib(line[0].live_peak_bytes),
-                    *(_gib(line[0].parts.get(part)) for part in LIVE_PARTS),
-                    *("yes" if fit.fits else "no" for fit in line),
-                ]
-                for line in self.lines
-            ),
+        head = ["Method", "Lever", "Tokens", "GiB", *map(part_name, LIVE_PARTS), *names]
+        rows = [
+            [
+                line[0].method,
+                line[0].lever,
+                line[0].text,
+                _gib(line[0].live_peak_bytes),
+                *(_gib(line[0].parts.get(part)) for part in LIVE_PARTS),
+                *("" if fit.reason else "yes" if fit.fits else "no" for fit in line),
+            ]
+            for line in self.lines
         ]
+        # An arm without an answer has none at any length: one row says so.
+        return [head, *map(list, dict.fromkeys(map(tuple, rows)))]
 
     def notes(self) -> list[str]:
         """Return what a reader of the table has to know, one sentence or two a line."""

@@ -66,6 +66,14 @@ def test_table_at_a_length_has_all_parts() -> None:
     }  # fmt: skip
 
 
+def test_an_arm_without_an_answer_has_one_row_that_says_neither_yes_nor_no() -> None:
+    none = {"reason": "no sites", "fits": False, "live_peak_bytes": None, "parts": {}}
+    found = table(row(**none), row(length=4096, **none), row("Full"), lengths=[2048, 4096]).table()
+    assert [(line[0], line[2], line[-1]) for line in found[1:]] == [
+        ("LoRA 1", "no answer", ""), ("Full", "2,048", "yes"),
+    ]  # fmt: skip
+
+
 def test_file_is_read_again(tmp_path: Path) -> None:
     made = table(row(), row("Full", length=None, fits=False))
     path = tmp_path / "fit.json"
