@@ -125,8 +125,10 @@ def _arm_table(group: Group, cost: Group | None, intervals: bool) -> ArmTable:
     head += [ratio] if ratios else []
     source = ""
     if cost and at is not None:
-        source = "probes" if costly[0]["kind"] == "probe" else "the training runs"
+        probed = costly[0]["kind"] == "probe"
+        source = "probes" if probed else "the training runs"
         source += f" of {listed(cost.runs)}" if set(cost.runs) != set(group.runs) else ""
+        source += "" if probed else "; probes compare arms"
         source = f"cost of training at {at} tokens (from {source})"
     shown = joined(what if scores else "", source, by=" and ") or "nothing was measured"
     return ArmTable(group.title, f"{_subject(trained or costly)}: {shown}", head, rows)

@@ -176,7 +176,7 @@ def test_of_several_rates_the_best_on_validation_is_shown(tmp_path: Path) -> Non
 def test_a_study_shows_its_validation_scores(tmp_path: Path) -> None:
     ((caption, rows),) = summary_table(write_run(tmp_path, tuning_cells()))
     assert "validation accuracy by length (no test text was read)" in caption
-    assert "(from the training runs)" in caption
+    assert "(from the training runs; probes compare arms)" in caption
     assert {row["128 tokens"] for row in rows} == {"0.882"}  # 0.88 - 0.02 * 0.4² + 0.005
 
 
