@@ -4,8 +4,8 @@ The arms belong to the process group of the leader. So they pause with it, and t
 run, however it ends. An arm that dies or exceeds its time fails alone.
 
 All arms hold memory at the same time. An arm that found too little beside the others runs again
-alone, arms that may need more together than is free are prepared one at a time, and large models on
-a GPU run one after another. The leader never uses CUDA or threads of PyTorch, because a process
+alone. Arms that may need more together than is free are prepared one at a time and return what they
+do not hold after each turn. Large models on a GPU run one after another. The leader never uses CUDA or threads of PyTorch, because a process
 that has used them cannot fork another that does.
 """
 
@@ -33,6 +33,7 @@ from harness.execution.forked import log_to
 from harness.models.load import load_skeleton
 from harness.system.machine import describe_machine
 from harness.system.resources import default_workers, oom_kills
+from harness.training.meter import return_memory
 from harness.training.timing import (
     HereArm,
     Reading,
@@ -52,12 +53,13 @@ _PATIENCE = 120.0
 def run_group(job: Job, cell_seconds: float) -> list[CellResult]:
     """Run the cells of a job in turns, each in a process of its own."""
     on_gpu = job.cells[0].device == "cuda"
-    at_once = 1 if on_gpu or _crowded(job) else default_workers("cpu")
+    crowded = _crowded(job)
+    at_once = 1 if on_gpu or crowded else default_workers("cpu")
     group = new_group()
     peak = _in_fork(lambda cell: _peak(job, cell), job.cells[0]) or 0.0
 
     def run(*cells: Cell) -> list[CellResult]:
-        arms = [ForkedArm(job, cell, cell_seconds) for cell in cells]
+        arms = [ForkedArm(job, cell, cell_seconds, crowded) for cell in cells]
         return in_rounds(arms, cells, at_once=min(at_once, len(cells)), peak=peak, group=group)
 
     if len(job.cells) == 1 or (on_gpu and weights_bytes(job) > TOGETHER):
@@ -112,7 +114,7 @@ def _in_fork(run: Callable[[Cell], float], cell: Cell) -> float | None:
 class ForkedArm:
     """An arm in a fork of this process; after `seconds` of its own turns it is ended."""
 
-    def __init__(self, job: Job, cell: Cell, seconds: float) -> None:
+    def __init__(self, job: Job, cell: Cell, seconds: float, crowded: bool) -> None:
         self.result: CellResult | None = None
         self._cell, self._limit, self._used = cell, seconds, 0.0
         self._oom_kills = oom_kills()
@@ -120,7 +122,7 @@ class ForkedArm:
         self._process = os.fork()
         if not self._process:
             self._pipe.close()
-            _serve(inner, job, cell)
+            _serve(inner, job, cell, crowded)
         inner.close()
 
     def ask(self, turn: Turn | None) -> Reading | None:
@@ -158,7 +160,7 @@ class ForkedArm:
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
 
 
-def _serve(pipe: Connection, job: Job, cell: Cell) -> NoReturn:
+def _serve(pipe: Connection, job: Job, cell: Cell, crowded: bool) -> NoReturn:
     """Do the turns that the leader asks for, in the process of the arm."""
     code = 1
     try:
@@ -167,6 +169,8 @@ def _serve(pipe: Connection, job: Job, cell: Cell) -> NoReturn:
         arm = HereArm(probe_turns(cell, job.backbone))
         while arm.result is None:
             reading = arm.ask(pipe.recv())
+            if crowded:
+                return_memory()
             pipe.send(arm.result or reading)
         code = 0
     except BaseException:

@@ -44,6 +44,12 @@ class Stopwatch:
             self.seconds[name] += time.perf_counter() - start
 
 
+def return_memory() -> None:
+    """Return the freed memory of this process to the system, where the C library can."""
+    with suppress(OSError, AttributeError):  # a C library other than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class MemoryMeter:
     """Peak memory of a phase, in bytes.
 
@@ -72,8 +78,7 @@ class MemoryMeter:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
             return
-        with suppress(OSError, AttributeError):  # a C library other than glibc
-            ctypes.CDLL(None).malloc_trim(0)
+        return_memory()
         try:
             _CLEAR_REFS.write_text("5")
             self._resets = True

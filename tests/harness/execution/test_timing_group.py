@@ -144,16 +144,19 @@ def test_arms_on_a_cpu_do_not_fail_for_memory_that_others_hold(
 
 
 @pytest.mark.parametrize(("memory", "side_by_side"), [(None, True), (1, True), (2**60, False)])
-def test_arms_that_may_not_fit_together_are_prepared_one_at_a_time(
+def test_arms_that_may_not_fit_together_take_turns_with_the_memory(
     memory: int | None, side_by_side: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing_group, "probe_turns", slow_to_prepare)
     monkeypatch.setattr(timing_group, "default_workers", lambda _: 2)
+    monkeypatch.setattr(timing_group, "return_memory", lambda: os.write(1, b"returned\n"))
     cells = [cell.model_copy(update={"probe_seconds": 0.0}) for cell in probes(2)]
     run_group(Job(tuple(cells), NO_BACKBONE, tmp_path, memory=memory), cell_seconds=60)
     logs = [(tmp_path / f"{cell.id}.log").read_text() for cell in cells]
-    one, two = ([float(word) for word in log.split() if word != "made"] for log in logs)
+    one, two = ([float(word) for word in log.splitlines()[0].split()[1:]] for log in logs)
     assert (max(one[0], two[0]) < min(one[1], two[1])) is side_by_side
+    returned = {log.count("returned") for log in logs}
+    assert returned == ({0} if side_by_side else {1 + 3 * 2 + 1})  # made, three rounds, the end
 
 
 def test_the_weights_of_all_arms_are_counted(causal: Path) -> None:
