@@ -5,8 +5,8 @@ run, however it ends. An arm that dies or exceeds its time fails alone.
 
 All arms hold memory at the same time. An arm that found too little beside the others runs again
 alone. Arms that may need more together than is free are prepared one at a time and return what they
-do not hold after each turn. Large models on a GPU run one after another. The leader never uses CUDA or threads of PyTorch, because a process
-that has used them cannot fork another that does.
+do not hold after each turn. Large models on a GPU run one after another. The leader never uses CUDA
+or threads of PyTorch, because a process that has used them cannot fork another that does.
 """
 
 from __future__ import annotations
