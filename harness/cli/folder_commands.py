@@ -128,7 +128,7 @@ def tuned(directory: Path, to: Path | None) -> None:
     chosen = study.choose(list(results.values()))
     for entry in chosen.entries:
         arm, tried = entry.arm, len(entry.tries)
-        arm_at = f"{arm['method']} {arm['density'] or ''}  {entry.settings['length']} tokens"
+        arm_at = f"{study.arm_name(arm)}  {entry.settings['length']} tokens"
         line = f"{arm['task']}  {arm_at}  lr {entry.lr:g}  of {tried}"
         click.echo(printable(line))
     for note in filter(None, [*chosen.edge_notes, chosen.head_note]):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.core.cell import Cell
 from harness.core.errors import BadInput
 from harness.core.folder import write_atomically
-from harness.core.methods import BASELINES, HEAD
+from harness.core.methods import BASELINES, HEAD, PLACEMENTS, RANK
 from harness.core.metrics import rank_of_rate
 from harness.core.result import CellResult, Scores
 from harness.planning.keys.values import LearningRate
@@ -105,10 +105,23 @@ class Study(BaseModel):
                 (rates[-1], "highest", "higher"),
             ):
                 if len(rates) > 1 and entry.lr == end:
-                    name = " ".join(str(entry.arm.get(k) or "") for k in ("method", "density"))
                     found = f"the best rate, {end:g}, is the {word} that was tried"
-                    notes.append(f"{name.strip()}: {found}: add {other} ones")
+                    notes.append(f"{arm_name(entry.arm)}: {found}: add {other} ones")
         return notes
+
+
+def arm_name(arm: dict[str, Any]) -> str:
+    """The arm of a study in a line: method and density, then settings that are not the default."""
+    rank, placement = arm.get("rank"), arm.get("placement")
+    parts = [
+        arm.get("method"),
+        arm.get("density"),
+        placement if placement != PLACEMENTS[0] else None,
+        arm.get("target"),
+        f"r{rank}" if rank not in (None, RANK) else None,
+        *(f"{name}={value}" for name, value in (arm.get("options") or {}).items()),
+    ]
+    return " ".join(str(part) for part in parts if part is not None)
 
 
 def settings_of(cell: Cell) -> dict[str, Any]:
@@ -158,7 +171,7 @@ def choose(results: list[CellResult]) -> Study:
     if not kinds:
         raise BadInput("there are no training cells to choose learning rates from")
     if len({len(rates) for rates in tries.values()}) > 1:
-        counts = ", ".join(f"{_name(kinds[key])}: {len(rates)}" for key, rates in tries.items())
+        counts = ", ".join(f"{_named(kinds[key])}: {len(rates)}" for key, rates in tries.items())
         raise BadInput(
             f"the arms had unequal numbers of tries ({counts}): all methods need the "
             "same number of learning rates"
@@ -174,8 +187,8 @@ def choose(results: list[CellResult]) -> Study:
     )
 
 
-def _name(cell: Cell) -> str:
-    return " ".join(str(part) for part in (cell.method, cell.density) if part is not None)
+def _named(cell: Cell) -> str:
+    return arm_name(cell.arm_key)
 
 
 def _check_seeds(cell: Cell, rates: dict[float, list[CellResult]]) -> None:
@@ -185,13 +198,13 @@ def _check_seeds(cell: Cell, rates: dict[float, list[CellResult]]) -> None:
     for lr, own in sorted(seeds.items()):
         for seed in sorted(every - own):
             raise BadInput(
-                f"the study is not finished: {_name(cell)} at learning rate {lr:g} has no cell "
+                f"the study is not finished: {_named(cell)} at learning rate {lr:g} has no cell "
                 f"of {cell.length} tokens, seed {seed}, which other rates have; run the study to "
                 f"its end"
             )
     if len(every) < LEAST_SEEDS:
         raise BadInput(
-            f"the study has {len(every)} seeds for {_name(cell)} at {cell.length} tokens, and "
+            f"the study has {len(every)} seeds for {_named(cell)} at {cell.length} tokens, and "
             f"{LEAST_SEEDS} are needed: add seeds (`seeds: [0, 1, 2]`) and run it again"
         )
 
@@ -222,7 +235,7 @@ def _entry(cell: Cell, rates: dict[float, list[CellResult]]) -> Entry:
     best = max(sorted(ranks), key=lambda lr: ranks[lr])
     if not math.isfinite(ranks[best]):
         raise BadInput(
-            f"every learning rate of {_name(cell)} at {cell.length} tokens failed with some seed: "
+            f"every learning rate of {_named(cell)} at {cell.length} tokens failed with some seed: "
             f"try lower rates"
         )
     return Entry(

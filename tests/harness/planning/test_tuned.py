@@ -134,3 +134,12 @@ def test_a_damaged_study_is_named(tmp_path: Path) -> None:
     path.write_text("study: {}\nentries: [{arm: {}, lr: much, tries: []}]\n")
     with pytest.raises(BadInput, match=r"tuned\.yaml: entries\.0\.lr"):
         tuned.read(path)
+
+
+def test_arms_are_named_by_what_is_not_the_default() -> None:
+    arm = BASE.model_copy(update={"placement": "alternate"})
+    other = {"target": "mlp", "rank": 16, "placement": "last", "options": {"use_dora": True}}
+    keys = [arm.arm_key, arm.model_copy(update=other).arm_key]
+    assert [tuned.arm_name(key) for key in keys] == [
+        "lora 0.5", "lora 0.5 last mlp r16 use_dora=True",
+    ]  # fmt: skip
