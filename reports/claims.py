@@ -177,7 +177,7 @@ def verdict(found: Sequence[Finding]) -> str:
     if len(answers) == 1:
         (answer,) = answers
         if answer == "not decided":
-            return "Not decided: the measurements are not precise enough."
+            return "Not decided, because the measurements are not precise enough."
         return f"{answer.capitalize()}."
     parts: list[str] = []
     for answer in ("confirmed", "contradicted", "not decided"):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.core.fits import read_fits
-from harness.core.folder import PAGE, REPORT, write_atomically
+from harness.core.folder import REPORT, write_atomically
 from reports.arms import markdown
 from reports.blocks import Table
 from reports.claims import claims_page
@@ -96,14 +96,14 @@ def figures(documents: Sequence[Path]) -> dict[Path, set[str]]:
 
 
 def draw(folder: Path, names: set[str]) -> None:
-    """Write the page of a published run into its folder, and the figures that documents show.
+    """Write into the folder of a published run the pages and figures that documents link to.
 
     Raises:
-        FileNotFoundError: the report has no figure of a name.
+        FileNotFoundError: the report has no file of a name.
     """
     with tempfile.TemporaryDirectory() as scratch:
         page = build_report([folder], Path(scratch) / REPORT, every=True)
-        for name in sorted({PAGE, *names}):
+        for name in sorted(names):
             write_atomically(folder / name, (page.parent / name).read_bytes())
 
 

@@ -53,7 +53,7 @@ _PATIENCE = 120.0
 def run_group(job: Job, cell_seconds: float) -> list[CellResult]:
     """Run the cells of a job in turns, each in a process of its own."""
     on_gpu = job.cells[0].device == "cuda"
-    crowded = _crowded(job)
+    crowded = not on_gpu and _crowded(job)
     at_once = 1 if on_gpu or crowded else default_workers("cpu")
     group = new_group()
     peak = _in_fork(lambda cell: _peak(job, cell), job.cells[0]) or 0.0

@@ -26,6 +26,7 @@ old
 <!-- use: published/mine -->
 <!-- end -->
 ![Accuracy](published/mine/accuracy-length.png)
+[Report](published/mine/index.html)
 """
 
 
