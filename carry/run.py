@@ -22,7 +22,7 @@ from pathlib import Path
 from carry.parts import Cargo, CarryError, code_digest, join, keep, missing
 
 ROOT = Path(__file__).resolve().parents[1]
-SWEEPS = ("gpu.yaml", "gpu-cost-1b.yaml", "gpu-cost.yaml")
+SWEEPS = ("gpu.yaml", "gpu-cost-1b.yaml", "gpu-levers.yaml", "gpu-cost.yaml")
 ARCHIVE = "slice.tgz"
 PARTS_MISSING = 3
 """Exit code: more parts are needed."""
@@ -40,11 +40,19 @@ class Step:
     arguments: tuple[str, ...] = ()
 
 
-def steps(sweeps: Sequence[Path], only_probes: bool) -> list[Step]:
-    """The steps of a slice in the order of their worth: all probes, then training."""
-    probes = ("--set", "tasks=[]", "--set", "lengths=[]", "--set", "train={}")
-    first = [Step(sweep, probes) for sweep in sweeps]
-    return first if only_probes else [*first, *map(Step, sweeps)]
+def steps(sweeps: Sequence[Path], only_probes: bool, keys: Sequence[str] = ()) -> list[Step]:
+    """The steps of a slice in the order of their worth: all probes, then training.
+
+    `keys` override keys of the sweeps, such as `probe.lengths=[8192]`.
+    """
+    own = _settings(*keys)
+    probes = _settings("tasks=[]", "lengths=[]", "train={}")
+    first = [Step(sweep, (*own, *probes)) for sweep in sweeps]
+    return first if only_probes else [*first, *(Step(sweep, own) for sweep in sweeps)]
+
+
+def _settings(*keys: str) -> tuple[str, ...]:
+    return tuple(word for key in keys for word in ("--set", key))
 
 
 def environment(joined: Path | None, cargo: Cargo | None, store: Path) -> dict[str, str]:
@@ -155,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--published", type=Path, default=ROOT / "published")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--probes", action="store_true", help="cost probes only")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="keys")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     sweeps = options.sweeps or [ROOT / "sweeps" / name for name in SWEEPS]
@@ -171,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CarryError as error:
         print(f"make gpu-slice: {error}", file=sys.stderr)
         return 2
-    todo = steps([sweep for sweep in sweeps if sweep.is_file()], options.probes)
+    todo = steps([sweep for sweep in sweeps if sweep.is_file()], options.probes, options.keys)
     left = options.seconds - (time.monotonic() - started)
     return run_slice(todo, options.out, options.runs, options.published, left, env, options.workers)
 

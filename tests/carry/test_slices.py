@@ -47,6 +47,9 @@ def test_probes_come_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert carried.run_slice(todo, *arguments, 480, {}, 2) == 0
     told = [(Path(words[1]).stem, "tasks=[]" in words) for words in calls]
     assert told == [("a", True), ("b", True), ("a", False), ("b", False)]
+    (probes, trained) = carried.steps(sweeps[:1], False, ["lengths=[512]"])
+    assert probes.arguments.index("lengths=[512]") < probes.arguments.index("lengths=[]")
+    assert trained.arguments == ("--set", "lengths=[512]")
     calls.clear()
     assert carried.run_slice(todo, *arguments, 10, {}, 2) == 0
     assert calls == []
