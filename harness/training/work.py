@@ -94,12 +94,28 @@ class WorkCounter(TorchDispatchMode):
         result = func(*args, **kwargs)
         work.operators += 1
         if attention:
-            work.attention_flops += int(attention(*args, **kwargs, out_val=result))
+            work.attention_flops += int(attention(*_same_heads(args), **kwargs, out_val=result))
         elif product:
             work.matmul_flops += int(product(*args, **kwargs, out_val=result))
         elif not func.is_view:
             work.moved_bytes += sum(map(_bytes, tree_leaves((args, kwargs, result))))
         return result
+
+
+def _same_heads(args: tuple[Any, ...]) -> list[Any]:
+    """Arguments in which key and value have as many heads as the query.
+
+    The kernels of a GPU take fewer heads of key and value (grouped-query attention), the formulas
+    of PyTorch before 2.12 do not.
+    """
+    shapes = [arg.shape for arg in args if isinstance(arg, torch.Tensor) and arg.dim() == 4]
+    heads = max((shape[1] for shape in shapes), default=0)
+    return [
+        arg.new_empty((len(arg), heads, *arg.shape[2:]), device="meta")
+        if isinstance(arg, torch.Tensor) and arg.dim() == 4
+        else arg
+        for arg in args
+    ]
 
 
 def _bytes(value: Any) -> int:
