@@ -171,7 +171,7 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         else:
             h = h.reshape(flat.shape)
             z = torch.addmm(torch.addmm(h, h, c.t()), flat, d.t())
-        low, high = torch.aminmax(z, dim=-1, keepdim=True)
+        low, high = _min_max(z)
         s = ((z - low) / (high - low + settings.epsilon)).view(u.shape)
         if settings.writes:
             assert here is not None  # it is linked
@@ -187,6 +187,14 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
                 "model.gradient_checkpointing_enable(), not torch.utils.checkpoint on a block."
             )
         return here
+
+
+def _min_max(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least and the largest entry of each row. PyTorch 2.11 fails on a GPU in aminmax."""
+    if z.is_cuda:
+        return z.amin(-1, keepdim=True), z.amax(-1, keepdim=True)
+    low, high = torch.aminmax(z, dim=-1, keepdim=True)
+    return low, high
 
 
 def _autocast_is_on(device: str) -> bool:
