@@ -84,8 +84,11 @@ def _cpu_name() -> str:
 def _commit() -> str | None:
     """Return the commit of this code, with `+changes` if the working tree differs from it.
 
-    A copy without its repository may name its commit in $BENCH_LONG_COMMIT (`carry/run.py`).
+    $BENCH_LONG_COMMIT comes first: a copy on another machine has no repository, or a new one
+    (`carry/run.py`).
     """
+    if named := os.environ.get("BENCH_LONG_COMMIT"):
+        return named
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -96,4 +99,4 @@ def _commit() -> str | None:
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("BENCH_LONG_COMMIT") or None
+        return None

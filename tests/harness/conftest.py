@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -52,6 +53,7 @@ def start_bench_long(*words: object) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, as a terminal does.
 
     What runs the tests may ignore Ctrl-C (a shell's background jobs do), and children inherit that.
+    Costs are not predicted, so that the children of the fork server are cells.
     """
     call = [sys.executable, "-m", "harness", *map(str, words)]
     pipe = subprocess.PIPE
@@ -61,6 +63,7 @@ def start_bench_long(*words: object) -> subprocess.Popen[str]:
         stderr=pipe,
         text=True,
         cwd=ROOT,
+        env={**os.environ, "BENCH_LONG_NO_COST": "1"},
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

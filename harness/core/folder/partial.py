@@ -12,15 +12,16 @@ def joined(run: StoredRun, earlier: StoredRun) -> StoredRun:
     """Return a run with the results of another one added.
 
     Of two results of a cell the one that started later is kept. Sweep and manifest are those of
-    `run`, if it has some.
+    `run`, if it has some; the cells are those of both.
     """
     results = dict(earlier.results)
     for name, result in run.results.items():
         if name not in results or _started(results[name]) <= _started(result):
             results[name] = result
     manifest = (run if run.manifest.ids else earlier).manifest
-    missing = {*(manifest.ids or ())} - {*results}
-    manifest = manifest.model_copy(update={"finished": bool(manifest.ids) and not missing})
+    ids = [*dict.fromkeys([*(run.manifest.ids or ()), *(earlier.manifest.ids or ())])]
+    finished = bool(ids) and {*ids} <= {*results}
+    manifest = manifest.model_copy(update={"ids": ids or None, "finished": finished})
     return replace(
         run,
         results=results,

@@ -33,7 +33,7 @@ def test_table_and_files(
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split()[:4] == ["Method", "Lever", "2GiB", "a100-40"]
     assert [line.split("  ")[0] for line in shown[1:8:3]] == ["Full", "LoRA 1", "LoRA 1/2"]
-    assert "not compared with a GPU" in shown[-4]
+    assert "with the kernels of a CPU" in shown[-4]
     assert sum("No answer for Full, bfloat16 weights; Full, 8-bit" in line for line in shown) == 1
     fits = read_fits(tmp_path / "fit.json")
     found = {(row.method, row.lever, row.memory): row.length for row in fits.rows}

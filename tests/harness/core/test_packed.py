@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,18 +53,22 @@ def test_a_packed_run_is_read_like_its_folder(tmp_path: Path) -> None:
 
 
 def test_parts_of_a_run_are_joined_and_later_results_win(tmp_path: Path) -> None:
-    def part(name: str, seeds: list[int], started: str, score: float) -> Path:
+    def part(
+        name: str, seeds: list[int], started: str, score: float, planned: Sequence[int] = range(3)
+    ) -> Path:
         results = [made(seed, started=started) for seed in seeds]
         for result in results:
             result.scores = Scores(metric="loss", score=score, test_examples=2)
         folder = run_folder(tmp_path / name, results)
         with RunFolder(folder) as held:
-            held.write_manifest(Manifest(name="mine", ids=[made(n).id for n in range(3)]))
+            held.write_manifest(Manifest(name="mine", ids=[made(n).id for n in planned]))
         return folder
 
     at = tmp_path / "packed"
-    for folder in (part("a", [0, 1], "2026-01-02", 1.0), part("b", [0], "2026-01-01", 5.0)):
+    of_a_smaller_sweep = part("b", [0], "2026-01-01", 5.0, planned=[0])
+    for folder in (part("a", [0, 1], "2026-01-02", 1.0), of_a_smaller_sweep):
         write_packed(joined(read_run(folder), read_run(at)), at)
+        assert len(read_run(at).results) == 2
         assert not read_run(at).manifest.finished
     last = part("c", [1, 2], "2026-01-03", 3.0)
     write_packed(joined(read_run(last), read_run(at)), at)
