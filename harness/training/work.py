@@ -94,7 +94,8 @@ class WorkCounter(TorchDispatchMode):
         result = func(*args, **kwargs)
         work.operators += 1
         if attention:
-            work.attention_flops += int(attention(*_same_heads(args), **kwargs, out_val=result))
+            given = _same_heads(args) if "scaled_dot_product" in str(packet) else args
+            work.attention_flops += int(attention(*given, **kwargs, out_val=result))
         elif product:
             work.matmul_flops += int(product(*args, **kwargs, out_val=result))
         elif not func.is_view:
@@ -103,10 +104,10 @@ class WorkCounter(TorchDispatchMode):
 
 
 def _same_heads(args: tuple[Any, ...]) -> list[Any]:
-    """Arguments in which key and value have as many heads as the query.
+    """Arguments (batch, heads, tokens, width) in which key and value have the heads of the query.
 
-    The kernels of a GPU take fewer heads of key and value (grouped-query attention), the formulas
-    of PyTorch before 2.12 do not.
+    The kernels of a GPU take fewer heads of key and value (grouped-query attention); the formulas
+    of PyTorch 2.11 do not.
     """
     shapes = [arg.shape for arg in args if isinstance(arg, torch.Tensor) and arg.dim() == 4]
     heads = max((shape[1] for shape in shapes), default=0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from harness.models.chunked_loss import chunked_loss
+from harness.training import work
 from harness.training.work import count_work
 
 
@@ -22,6 +24,21 @@ def test_a_layer_and_attention() -> None:
     assert count_work(lambda: attention(q, q, q)).attention_flops == 2 * product
     both = count_work(lambda: attention(q, q, q).sum().backward())
     assert (both.attention_flops, both.matmul_flops) == ((2 + 5) * product, 0)
+
+
+def test_attention_with_fewer_heads_of_key_and_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels of a GPU get them so, and the formulas of PyTorch 2.11 refuse them."""
+
+    def strict(query: torch.Tensor, key: torch.Tensor, *_: object, **__: object) -> int:
+        assert query.shape[:2] == key.shape[:2]
+        return query.shape[1]
+
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    monkeypatch.setitem(work._ATTENTION, kernel, strict)
+    q, k = torch.randn(1, 6, 64, 16), torch.randn(1, 2, 64, 16)
+    attention = torch.nn.functional.scaled_dot_product_attention
+    counted = count_work(lambda: attention(q, k, k, enable_gqa=True))
+    assert counted.attention_flops == 6
 
 
 def test_a_chunked_loss() -> None:
