@@ -80,11 +80,12 @@ gpu-pack: setup ## Write what a bare GPU machine lacks into .carry/1, .carry/2: 
 gpu-slice: ## Run the next 8 minutes of the GPU sweeps, without setup: [SLICE_ARGS=…]
 	@"$(or $(wildcard $(BIN)/python),$(PYTHON))" -m carry.run $(SLICE_ARGS)
 
-gpu-merge: setup ## Add the results of a slice to published/: FROM=slice.tgz
+gpu-merge: setup ## Add the results of a slice to published/: FROM=slice.tgz [DEVICE=h200]
 	@test -f "$(FROM)" || { echo "make gpu-merge: give FROM=slice.tgz" >&2; exit 2; }
 	@here=$$(mktemp -d) && trap 'rm -r "$$here"' EXIT && tar -xzf "$(FROM)" -C "$$here" && \
 	  for run in "$$here"/*/; do \
-	    $(BIN)/bench-long publish "$$run" --to "published/$$(basename "$$run")" --partial || exit; done
+	    $(BIN)/bench-long publish "$$run" --to "published/$$(basename "$$run")" --partial \
+	      $(if $(DEVICE),--predict "$(DEVICE)") || exit; done
 
 clean: ## Remove .venv and caches; results in runs/ are kept
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

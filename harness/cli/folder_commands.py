@@ -11,10 +11,14 @@ import click
 
 from harness.cli.options import FolderPath
 from harness.core.errors import BadInput, printable
+from harness.core.folder import SWEEP
 from harness.core.values import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from harness.core.folder import StoredRun
+    from harness.core.predicted import PredictedRun
 
 
 @click.command()
@@ -67,7 +71,13 @@ def report(dirs: tuple[Path, ...], out: Path | None, all_figures: bool) -> None:
     is_flag=True,
     help="Write what there is, and keep the results that are in --to already.",
 )
-def publish(directory: Path, to: Path, partial: bool) -> None:
+@click.option(
+    "--predict",
+    metavar="DEVICE",
+    help="Predict the costs of the cells for the device that they ran on, such as h200, and write "
+    "them beside the results. For a machine that had no time for it.",
+)
+def publish(directory: Path, to: Path, partial: bool, predict: str | None) -> None:
     """Write the results of a finished run DIRECTORY in a compact form for a repository.
 
     All cells must come from one commit without changes, one number format and one machine. With
@@ -79,6 +89,8 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
 
     stored = read_run(directory)
     stored = replace(stored, sweep=_moved(directory, to) or stored.sweep)
+    if predict:
+        stored = replace(stored, predicted=_predicted(stored, predict))
     if partial:
         if not stored.results:
             raise BadInput(f"{directory}: no results are here")
@@ -99,9 +111,22 @@ def publish(directory: Path, to: Path, partial: bool) -> None:
         click.echo(f"left out: {counted(others, 'result')} that the last sweep of the folder lacks")
 
 
+def _predicted(stored: StoredRun, name: str) -> PredictedRun:
+    """Predict the costs of the cells of a run for a device."""
+    from harness.costs.bill import make_bill
+    from harness.costs.devices import find_device
+    from harness.planning.plan import make_plan
+    from harness.planning.sweep import load_sweep
+
+    device = find_device(name, "--predict")
+    file = stored.path / SWEEP
+    backbone = make_plan(load_sweep(file), file).backbone
+    cells = [result.cell for result in stored.results.values()]
+    return stored.predicted.updated(make_bill(cells, backbone, 1, device).run)
+
+
 def _moved(folder: Path, to: Path) -> str:
     """The text of a sweep file with own files, for another folder; "" if it need not change."""
-    from harness.core.folder import SWEEP
     from harness.planning.sweep import as_file, load_sweep
     from harness.planning.yaml_files import dump_yaml
 

@@ -12,12 +12,12 @@ from harness.core.methods import FULL, SSMLORA, TFIDF, ZERO_SHOT
 from harness.core.predicted import Predicted, PredictedRun
 from harness.costs import cache
 from harness.costs.calibration import calibration
-from harness.costs.devices import Device, reserve_of
+from harness.costs.devices import Device, reserve_of, this_gpu
 from harness.costs.rates import Rates, fitted, roofline
 from harness.costs.shapes import ShapeCost, shape_costs, shape_of
 from harness.models.backbones import Backbone
 from harness.system.machine import describe_machine
-from harness.system.resources import available_cores, available_memory, gpu_memory
+from harness.system.resources import available_cores, available_memory
 from harness.training.peft_methods import training_steps
 
 _BASE_BYTES, _RESIDENT = 370 * 2**20, 1.15
@@ -104,15 +104,15 @@ def make_bill(
         known = calibration(cells[0].dtype, cells[0].device, describe_machine(), calibrate)
         if known:
             rates = fitted(known.points)
-    found = {cell.id: _of_steps(cell, costs, rates) for cell in cells}
+    gpu = device or (this_gpu() if cells[0].device == "cuda" else None)
+    workspace = gpu.workspace_bytes if gpu else 0
+    found = {cell.id: _of_steps(cell, costs, rates, workspace) for cell in cells}
     seconds = _cell_seconds(cells, found)
     found = {
         i: one.model_copy(update={"cell_s": _rounded(seconds.get(i))}) for i, one in found.items()
     }
-    on_device = device is not None or cells[0].device == "cuda"
-    if on_device:
-        size = device.memory_bytes if device else gpu_memory()
-        limit = size - reserve_of(size)
+    if gpu:
+        limit = gpu.memory_bytes - reserve_of(gpu.memory_bytes)
     else:
         limit = min(available_memory(), cell_bytes or available_memory())
     run = PredictedRun(
@@ -121,7 +121,7 @@ def make_bill(
         time_error=_rounded(rates.error) if rates else None,
         cells=found,
     )
-    taken = {i: _taken(one, on_device) for i, one in found.items()}
+    taken = {i: _taken(one, gpu is not None) for i, one in found.items()}
     unfit = frozenset(i for i, size in taken.items() if size is not None and size > limit)
     return Bill(run, limit, unfit, _total(cells, seconds, workers))
 
@@ -133,8 +133,10 @@ def _taken(one: Predicted, of_tensors: bool) -> int | None:
     return max(one.train_live_peak_bytes or 0, one.eval_live_peak_bytes or 0) or None
 
 
-def _of_steps(cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None) -> Predicted:
-    """Predict the steps of a cell."""
+def _of_steps(
+    cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None, workspace: int
+) -> Predicted:
+    """Predict the steps of a cell. Workspaces of a GPU are there after the first product."""
     test_texts = cell.test_examples or 0
     size = _FILE_BYTES + _BYTES_PER_TEXT * test_texts
     cost = costs.get(shape_of(cell).id)
@@ -143,9 +145,9 @@ def _of_steps(cell: Cell, costs: dict[str, ShapeCost], rates: Rates | None) -> P
     train = None if cell.method == ZERO_SHOT else cost.train
     live = max(step.peak_bytes for step in (train, cost.eval) if step)
     return Predicted(
-        train_live_peak_bytes=train.peak_bytes if train else None,
-        eval_live_peak_bytes=cost.eval.peak_bytes,
-        parts=dict(train.parts) if train else {},
+        train_live_peak_bytes=train.peak_bytes + workspace if train else None,
+        eval_live_peak_bytes=cost.eval.peak_bytes + workspace,
+        parts={**train.parts, "transient": train.parts["transient"] + workspace} if train else {},
         resident_bytes=int(_BASE_BYTES + _RESIDENT * live),
         train_flops=train.work.flops if train else None,
         eval_flops=cost.eval.work.flops,

@@ -11,6 +11,10 @@ _UNITS = {
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
 }  # fmt: skip
+_WORKSPACES, _WORKSPACES_HOPPER = 17 * 2**20 + 2**18, 65 * 2**20
+"""What PyTorch gives cuBLAS: 8.125 MiB for each of two threads (forward and backward pass), 32 MiB
+on compute capability 9.0 (`CUBLAS_WORKSPACE_CONFIG`), and 1 MiB for cuBLASLt."""
+
 _SIZE = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]i?b)\s*", re.IGNORECASE)
 
 
@@ -25,6 +29,7 @@ class Device:
         flops_per_s: peak of dense matrix products by number format, with float32 accumulation.
             float32 is without TF32, which PyTorch does not use by default.
         source: where bandwidth and peaks are from.
+        workspace_bytes: what matrix products take beside tensors. 0: unknown.
     """
 
     name: str
@@ -32,13 +37,20 @@ class Device:
     bytes_per_s: float | None = None
     flops_per_s: dict[str, float] = field(default_factory=dict)
     source: str = ""
+    workspace_bytes: int = 0
 
 
 def _device(
     name: str, mib: int, gb_per_s: float, float32: float, bfloat16: float, source: str
 ) -> Device:
     peaks = {"float32": float32 * 1e12, "bfloat16": bfloat16 * 1e12}
-    return Device(name, mib * 2**20, gb_per_s * 1e9, peaks, source)
+    hopper = name in ("h100", "h200")
+    workspace = 0 if name == "mi300x" else _workspace(9 if hopper else 8)
+    return Device(name, mib * 2**20, gb_per_s * 1e9, peaks, source, workspace)
+
+
+def _workspace(capability: int) -> int:
+    return _WORKSPACES_HOPPER if capability == 9 else _WORKSPACES
 
 
 DEVICES = {
@@ -73,6 +85,14 @@ def find_device(text: str, where: str) -> Device:
         f"{where}: '{text:.40}' is no device and no size of memory: use {', '.join(DEVICES)}, or a "
         f"size such as 24GiB.{nearest(text.lower(), DEVICES)}"
     )
+
+
+def this_gpu() -> Device:
+    """Return the GPU of this machine, without its rates."""
+    import torch
+
+    found = torch.cuda.get_device_properties(0)
+    return Device(found.name, found.total_memory, workspace_bytes=_workspace(found.major))
 
 
 def reserve_of(memory_bytes: int) -> int:

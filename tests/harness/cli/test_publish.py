@@ -11,6 +11,8 @@ from harness.cli.main import main
 from harness.core.folder import read_run
 from tests.reports.conftest import make_cell, write_run
 
+ROOT = Path(__file__).parents[3]
+
 
 def test_cells_of_an_earlier_sweep_are_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -25,3 +27,21 @@ def test_cells_of_an_earlier_sweep_are_left_out(
     assert left == "left out: 1 result that the last sweep of the folder lacks"
     assert {*read_run(tmp_path / "to").results} == {*manifest["ids"]}
     assert first not in read_run(tmp_path / "to").results
+
+
+def test_predictions_for_a_gpu_are_near_what_was_measured_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_LONG_CACHE", str(tmp_path / "cache"))
+    published = ROOT / "published" / "gpu-cost-1b"
+    words = ["publish", str(published), "--to", str(tmp_path / "to"), "--partial"]
+    assert main([*words, "--predict", "h200"]) == 0
+    stored = read_run(tmp_path / "to")
+    probes = [r for r in stored.results.values() if r.ok]
+    assert len(probes) >= 4
+    for result in probes:
+        assert result.cost is not None
+        measured = result.cost.train_live_peak_bytes
+        predicted = stored.predicted.cells[result.id].train_live_peak_bytes
+        assert predicted == pytest.approx(measured, rel=0.003)
+    assert main([*words, "--predict", "no-gpu"]) == 2

@@ -11,7 +11,7 @@ from harness.core.cell import Cell
 from harness.costs import bill, shapes
 from harness.costs.bill import make_bill
 from harness.costs.calibration import calibration
-from harness.costs.devices import find_device
+from harness.costs.devices import Device, find_device
 from harness.costs.rates import Calibration, Point
 from harness.costs.shapes import ShapeCost, StepCost, Work, shape_of
 from harness.models.backbones import Backbone
@@ -127,7 +127,10 @@ def test_on_a_gpu_tensors_are_held_against_its_memory(
 ) -> None:
     cells = [trained(device="cuda")]
     for size, fits in ((3 * 2**30, True), (2**30, False)):  # a step has live tensors of 1 GiB
-        monkeypatch.setattr(bill, "gpu_memory", lambda size=size: size)
+        gpu = Device("a GPU", size, workspace_bytes=2**20)
+        monkeypatch.setattr(bill, "this_gpu", lambda gpu=gpu: gpu)
         made = make_bill(cells, Backbone("tiny", Path(), "none"), 1)
         assert made.memory_bytes == size - 2**30
+        (one,) = made.run.cells.values()
+        assert one.train_live_peak_bytes == sum(one.parts.values())
         assert (not made.unfit) is fits
