@@ -55,7 +55,8 @@ class MemoryMeter:
 
     On a CPU: the peak resident set size of the process (`VmHWM`), which is reset between phases. It
     includes the interpreter and its libraries; `base` is their share if the meter is made before
-    the model is loaded. On CUDA: the peak of PyTorch's allocator, which counts tensors only.
+    the model is loaded. On CUDA: the peak of PyTorch's allocator, which
+    has tensors and workspaces of kernels, not the context of the device.
 
     Attributes:
         device: `cpu` or `cuda`.

@@ -175,7 +175,7 @@ def _on_gpu(cells: Sequence[Result]) -> bool:
 def _counted(cells: Sequence[Result], cost: Cost) -> str:
     """What is counted, as a sentence of the caption."""
     if _on_gpu(cells):
-        return "Peak of the CUDA allocator (tensors only)."
+        return "Peak of the CUDA allocator: tensors and workspaces of kernels."
     if cost.column == _LIVE.column:
         return (
             "Peak of the bytes of all live tensors in one untimed step: weights, gradients, "

@@ -110,9 +110,9 @@ def _blocks(group: Group) -> list[Block]:
     if not found:
         return []
     caption = joined(
-        "Predicted and measured costs of probes. Predictions are from before the run: dry runs on "
-        "fake tensors, and times from a calibration. Resident memory is a rough estimate. On the "
-        "line they are equal.",
+        "Predicted and measured costs of probes. Predictions do not use the measurements: dry runs "
+        "on fake tensors, and times from a calibration of the machine or from the data sheet of "
+        "its GPU. Resident memory is a rough estimate. On the line they are equal.",
         _answer(found),
         by=" ",
     )
