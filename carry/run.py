@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path.home() / ".cache" / "bench-long-carried")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--published", type=Path, default=ROOT / "published")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--probes", action="store_true", help="cost probes only")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="keys")
     options = parser.parse_args(arguments)
