@@ -193,8 +193,8 @@ def _notes(bill: Bill, workers: int, device: Device | None) -> Iterable[str]:
     yield f"{total} with {workers} cells at a time; {disk}"
     if device:
         yield (
-            f"times for {device.name} are not calibrated: half of the rates of its data sheet "
-            f"({device.source})"
+            f"times for {device.name} are not calibrated: rates of its data sheet "
+            f"({device.source}) and 5 µs for the launch of an operator, as on one H200"
         )
     else:
         yield "in these times every text counts as long as its cell allows"

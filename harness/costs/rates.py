@@ -1,4 +1,8 @@
-"""The time of a step from its work: a sum of four kinds of work, each with its own rate."""
+"""The time of a step from its work: a sum of four kinds of work, each with its own rate.
+
+Of a GPU that is known from its data sheet only, it is that sum for the GPU, or the time in which
+the host launches the operators, whichever is longer.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,9 @@ from scipy.optimize import nnls
 from harness.costs.devices import Device
 from harness.costs.shapes import Work
 
-UTILISATION = 0.5
-"""Share of its data sheet's rates that a device is assumed to reach. Not measured."""
+LAUNCH = 5e-6
+"""Seconds in which the host launches an operator of a training step, measured beside one H200
+(docs/log/2026-11-29-first-gpu-slice.md). Those of a forward pass alone take twice as long."""
 
 Clock = Literal["wall", "cpu"]
 
@@ -41,15 +46,19 @@ class Calibration(BaseModel):
 class Rates:
     """Seconds for a unit of each kind of work, and the relative error of the times.
 
-    `error` is None where the rates are not measured.
+    Attributes:
+        seconds: for a unit of each kind of work.
+        error: relative error of the times; None where the rates are not measured.
+        launch: seconds of the host for an operator, while the device does earlier ones.
     """
 
     seconds: tuple[float, ...]
     error: float | None = None
+    launch: float = 0.0
 
     def time(self, work: Work) -> float:
         """Return the seconds of a step."""
-        return float(np.dot(_amounts(work), self.seconds))
+        return max(float(np.dot(_amounts(work), self.seconds)), self.launch * work.operators)
 
 
 def fitted(points: Sequence[Point], clock: Clock = "wall") -> Rates:
@@ -76,12 +85,15 @@ def fitted(points: Sequence[Point], clock: Clock = "wall") -> Rates:
 
 
 def roofline(device: Device, dtype: str) -> Rates | None:
-    """Return the rates of a device's data sheet; None for a size of memory alone."""
+    """Return the rates of a device's data sheet; None for a size of memory alone.
+
+    Products are slower than the data sheet has it, and operators find a part of their bytes in
+    caches. On one H200 the two errors were about equal.
+    """
     peak, moved = device.flops_per_s.get(dtype), device.bytes_per_s
     if not peak or not moved:
         return None
-    product = 1 / (UTILISATION * peak)
-    return Rates((product, product, 1 / (UTILISATION * moved), 0.0))
+    return Rates((1 / peak, 1 / peak, 1 / moved, 0.0), launch=LAUNCH)
 
 
 def _amounts(work: Work) -> list[float]:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from harness.costs.devices import DEVICES, find_device
-from harness.costs.rates import UTILISATION, Point, fitted, roofline
+from harness.costs.rates import LAUNCH, Point, fitted, roofline
 from harness.costs.shapes import Work
 
 SECONDS = (1.5e-11, 8e-12, 2e-10, 5e-6)
@@ -44,5 +44,7 @@ def test_a_device_has_the_rates_of_its_data_sheet() -> None:
     rates = roofline(DEVICES["a100-80"], "bfloat16")
     assert rates
     work = Work(matmul_flops=int(312e12), attention_flops=0, moved_bytes=0, operators=1)
-    assert rates.time(work) == pytest.approx(1 / UTILISATION)
+    assert rates.time(work) == pytest.approx(1)
+    small = work.model_copy(update={"matmul_flops": 10, "operators": 20_000})
+    assert rates.time(small) == pytest.approx(20_000 * LAUNCH)
     assert roofline(find_device("24GiB", ""), "bfloat16") is None
