@@ -21,6 +21,9 @@ MERGE_REFUSED = (
     "no weight matrix equals it. Keep the adapter, or remove it with unload()."
 )
 
+_WITHOUT_AMINMAX = {"cuda"}
+"""Devices on which aminmax has no derivative in PyTorch 2.11."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -190,8 +193,8 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
 
 
 def _min_max(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The least and the largest entry of each row. PyTorch 2.11 fails on a GPU in aminmax."""
-    if z.is_cuda:
+    """The least and the largest entry of each row."""
+    if z.device.type in _WITHOUT_AMINMAX:
         return z.amin(-1, keepdim=True), z.amax(-1, keepdim=True)
     low, high = torch.aminmax(z, dim=-1, keepdim=True)
     return low, high

@@ -89,11 +89,11 @@ def publish(directory: Path, to: Path, partial: bool, predict: str | None) -> No
 
     stored = read_run(directory)
     stored = replace(stored, sweep=_moved(directory, to) or stored.sweep)
+    if not stored.results:
+        raise BadInput(f"{directory}: no results are here")
     if predict:
         stored = replace(stored, predicted=_predicted(stored, predict))
     if partial:
-        if not stored.results:
-            raise BadInput(f"{directory}: no results are here")
         stored = joined(stored, read_run(to))
         click.echo(f"written: {printable(str(write_packed(stored, to)))}")
         return

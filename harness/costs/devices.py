@@ -13,7 +13,7 @@ _UNITS = {
 }  # fmt: skip
 _WORKSPACES, _WORKSPACES_HOPPER = 17 * 2**20 + 2**18, 65 * 2**20
 """What PyTorch gives cuBLAS: 8.125 MiB for each of two threads (forward and backward pass), 32 MiB
-on compute capability 9.0 (`CUBLAS_WORKSPACE_CONFIG`), and 1 MiB for cuBLASLt."""
+from compute capability 9.0 on (`CUBLAS_WORKSPACE_CONFIG`), and 1 MiB for cuBLASLt."""
 
 _SIZE = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]i?b)\s*", re.IGNORECASE)
 
@@ -50,7 +50,7 @@ def _device(
 
 
 def _workspace(capability: int) -> int:
-    return _WORKSPACES_HOPPER if capability == 9 else _WORKSPACES
+    return _WORKSPACES_HOPPER if capability >= 9 else _WORKSPACES
 
 
 DEVICES = {
@@ -92,7 +92,8 @@ def this_gpu() -> Device:
     import torch
 
     found = torch.cuda.get_device_properties(0)
-    return Device(found.name, found.total_memory, workspace_bytes=_workspace(found.major))
+    workspace = 0 if torch.version.hip else _workspace(found.major)
+    return Device(found.name, found.total_memory, workspace_bytes=workspace)
 
 
 def reserve_of(memory_bytes: int) -> int:

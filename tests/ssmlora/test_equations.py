@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from ssmlora import layer as layer_module
 from tests.ssmlora.reference import reference_of
 from tests.ssmlora.tiny import adapted, bert, distance, layers_of, llama, randomise, tokens
 
@@ -36,7 +37,11 @@ def test_outputs_are_those_of_the_equations(name: str, density: float) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("detach", [True, False])
-def test_gradients_are_those_of_the_equations(name: str, detach: bool) -> None:
+@pytest.mark.parametrize("without_aminmax", ["cuda", "cpu"])
+def test_gradients_are_those_of_the_equations(
+    name: str, detach: bool, without_aminmax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_module, "_WITHOUT_AMINMAX", {without_aminmax})
     base, ids = MODELS[name](), tokens()
     plain = copy.deepcopy(base)
     model = adapted(base, detach_state=detach)

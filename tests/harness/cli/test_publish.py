@@ -37,11 +37,12 @@ def test_predictions_for_a_gpu_are_near_what_was_measured_on_it(
     words = ["publish", str(published), "--to", str(tmp_path / "to"), "--partial"]
     assert main([*words, "--predict", "h200"]) == 0
     stored = read_run(tmp_path / "to")
-    probes = [r for r in stored.results.values() if r.ok]
-    assert len(probes) >= 4
-    for result in probes:
+    results = stored.results.values()
+    adapters = [r for r in results if r.ok and r.cell.method != "full" and r.cell.length == 8192]
+    assert len(adapters) >= 3
+    for result in adapters:  # 17 GiB; the workspaces of cuBLAS have 65 MiB
         assert result.cost is not None
         measured = result.cost.train_live_peak_bytes
         predicted = stored.predicted.cells[result.id].train_live_peak_bytes
-        assert predicted == pytest.approx(measured, rel=0.003)
+        assert predicted == pytest.approx(measured, abs=8 * 2**20)
     assert main([*words, "--predict", "no-gpu"]) == 2

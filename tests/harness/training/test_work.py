@@ -33,12 +33,19 @@ def test_attention_with_fewer_heads_of_key_and_value(monkeypatch: pytest.MonkeyP
         assert query.shape[:2] == key.shape[:2]
         return query.shape[1]
 
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    def strict_backward(_: object, *args: torch.Tensor, **__: object) -> int:
+        return 10 * strict(*args)
+
+    aten = torch.ops.aten
+    kernel = aten._scaled_dot_product_flash_attention_for_cpu
     monkeypatch.setitem(work._ATTENTION, kernel, strict)
-    q, k = torch.randn(1, 6, 64, 16), torch.randn(1, 2, 64, 16)
+    backward = aten._scaled_dot_product_flash_attention_for_cpu_backward
+    monkeypatch.setitem(work._ATTENTION, backward, strict_backward)
+    q = torch.randn(1, 6, 64, 16, requires_grad=True)
+    k = torch.randn(1, 2, 64, 16, requires_grad=True)
     attention = torch.nn.functional.scaled_dot_product_attention
-    counted = count_work(lambda: attention(q, k, k, enable_gqa=True))
-    assert counted.attention_flops == 6
+    counted = count_work(lambda: attention(q, k, k, enable_gqa=True).sum().backward())
+    assert counted.attention_flops == 66
 
 
 def test_a_chunked_loss() -> None:
