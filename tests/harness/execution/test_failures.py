@@ -34,10 +34,19 @@ def by_arm(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def workers(run: subprocess.Popen[str], at_least: int) -> list[psutil.Process]:
-    """Wait for the processes of cells: children of the fork server that the run started."""
+    """Wait for the processes of cells: children of the fork server that the run started.
+
+    The run starts another process for a cell whose process dies in the moment of the fork.
+    """
 
     def found() -> list[psutil.Process]:
-        return [p for server in servers(run) for p in server.children()]
+        return [p for server in servers(run) for p in server.children() if is_older(p)]
+
+    def is_older(process: psutil.Process) -> bool:
+        try:
+            return process.create_time() < time.time() - 1
+        except psutil.NoSuchProcess:
+            return False
 
     wait_for(lambda: len(found()) >= at_least, 240)
     return found()
