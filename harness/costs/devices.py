@@ -41,23 +41,22 @@ class Device:
 
 
 def _device(
-    name: str, mib: int, gb_per_s: float, float32: float, bfloat16: float, source: str
-) -> Device:
+    name: str, mib: int, gb_per_s: float, float32: float, bfloat16: float, source: str,
+    workspace: int = _WORKSPACES,
+) -> Device:  # fmt: skip
     peaks = {"float32": float32 * 1e12, "bfloat16": bfloat16 * 1e12}
-    hopper = name in ("h100", "h200")
-    workspace = 0 if name == "mi300x" else _workspace(9 if hopper else 8)
     return Device(name, mib * 2**20, gb_per_s * 1e9, peaks, source, workspace)
-
-
-def _workspace(capability: int) -> int:
-    return _WORKSPACES_HOPPER if capability >= 9 else _WORKSPACES
 
 
 DEVICES = {
     device.name: device
     for device in (
-        _device("h200", 143_771, 4800, 66.9, 989.4, "NVIDIA H200 data sheet (SXM)"),
-        _device("h100", 81_559, 3350, 66.9, 989.4, "NVIDIA H100 data sheet (SXM)"),
+        _device(
+            "h200", 143_771, 4800, 66.9, 989.4, "NVIDIA H200 data sheet (SXM)", _WORKSPACES_HOPPER
+        ),
+        _device(
+            "h100", 81_559, 3350, 66.9, 989.4, "NVIDIA H100 data sheet (SXM)", _WORKSPACES_HOPPER
+        ),
         _device("a100-80", 81_920, 2039, 19.5, 312, "NVIDIA A100 data sheet (SXM, 80 GB)"),
         _device("a100-40", 40_960, 1555, 19.5, 312, "NVIDIA A100 data sheet (SXM, 40 GB)"),
         _device("l40s", 46_068, 864, 91.6, 362.05, "NVIDIA L40S data sheet"),
@@ -65,7 +64,7 @@ DEVICES = {
         _device("a10", 23_028, 600, 31.2, 125, "NVIDIA A10 data sheet"),
         _device("rtx4090", 24_564, 1008, 82.6, 165.2, "NVIDIA Ada GPU architecture white paper"),
         _device("rtx3090", 24_576, 936, 35.6, 71, "NVIDIA Ampere GA102 white paper"),
-        _device("mi300x", 196_592, 5300, 163.4, 1307.4, "AMD Instinct MI300X data sheet"),
+        _device("mi300x", 196_592, 5300, 163.4, 1307.4, "AMD Instinct MI300X data sheet", 0),
     )
 }
 """Devices by name. Bandwidth is in GB/s and peaks are in TFLOP/s, as data sheets have them."""
@@ -92,7 +91,9 @@ def this_gpu() -> Device:
     import torch
 
     found = torch.cuda.get_device_properties(0)
-    workspace = 0 if torch.version.hip else _workspace(found.major)
+    workspace = _WORKSPACES_HOPPER if found.major >= 9 else _WORKSPACES
+    if torch.version.hip:
+        workspace = 0
     return Device(found.name, found.total_memory, workspace_bytes=workspace)
 
 
