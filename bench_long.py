@@ -2,7 +2,7 @@
 
 The packages are `harness`, `tasks`, `reports` and `ssmlora`. Without the hook, Python could import
 a user's `tasks.py` or `reports.py` from the current folder or PYTHONPATH instead. Importing this
-module binds the four names to the folder of this file, in this process and in processes forked
+module binds the names to the folder of this file, in this process and in processes forked
 from it.
 """
 
@@ -16,23 +16,23 @@ from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
-PACKAGES = ("harness", "ssmlora", "tasks", "reports")
+PACKAGES = ("harness", "hrm", "ssmlora", "tasks", "reports")
 
 _ROOT = Path(__file__).resolve().parent
 
 
 class _OwnPackages(MetaPathFinder):
-    """Finds the four packages in the folder of this file, regardless of `sys.path`."""
+    """Finds the packages in the folder of this file, regardless of `sys.path`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of one of the four packages; None for any other module."""
+        """Return the spec of one of the packages; None for any other module."""
         return PathFinder.find_spec(fullname, [str(_ROOT)]) if fullname in PACKAGES else None
 
 
 def bind_packages() -> None:
-    """Bind the four names to the packages of this project.
+    """Bind the names to the packages of this project.
 
     Raises:
         ImportError: another module with one of these names is already imported.

@@ -155,7 +155,7 @@ def join(cargo: Cargo, store: Path) -> Path:
 def code_digest(root: Path) -> str:
     """A digest of the Python files that decide the outcome of cells."""
     whole = hashlib.sha256()
-    for top in ("harness", "ssmlora", "tasks"):
+    for top in ("harness", "hrm", "ssmlora", "tasks"):
         for path in sorted((root / top).rglob("*.py")):
             whole.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return whole.hexdigest()[:16]

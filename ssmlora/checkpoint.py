@@ -57,7 +57,11 @@ def _on_hub(model_id: Any, name: str, subfolder: str | None, hub: dict[str, Any]
 
 
 def check_fit(
-    model: nn.Module, adapter_name: str, tensors: Mapping[str, torch.Tensor], biases: Any
+    model: nn.Module,
+    adapter_name: str,
+    tensors: Mapping[str, torch.Tensor],
+    biases: Iterable[str],
+    prefix: str = "ssmlora_",
 ) -> None:
     """Refuse a checkpoint whose tensors differ from those of the adapter.
 
@@ -66,6 +70,7 @@ def check_fit(
         adapter_name: name of the adapter that is loaded.
         tensors: the checkpoint, with the tensor names of `model`.
         biases: names of the base model's biases that the adapter trains.
+        prefix: beginning of the names of the method's parameters.
 
     Raises:
         ValueError: tensors are missing, unknown or have another shape; names them.
@@ -73,7 +78,7 @@ def check_fit(
     if not any(name.startswith(_WRAPPED) for name, _ in model.named_parameters()):
         tensors = {name.removeprefix(_WRAPPED): tensor for name, tensor in tensors.items()}
     inside = model.state_dict()
-    wanted = {name: inside[name].shape for name in (*_of_adapter(model, adapter_name), *biases)}
+    wanted = {name: inside[name].shape for name in (*_of_adapter(model, adapter_name, prefix), *biases)}
     trained_in_full = tuple(_trained_in_full(model))
     problems = [f"missing: {name}" for name in wanted if name not in tensors]
     problems += [
@@ -136,11 +141,11 @@ def without_repeated_biases(
     }
 
 
-def _of_adapter(model: nn.Module, adapter_name: str) -> Iterator[str]:
+def _of_adapter(model: nn.Module, adapter_name: str, prefix: str) -> Iterator[str]:
     for name, module in model.named_modules():
         if isinstance(module, BaseTunerLayer):
             for kind in module.adapter_layer_names:
-                if kind.startswith("ssmlora_") and adapter_name in getattr(module, kind):
+                if kind.startswith(prefix) and adapter_name in getattr(module, kind):
                     yield f"{name}.{kind}.{adapter_name}"
 
 

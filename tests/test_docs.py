@@ -227,7 +227,7 @@ def test_python_examples_run() -> None:
 
 def test_the_embedded_decoder_is_called_by_its_whole_name() -> None:
     """SmolLM2-135M is another model: the base model of the instruction-tuned one."""
-    folders = ("harness", "ssmlora", "tasks", "reports", "benchmarks")
+    folders = ("harness", "hrm", "ssmlora", "tasks", "reports", "benchmarks")
     code = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     for path in [*DOCUMENTS, *LOG, *code, *(ROOT / "sweeps").glob("*.yaml")]:
         if path.name != "CHANGELOG.md":  # describes earlier versions

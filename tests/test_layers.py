@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("harness", "ssmlora", "tasks", "reports")
+PACKAGES = ("harness", "hrm", "ssmlora", "tasks", "reports")
 HARNESS = (
     "core",
     "system",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 FULL = "full"
 LORA = "lora"
 SSMLORA = "ssmlora"
+HRM = "hrm"
 HEAD = "head"
 """A trained head on the frozen backbone: the control of adapters in tasks with a classifier."""
 TFIDF = "tfidf"
@@ -47,6 +48,7 @@ _KNOWN = {
     FULL: MethodInfo("Full", 0),
     LORA: MethodInfo("LoRA", 1),
     SSMLORA: MethodInfo("SSMLoRA", 2),
+    HRM: MethodInfo("HRM", 3),
     HEAD: MethodInfo("Head only", 7),
     ZERO_SHOT: MethodInfo("Base", 8),
     TFIDF: MethodInfo("TF-IDF", 9),

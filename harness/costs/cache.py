@@ -16,7 +16,7 @@ from tasks import TaskError
 from tasks.lib.cache import cache_folder
 
 _ROOT = Path(__file__).parents[2]
-_CODE = ("harness/costs", "harness/models", "harness/training", "ssmlora")
+_CODE = ("harness/costs", "harness/models", "harness/training", "ssmlora", "hrm")
 """The packages that decide what a step costs."""
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -32,10 +32,11 @@ import harness.execution.cell_main
 import harness.execution.forked
 import harness.models.heads
 import harness.system.machine
-import ssmlora  # noqa: F401
+import harness.training.peft_methods
 import tasks
 import tasks.lib.baseline
 
+harness.training.peft_methods.register_methods()
 tasks.discover()
 harness.system.machine.describe_machine()  # cached; it asks git, which takes 20 ms
 

@@ -25,8 +25,9 @@ def base_model(folder: str | Path, device: str = "cpu") -> Any:
         ValueError: the folder has no kept model, or the weights of the backbone have changed.
         BadInput: the backbone is not on this machine.
     """
-    import ssmlora  # noqa: F401  # registers SSMLoRA with PEFT
+    from harness.training.peft_methods import register_methods
 
+    register_methods()
     folder = Path(folder)
     kept = read_kept_model(folder)
     return _base(kept, _backbone(kept, folder), device)
@@ -98,9 +99,10 @@ def _with_adapter(model: Any, folder: Path) -> Any:
     """Return a model with the adapter of a folder, wrapped as in training."""
     from peft import PeftConfig, PeftModel
 
-    import ssmlora  # noqa: F401  # registers SSMLoRA with PEFT
+    from harness.training.peft_methods import register_methods
     from harness.training.peft_wrap import wrap_prompt
 
+    register_methods()
     config = PeftConfig.from_pretrained(folder)
     if not config.is_prompt_learning:
         return PeftModel.from_pretrained(model, folder)

@@ -1,4 +1,4 @@
-"""full | head | lora | ssmlora | any PEFT configuration: how a backbone is made trainable."""
+"""full | head | any method registered with PEFT: how a backbone is made trainable."""
 
 from __future__ import annotations
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from harness.core.errors import BadInput, nearest
+from harness.core.errors import BadInput, nearest, one_line
 from harness.core.methods import FULL, HEAD
 
 if TYPE_CHECKING:
     from torch import nn
 
     from harness.core.cell import Cell
+
+GROUP = "bench_long.methods"
+"""Entry-point group in which other packages name a module that registers methods with PEFT."""
 
 KNOWN = ("lora", "ssmlora")
 """Methods whose keys are known without importing PEFT (the import takes seconds)."""
@@ -43,6 +48,9 @@ NEEDS_LOGITS = ("cpt",)
 
 AVERAGES_TOKENS = ("lily",)
 """Methods whose update of a token depends on all other tokens of the forward pass."""
+
+SCANS_TOKENS = ("hrm",)
+"""Methods whose update of a token depends on the tokens before it in its row."""
 
 MUST_SET: dict[str, dict[str, Any]] = {
     ADAPTION_PROMPT: {"adapter_len": 8, "adapter_layers": 2},
@@ -216,6 +224,8 @@ def refused_lever(cell: Cell) -> str | None:
         for name in ("micro_batch", "packing"):
             if getattr(cell.levers, name):
                 return f"{name}: {cell.method} averages over all tokens of a forward pass"
+    if cell.levers.packing and cell.method in SCANS_TOKENS:
+        return f"packing: the state of {cell.method} would run from one text of a row into the next"
     return None
 
 
@@ -230,12 +240,32 @@ def _fields(config: Any) -> frozenset[str]:
     return frozenset(field.name for field in dataclasses.fields(config))
 
 
+@cache
+def register_methods() -> None:
+    """Import the packages that register methods with PEFT: those of this project, then others.
+
+    Raises:
+        BadInput: another package cannot be imported.
+    """
+    import hrm  # noqa: F401
+    import ssmlora  # noqa: F401
+
+    for entry in entry_points(group=GROUP):
+        try:
+            entry.load()
+        except Exception as error:
+            package = entry.dist.name if entry.dist else entry.value
+            raise BadInput(
+                f"method '{entry.name}': {entry.value} of the package {package} cannot be imported "
+                f"({type(error).__name__}: {one_line(error)}); repair or uninstall that package"
+            ) from error
+
+
 def peft_classes() -> dict[str, Any]:
-    """Return the configuration classes of PEFT and SSMLoRA by lower-case method name."""
+    """Return the configuration classes of PEFT and of all other methods by lower-case name."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-    import ssmlora  # noqa: F401  # registers SSMLoRA with PEFT
-
+    register_methods()
     return {str(getattr(k, "value", k)).lower(): v for k, v in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
 
 

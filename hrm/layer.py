@@ -1,0 +1,147 @@
+"""One adapted module: the module's output, plus a state that runs over the tokens."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from torch.nn import functional as F
+
+from hrm.config import HrmConfig
+from hrm.scan import scan
+from ssmlora.layer import features
+
+MERGE_REFUSED = (
+    "HRM cannot be merged: its update of a token depends on the tokens before it, so no weight "
+    "matrix equals it. Keep the adapter, or remove it with unload()."
+)
+
+
+class HrmLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
+    """A frozen module with HRM adapters, by adapter name.
+
+    With x_t (d_in) and a state h_t (r) of token t, h = 0 before the first token:
+
+        a = -exp(log_a);  dt = softplus(log_dt), limited to [dt_min, dt_max]
+        h_t = exp(dt a) h_{t-1} + (exp(dt a) - 1) / a B x_t      (zero-order hold)
+        y_t = module(x_t) + gate C h_t
+
+    Parameters: `hrm_B` (r, d_in), `hrm_C` (d_out, r), `hrm_log_a` and `hrm_log_dt` (r,),
+    `hrm_gate` (1,). The state is computed in float32 at least.
+    """
+
+    adapter_layer_names = ("hrm_B", "hrm_C", "hrm_log_a", "hrm_log_dt", "hrm_gate")
+    other_param_names = ("configs",)
+
+    def __init__(self, base_layer: nn.Module, adapter_name: str, config: HrmConfig) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        for name in self.adapter_layer_names:
+            setattr(self, name, nn.ParameterDict())
+        self.configs: dict[str, HrmConfig] = {}
+        self.cast_input_dtype_enabled = True
+        self._disable_adapters = False
+        self.merged_adapters: list[str] = []
+        self._active_adapter: str | list[str] = adapter_name
+        self.in_features, self.out_features = _widths(self.get_base_layer())
+        self.update_layer(adapter_name, config)
+
+    def update_layer(self, adapter_name: str, config: HrmConfig) -> None:
+        """Add an adapter."""
+        r = config.r
+        self.configs[adapter_name] = config
+        low, high = math.log(config.dt_min), math.log(config.dt_max)
+        new = {
+            # The modes of S4D-Real: -1, -2, ..., -r.
+            "hrm_log_a": torch.log(torch.arange(1.0, r + 1)),
+            "hrm_log_dt": torch.empty(r).uniform_(low, high),
+            "hrm_B": torch.randn(r, self.in_features) / math.sqrt(self.in_features),
+            "hrm_C": torch.randn(self.out_features, r) / math.sqrt(r),
+            "hrm_gate": torch.full((1,), float(config.gate_init)),
+        }
+        like = next(self.get_base_layer().parameters(), None)
+        for name, value in new.items():
+            parameter = nn.Parameter(value)
+            if like is not None and like.is_floating_point():
+                parameter = nn.Parameter(value.to(like.device, like.dtype))
+            elif like is not None:
+                parameter = nn.Parameter(value.to(like.device))
+            getattr(self, name)[adapter_name] = parameter
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the module's output plus the updates of the active adapters, in its dtype."""
+        result: torch.Tensor = self.base_layer(x, *args, **kwargs)
+        if self.disable_adapters:
+            return result
+        for name in cast(list[str], self.active_adapters):
+            if name in self.configs:
+                result = result + self.update(name, x).to(result.dtype)
+        return result
+
+    def update(self, adapter_name: str, x: torch.Tensor) -> torch.Tensor:
+        """Return gate C h for inputs x (rows, tokens, d_in): (rows, tokens, d_out).
+
+        Raises:
+            ValueError: `x` has no axis of tokens; a state would run from one row into the next.
+        """
+        if x.dim() != 3:
+            raise ValueError(
+                f"HRM needs inputs of shape (rows, tokens, width), not {tuple(x.shape)}: "
+                f"this module gets all tokens of a batch as one list; name other target_modules"
+            )
+        b, c = self.hrm_B[adapter_name], self.hrm_C[adapter_name]
+        x = self._cast_input_dtype(x, b.dtype)
+        h = self._states(adapter_name, F.linear(x, b))
+        y = F.linear(h.to(c.dtype), c)
+        return self.hrm_gate[adapter_name] * y
+
+    def _states(self, adapter_name: str, u: torch.Tensor) -> torch.Tensor:
+        """Return the states for inputs u = B x, (rows, tokens, r)."""
+        config = self.configs[adapter_name]
+        dtype = torch.promote_types(u.dtype, torch.float32)
+        with torch.autocast(u.device.type, enabled=False):
+            speed = torch.exp(self.hrm_log_a[adapter_name].to(dtype))
+            dt = F.softplus(self.hrm_log_dt[adapter_name].to(dtype))
+            decay = dt.clamp(config.dt_min, config.dt_max) * speed
+            inputs = u.to(dtype) * (-torch.expm1(-decay) / speed)
+            return scan(inputs, decay) if config.memory else inputs
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Not supported: no weight matrix equals the update.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(MERGE_REFUSED)
+
+    def unmerge(self) -> None:
+        """Nothing is ever merged, so nothing can be unmerged.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(MERGE_REFUSED)
+
+    def __repr__(self) -> str:
+        """Add the name of the method."""
+        return "hrm." + super().__repr__()
+
+
+def _widths(module: nn.Module) -> tuple[int, int]:
+    """Return the input and output width of a linear layer, or of a module that begins with one.
+
+    Raises:
+        ValueError: there is no linear layer.
+    """
+    linear = [at for at in module.modules() if hasattr(at, "weight") and _is_linear(at)]
+    if not linear:
+        raise ValueError(f"HRM adapts modules with linear layers, not {type(module).__name__}")
+    return features(linear[0])[0], features(linear[-1])[1]
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return hasattr(module, "in_features") or type(module).__name__ == "Conv1D"

@@ -1,0 +1,3 @@
+"""The name of the method in PEFT."""
+
+METHOD = "HRM"
