@@ -225,7 +225,7 @@ def refused_lever(cell: Cell) -> str | None:
             if getattr(cell.levers, name):
                 return f"{name}: {cell.method} averages over all tokens of a forward pass"
     if cell.levers.packing and cell.method in SCANS_TOKENS:
-        return f"packing: the state of {cell.method} would run from one text of a row into the next"
+        return f"packing: {cell.method} would carry its state from one text of a row into the next"
     return None
 
 
