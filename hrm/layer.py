@@ -20,8 +20,8 @@ MERGE_REFUSED = (
 )
 
 
-class HrmLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
-    """A frozen module with HRM adapters, by adapter name.
+class HrmLayer(BaseTunerLayer):  # type: ignore[misc]
+    """The adapter weights of a module, by adapter name.
 
     With x_t (d_in) and a state h_t (r) of token t, h = 0 before the first token:
 
@@ -36,51 +36,40 @@ class HrmLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
     adapter_layer_names = ("hrm_B", "hrm_C", "hrm_log_a", "hrm_log_dt", "hrm_gate")
     other_param_names = ("configs",)
 
-    def __init__(self, base_layer: nn.Module, adapter_name: str, config: HrmConfig) -> None:
-        super().__init__()
+    def __init__(self, base_layer: nn.Module, adapter_name: str) -> None:
         self.base_layer = base_layer
-        for name in self.adapter_layer_names:
-            setattr(self, name, nn.ParameterDict())
+        self.hrm_B = nn.ParameterDict()
+        self.hrm_C = nn.ParameterDict()
+        self.hrm_log_a = nn.ParameterDict()
+        self.hrm_log_dt = nn.ParameterDict()
+        self.hrm_gate = nn.ParameterDict()
         self.configs: dict[str, HrmConfig] = {}
         self.cast_input_dtype_enabled = True
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
         self._active_adapter: str | list[str] = adapter_name
         self.in_features, self.out_features = _widths(self.get_base_layer())
-        self.update_layer(adapter_name, config)
 
     def update_layer(self, adapter_name: str, config: HrmConfig) -> None:
         """Add an adapter."""
         r = config.r
         self.configs[adapter_name] = config
         low, high = math.log(config.dt_min), math.log(config.dt_max)
-        new = {
-            # The modes of S4D-Real: -1, -2, ..., -r.
-            "hrm_log_a": torch.log(torch.arange(1.0, r + 1)),
-            "hrm_log_dt": torch.empty(r).uniform_(low, high),
-            "hrm_B": torch.randn(r, self.in_features) / math.sqrt(self.in_features),
-            "hrm_C": torch.randn(self.out_features, r) / math.sqrt(r),
-            "hrm_gate": torch.full((1,), float(config.gate_init)),
-        }
-        like = next(self.get_base_layer().parameters(), None)
-        for name, value in new.items():
-            parameter = nn.Parameter(value)
-            if like is not None and like.is_floating_point():
-                parameter = nn.Parameter(value.to(like.device, like.dtype))
-            elif like is not None:
-                parameter = nn.Parameter(value.to(like.device))
-            getattr(self, name)[adapter_name] = parameter
-        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+        weight = next(self.get_base_layer().parameters())
+        dtype = weight.dtype if weight.is_floating_point() else torch.float32  # not if quantised
 
-    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return the module's output plus the updates of the active adapters, in its dtype."""
-        result: torch.Tensor = self.base_layer(x, *args, **kwargs)
-        if self.disable_adapters:
-            return result
-        for name in cast(list[str], self.active_adapters):
-            if name in self.configs:
-                result = result + self.update(name, x).to(result.dtype)
-        return result
+        def parameter(value: torch.Tensor) -> nn.Parameter:
+            return nn.Parameter(value.to(weight.device, dtype))
+
+        # The modes of S4D-Real: -1, -2, ..., -r.
+        self.hrm_log_a[adapter_name] = parameter(torch.log(torch.arange(1.0, r + 1)))
+        self.hrm_log_dt[adapter_name] = parameter(torch.empty(r).uniform_(low, high))
+        self.hrm_B[adapter_name] = parameter(
+            torch.randn(r, self.in_features) / math.sqrt(self.in_features)
+        )
+        self.hrm_C[adapter_name] = parameter(torch.randn(self.out_features, r) / math.sqrt(r))
+        self.hrm_gate[adapter_name] = parameter(torch.full((1,), float(config.gate_init)))
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def update(self, adapter_name: str, x: torch.Tensor) -> torch.Tensor:
         """Return gate C h for inputs x (rows, tokens, d_in): (rows, tokens, d_out).
@@ -96,8 +85,8 @@ class HrmLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         b, c = self.hrm_B[adapter_name], self.hrm_C[adapter_name]
         x = self._cast_input_dtype(x, b.dtype)
         h = self._states(adapter_name, F.linear(x, b))
-        y = F.linear(h.to(c.dtype), c)
-        return self.hrm_gate[adapter_name] * y
+        y: torch.Tensor = self.hrm_gate[adapter_name] * F.linear(h.to(c.dtype), c)
+        return y
 
     def _states(self, adapter_name: str, u: torch.Tensor) -> torch.Tensor:
         """Return the states for inputs u = B x, (rows, tokens, r)."""
@@ -125,6 +114,25 @@ class HrmLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             NotImplementedError: always.
         """
         raise NotImplementedError(MERGE_REFUSED)
+
+
+class Adapted(nn.Module, HrmLayer):
+    """A frozen module with HRM adapters on top."""
+
+    def __init__(self, base_layer: nn.Module, adapter_name: str, config: HrmConfig) -> None:
+        super().__init__()
+        HrmLayer.__init__(self, base_layer, adapter_name)
+        self.update_layer(adapter_name, config)
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the module's output plus the updates of the active adapters, in its dtype."""
+        result: torch.Tensor = self.base_layer(x, *args, **kwargs)
+        if self.disable_adapters:
+            return result
+        for name in cast(list[str], self.active_adapters):
+            if name in self.configs:
+                result = result + self.update(name, x).to(result.dtype)
+        return result
 
     def __repr__(self) -> str:
         """Add the name of the method."""

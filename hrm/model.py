@@ -8,7 +8,7 @@ from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
 from hrm.config import HrmConfig
-from hrm.layer import MERGE_REFUSED, HrmLayer
+from hrm.layer import MERGE_REFUSED, Adapted, HrmLayer
 from ssmlora.checkpoint import check_fit
 
 _CACHE_REFUSED = (
@@ -45,7 +45,7 @@ class HrmModel(BaseTuner):  # type: ignore[misc]
         if isinstance(target, HrmLayer):
             target.update_layer(adapter_name, peft_config)
             return
-        layer = HrmLayer(target, adapter_name, peft_config)
+        layer = Adapted(target, adapter_name, peft_config)
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)

@@ -112,9 +112,10 @@ Answer = Literal["confirmed", "contradicted", "not decided"]
 
 @dataclass(frozen=True)
 class Finding:
-    """A test of a claim at one length."""
+    """A test of a claim on one task, at one length."""
 
     test: ClaimTest
+    task: str
     found: Compared
 
     @property
@@ -141,7 +142,7 @@ class Finding:
 
 
 def findings(claim: Claim, folder: Path) -> list[Finding]:
-    """Return the tests of a claim and of its control in the results of its sweep, by length.
+    """Return the tests of a claim and of its control in its sweep's results, by length and task.
 
     They are one family, whatever else the sweep compares.
     """
@@ -154,12 +155,13 @@ def findings(claim: Claim, folder: Path) -> list[Finding]:
             if any(_is_of(test, one.arm, one.other, one.lengths[0]) for test in claim.family)
         ]
 
-    found = compared(Report(load_results(folder)).training, asked)
-    every = sorted((one for own in found for one in own), key=lambda one: one.about.lengths)
+    groups = Report(load_results(folder)).training
+    by_task = zip((str(g.results[0]["task"]) for g in groups), compared(groups, asked), strict=True)
+    every = [(task, one) for task, own in by_task for one in own]
     return [
-        Finding(test, one)
+        Finding(test, task, one)
         for test in claim.family
-        for one in every
+        for task, one in sorted(every, key=lambda pair: pair[1].about.lengths)
         if _is_of(test, one.about.arm, one.about.other, one.about.lengths[0])
     ]
 
@@ -167,6 +169,12 @@ def findings(claim: Claim, folder: Path) -> list[Finding]:
 def _is_of(test: ClaimTest, arm: str, other: str, length: int) -> bool:
     inside = test.lengths is None or length in test.lengths
     return inside and (arm, other) == (test.arm, test.other)
+
+
+def where(one: Finding, among: Sequence[Finding]) -> str:
+    """Return `on TASK at LENGTH` for a finding; without the task if there is only one."""
+    several = len({other.task for other in among}) > 1
+    return f"on {one.task} at {one.length:,}" if several else f"at {one.length:,}"
 
 
 def verdict(found: Sequence[Finding]) -> str:
@@ -181,7 +189,7 @@ def verdict(found: Sequence[Finding]) -> str:
         return f"{answer.capitalize()}."
     parts: list[str] = []
     for answer in ("confirmed", "contradicted", "not decided"):
-        own = [f"{one.test.arm} at {one.length}" for one in found if one.answer == answer]
+        own = [f"{one.test.arm} {where(one, found)}" for one in found if one.answer == answer]
         parts += [f"{answer} for {listed(own)} tokens"] if own else []
     return capital(f"{'; '.join(parts)}.")
 
@@ -207,11 +215,16 @@ def _claim(claim: Claim, root: Path) -> str:
     lines[-1] += _without_gain([one for one in found if one.test.other == claim.control])
     if found:
         metric = found[0].found.metric.label
-        lines += ["", f"| Arm | minus | Tokens | Difference of {metric} | Expected | Answer |"]
-        lines += ["| --- | --- | ---: | ---: | --- | --- |"]
+        several = len({one.task for one in found}) > 1
+        task, rule = ("Task | ", "--- | ") if several else ("", "")
         lines += [
-            f"| {one.test.arm} | {one.test.other} | {one.length:,} | {one.difference} | "
-            f"{one.test.expects} | {one.answer} |"
+            "",
+            f"| {task}Arm | minus | Tokens | Difference of {metric} | Expected | Answer |",
+        ]
+        lines += [f"| {rule}--- | --- | ---: | ---: | --- | --- |"]
+        lines += [
+            f"| {f'{one.task} | ' * several}{one.test.arm} | {one.test.other} | {one.length:,} | "
+            f"{one.difference} | {one.test.expects} | {one.answer} |"
             for one in found
         ]
     if claim.sweep:
@@ -236,7 +249,7 @@ def _without_gain(found: Sequence[Finding]) -> str:
     weak = [one for one in found if one.answer != "confirmed"]
     if not weak:
         return ""
-    arms = listed([f"{one.test.arm} at {one.length}" for one in weak])
+    arms = listed([f"{one.test.arm} {where(one, found)}" for one in weak])
     return f" But the gain over {weak[0].test.other} is not shown for {arms} tokens."
 
 
@@ -261,8 +274,11 @@ def reproduced(claim: Claim, reference: Path, here: Path) -> list[Reproduced]:
     Raises:
         BadInput: the reference has no test of the claim.
     """
-    own = {(one.test, one.length): one for one in findings(claim, here)}
-    found = [Reproduced(one, own.get((one.test, one.length))) for one in findings(claim, reference)]
+    own = {(one.test, one.task, one.length): one for one in findings(claim, here)}
+    found = [
+        Reproduced(one, own.get((one.test, one.task, one.length)))
+        for one in findings(claim, reference)
+    ]
     if not found:
         raise BadInput(f"claim {claim.name}: {reference} has no result of its tests")
     return found

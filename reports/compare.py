@@ -1,7 +1,7 @@
 """The comparisons that a report declares, and their verdicts.
 
-Declared are: every arm against the control and against the reference arm at each length, arms of
-SSMLoRA against their mechanism controls, and the trend of every arm over length. All comparisons
+Declared are: every arm against the control and against the reference arm at each length, arms with
+a state against their mechanism controls, and the trend of every arm over length. All comparisons
 of a report are one family of tests (`harness/core/inference.py`). Differences to TF-IDF are shown
 without a verdict: they are not in the family.
 """
@@ -15,7 +15,15 @@ from statistics import fmean
 from typing import Any, Literal
 
 from harness.core.inference import LEVEL, Estimate, Power, decide, power, slope
-from harness.core.methods import BASELINES, HEAD, LORA, SSMLORA, TFIDF, ZERO_SHOT
+from harness.core.methods import (
+    BASELINES,
+    HEAD,
+    LORA,
+    SSMLORA,
+    TFIDF,
+    WITHOUT_STATE,
+    ZERO_SHOT,
+)
 from harness.core.metrics import Metric
 from reports.blocks import joined
 from reports.frame import Result
@@ -229,16 +237,15 @@ def _differ_in_rate(arm: Result, others: Sequence[Result]) -> bool:
 
 
 def _mechanisms(arm: Result, own: Sequence[Result]) -> list[Result | None]:
-    """The controls of SSMLoRA's state: without it, LoRA with a bias, LoRA with more rank."""
+    """The controls of a state: without it; of SSMLoRA also LoRA with a bias or with more rank."""
     options = _options(arm)
-    if arm["method"] != SSMLORA or options.get("link_state") is False:
+    without = {**options, **WITHOUT_STATE.get(arm["method"], {})}
+    if without == options:
         return []
     sites = ("density", "placement", "rank")
-    cut = [
-        one
-        for one in own
-        if _options(one) == {**options, "link_state": False} and _alike(arm, one, "method", *sites)
-    ]
+    cut = [one for one in own if _options(one) == without and _alike(arm, one, "method", *sites)]
+    if arm["method"] != SSMLORA:
+        return [_closest(arm, cut)]
     lora = [one for one in own if one["method"] == LORA]
     bias = [o for o in lora if _options(o) == {"bias": "lora_only"} and _alike(arm, o, *sites)]
     size = arm["trainable_params"] or 0

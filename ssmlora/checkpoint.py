@@ -78,7 +78,9 @@ def check_fit(
     if not any(name.startswith(_WRAPPED) for name, _ in model.named_parameters()):
         tensors = {name.removeprefix(_WRAPPED): tensor for name, tensor in tensors.items()}
     inside = model.state_dict()
-    wanted = {name: inside[name].shape for name in (*_of_adapter(model, adapter_name, prefix), *biases)}
+    wanted = {
+        name: inside[name].shape for name in (*_of_adapter(model, adapter_name, prefix), *biases)
+    }
     trained_in_full = tuple(_trained_in_full(model))
     problems = [f"missing: {name}" for name in wanted if name not in tensors]
     problems += [

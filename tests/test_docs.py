@@ -20,7 +20,8 @@ from tasks.files import DataEntry
 from tests.tasks.files_made import rows, write_csv
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ssmlora" / "README.md"])
+METHODS = (ROOT / "ssmlora" / "README.md", ROOT / "hrm" / "README.md")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *METHODS])
 LOG = sorted((ROOT / "docs" / "log").glob("*.md"))
 """Records of past experiments: only their links are kept up to date."""
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -23,7 +23,7 @@ def verify(ctx: click.Context, claim: str, folder: Path | None) -> int:
 
     Exit 0 if every difference is inside the published 95 % interval, else 1.
     """
-    from reports.claims import CLAIMS, find_claim, reproduced
+    from reports.claims import CLAIMS, find_claim, reproduced, where
 
     known = find_claim(claim)
     root = CLAIMS.parent
@@ -39,8 +39,10 @@ def verify(ctx: click.Context, claim: str, folder: Path | None) -> int:
     if code not in (0, 1):
         return int(code)
     found = reproduced(known, reference, here)
+    references = [one.reference for one in found]
     for one in found:
-        at = f"{one.reference.test.arm} minus {one.reference.test.other}, {one.reference.length}"
+        at = f"{one.reference.test.arm} minus {one.reference.test.other}"
+        at += f" {where(one.reference, references)}"
         mine = one.here.difference if one.here else "no result"
         word = {True: "inside", False: "outside", None: "not comparable"}[one.inside]
         click.echo(

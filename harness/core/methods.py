@@ -18,6 +18,9 @@ ZERO_SHOT = "base"
 BASELINES = (TFIDF, ZERO_SHOT)
 """Methods that train no part of the backbone: arms are compared with them."""
 
+WITHOUT_STATE = {SSMLORA: {"link_state": False}, HRM: {"memory": False}}
+"""Options that cut the state of a method: the control that shows whether a gain comes from it."""
+
 DIVISIBLE = (FULL, HEAD, LORA, SSMLORA)
 """Methods that were compared on one and several devices (lever `devices`)."""
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from itertools import product
 
 from harness.core.errors import BadInput
-from harness.core.methods import ATTENTION, FULL, HEAD, LORA, PAPER, RANK, SSMLORA
+from harness.core.methods import (
+    ATTENTION,
+    FULL,
+    HEAD,
+    LORA,
+    PAPER,
+    RANK,
+    SSMLORA,
+    WITHOUT_STATE,
+)
 from harness.planning.keys.method import Method
 from harness.planning.sweep import MECHANISM, Sweep
 
@@ -24,18 +33,21 @@ def methods_of(sweep: Sweep, has_classifier: bool) -> list[Method]:
     if MECHANISM in sweep.controls:
         of_lora = next((entry for entry in sweep.methods if entry.type == LORA), None)
         for entry in sweep.methods:
-            if entry.type == SSMLORA and entry.options.get("link_state", True):
+            without = {**entry.options, **WITHOUT_STATE.get(entry.type, {})}
+            if without == entry.options:  # it has no state
+                continue
+            methods.append(entry.model_copy(update={"options": without}))
+            if entry.type == SSMLORA:
                 methods += _of_mechanism(entry, of_lora)
     return methods
 
 
 def _of_mechanism(entry: Method, of_lora: Method | None) -> Iterator[Method]:
-    """Yield controls of an SSMLoRA entry: without links, and LoRA in three forms.
+    """Yield further controls of an SSMLoRA entry: LoRA in three forms.
 
     The state of SSMLoRA has a large constant part, which a bias has too. LoRA gets the learning
     rates of the sweep's own LoRA entry.
     """
-    yield entry.model_copy(update={"options": {**entry.options, "link_state": False}})
     targets = [target for target in entry.target or [ATTENTION] if target != PAPER]
     if not targets:  # with `paper`, LoRA adapts other sites: no control of the state
         return

@@ -11,15 +11,16 @@ from torch import nn
 from torch.nn import functional as F
 from transformers.pytorch_utils import Conv1D
 
-from hrm import HrmConfig, HrmLayer
+from hrm import HrmConfig
+from hrm.layer import Adapted
 from hrm.scan import scan
 from tests.ssmlora.tiny import bert, distance, gradients, llama, tokens
 
 
-def layer(base: nn.Module | None = None, **settings: Any) -> HrmLayer:
+def layer(base: nn.Module | None = None, **settings: Any) -> Adapted:
     torch.manual_seed(3)
     base = nn.Linear(6, 4) if base is None else base
-    made = HrmLayer(base.double(), "default", HrmConfig(r=3, gate_init=0.7, **settings))
+    made = Adapted(base.double(), "default", HrmConfig(r=3, gate_init=0.7, **settings))
     made.requires_grad_(True)
     return made
 
@@ -33,7 +34,7 @@ def recurrence(u: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
     return torch.stack(states, 1)
 
 
-def reference(made: HrmLayer, x: torch.Tensor, low: float = 1e-4, high: float = 0.1) -> Any:
+def reference(made: Adapted, x: torch.Tensor, low: float = 1e-4, high: float = 0.1) -> Any:
     """The published recurrence, token by token."""
     named = {n.split(".")[0]: p for n, p in made.named_parameters() if n.startswith("hrm_")}
     a = -torch.exp(named["hrm_log_a"])

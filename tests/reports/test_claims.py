@@ -149,3 +149,29 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str) -> None:
 def test_an_unknown_claim_has_a_suggestion() -> None:
     with pytest.raises(BadInput, match="Did you mean 'ssmlora-half'"):
         find_claim("ssmlora-hal")
+
+
+def test_each_task_of_a_sweep_is_a_test_of_its_own(tmp_path: Path) -> None:
+    def both(folder: Path, right: int) -> Path:
+        ours = cells("lora", 300) + cells("ssmlora", 380, density=0.5)
+        theirs = cells("lora", 300, task="parity") + cells(
+            "ssmlora", right, task="parity", density=0.5
+        )
+        write_run(folder, ours + theirs)
+        return folder
+
+    about = claim(ClaimTest.model_validate({**SSM, "expects": "better"}))
+    found = findings(about, both(tmp_path / "published", 300))
+    assert {one.task: one.answer for one in found} == {
+        "newsgroups": "confirmed",
+        "parity": "contradicted",
+    }
+    assert verdict(found) == (
+        "Confirmed for SSMLoRA 1/2 on newsgroups at 128 tokens; contradicted for SSMLoRA 1/2 on "
+        "parity at 128 tokens."
+    )
+    other = reproduced(about, tmp_path / "published", both(tmp_path / "here", 240))
+    assert {one.reference.task: one.inside for one in other} == {
+        "newsgroups": True,
+        "parity": False,
+    }

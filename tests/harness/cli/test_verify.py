@@ -48,6 +48,6 @@ def test_this_machine_reproduces_its_own_result(
     )
     assert main(["verify", "tiny", "--run", str(tmp_path / "again")]) == 0
     out = capsys.readouterr().out
-    assert "LoRA 1/2 minus Head only, 32 tokens: here" in out
+    assert "LoRA 1/2 minus Head only at 32 tokens: here" in out
     assert ": inside" in out
     assert "claim tiny: reproduced on this machine" in out
