@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from harness.core.metrics import Metric
 from harness.core.result import FAILURES
 from reports.blocks import duration, joined, listed, parameters, score_text, shortened
-from reports.figures.describe import INK, Axis, Chart, Curve, Key, Look, Note, Panel
+from reports.figures.describe import INK, Axis, Chart, Curve, Key, Limits, Look, Note, Panel
 from reports.frame import Result
 from reports.groups import Reach
 from reports.seeds import failures
@@ -72,6 +73,13 @@ def length_axis(lengths: Sequence[int], reach: dict[int, Reach] | None = None) -
         tuple((float(n), f"{n}{marks.get(n, '')}") for n in lengths),
         slanted=crowded or len(lengths) > 7,
     )
+
+
+def possible(limits: Limits, metric: Metric) -> Limits:
+    """Limits of an axis of scores without values that the metric cannot have."""
+    low = -math.inf if metric.low is None else metric.low - 0.02
+    high = math.inf if metric.high is None else metric.high + 0.02
+    return max(low, limits[0]), min(high, limits[1])
 
 
 def dodge(index: int, count: int, room: float = 1.0) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from reports.axes import (
     legend,
     marked,
     over_length,
+    possible,
     series_curves,
 )
 from reports.blocks import Block, Picture, Table, joined, listed, score_text, section, span
@@ -211,9 +211,7 @@ def _limited(
             off = [OffAxis(CONSTANT_LABEL, least, most, below=True), *off]
     counts = {side: sum(one.below is side for one in off) for side in (True, False)}
     under, over = (max(margin, 0.1 * counts[side] * (high - low)) for side in (True, False))
-    bottom = -math.inf if group.metric.low is None else group.metric.low - 0.02
-    top = math.inf if group.metric.high is None else group.metric.high + 0.02
-    limits = (max(bottom, low - under), min(top, high + over))
+    limits = possible((low - under, high + over), group.metric)
     notes = tuple(Note(one.text, upper=not one.below) for one in off)
     return replace(panel, y=replace(panel.y, limits=limits), notes=notes), keys
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from harness.core.inference import LEVEL
 from harness.core.methods import BASELINES
 from harness.core.result import POSITION_PARTS, Evaluation, EvaluationKind
-from reports.axes import details_of, grid, legend, marked, point_label
+from reports.axes import details_of, grid, legend, marked, point_label, possible
 from reports.blocks import (
     Block,
     Entry,
@@ -312,7 +312,8 @@ def evidence_figure(group: Group) -> Chart:
             else:
                 notes.setdefault(arm, []).extend(p.note for p in points)
     x_axis = Axis(limits=(0.0, 100.0), ticks=tuple((float(n), str(n)) for n in range(0, 101, 25)))
-    y_axis = Axis(limits=around(ends(curve for own in shown.values() for curve in own)))
+    limits = around(ends(curve for own in shown.values() for curve in own))
+    y_axis = Axis(limits=possible(limits, group.metric))
     panels = [Panel(x_axis, y_axis, f"{n} tokens", tuple(own)) for n, own in shown.items()]
     keys = legend(
         [marked(styles[arm], notes[arm]) for arm in styles if arm in notes],

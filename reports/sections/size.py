@@ -10,7 +10,7 @@ from statistics import fmean
 
 from harness.core.cell import density_label
 from harness.core.methods import BASELINES, SSMLORA
-from reports.axes import details_of, grid, legend, marked, point_label, with_failures
+from reports.axes import details_of, grid, legend, marked, point_label, possible, with_failures
 from reports.blocks import Block, Entry, Table, joined, listed, parameters, section, span, wrapped
 from reports.figures.describe import (
     Axis,
@@ -264,7 +264,8 @@ def accuracy_by_parameters(group: Group) -> Chart:
         title = with_reach(length, group.reach, " tokens")
         panels.append(Panel(x, title=title, curves=tuple(curves), levels=tuple(levels)))
     every = [value for panel in panels for value in ends(panel.curves)]
-    y = Axis(limits=around([*every, *(one.value for panel in panels for one in panel.levels)]))
+    every += [one.value for panel in panels for one in panel.levels]
+    y = Axis(limits=possible(around(every), group.metric))
     panels = [replace(panel, y=y) for panel in panels]
     panels = with_failures(panels, [[r for r in trained if r["length"] == n] for n in lengths])
     entries = [marked(style, [p.note for p in series.get(a, [])]) for a, style in styles.items()]
