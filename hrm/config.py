@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from peft.config import PeftConfig
 
@@ -34,6 +35,9 @@ class HrmConfig(PeftConfig):  # type: ignore[misc]
     Raises:
         ValueError: a value is outside its range.
     """
+
+    scans_tokens: ClassVar[bool] = True
+    """Tokens depend on those before them through the adapter; bench-long reads this."""
 
     r: int = field(default=8, metadata={"help": "Width of the state."})
     target_modules: list[str] | str | None = field(

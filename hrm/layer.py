@@ -99,6 +99,12 @@ class HrmLayer(BaseTunerLayer):  # type: ignore[misc]
             inputs = u.to(dtype) * (-torch.expm1(-decay) / speed)
             return scan(inputs, decay) if config.memory else inputs
 
+    @property
+    def remembers(self) -> bool:
+        """Whether an active adapter has a state over tokens."""
+        active = [] if self.disable_adapters else cast(list[str], self.active_adapters)
+        return any(name in self.configs and self.configs[name].memory for name in active)
+
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Not supported: no weight matrix equals the update.
 
@@ -131,7 +137,14 @@ class Adapted(nn.Module, HrmLayer):
             return result
         for name in cast(list[str], self.active_adapters):
             if name in self.configs:
-                result = result + self.update(name, x).to(result.dtype)
+                update = self.update(name, x)
+                if update.shape != result.shape:
+                    raise ValueError(
+                        f"HRM's update has the shape {tuple(update.shape)}, but the output of "
+                        f"{type(self.base_layer).__name__} {tuple(result.shape)}: name the linear "
+                        f"layers in it as target_modules"
+                    )
+                result = result + update.to(result.dtype)
         return result
 
     def __repr__(self) -> str:

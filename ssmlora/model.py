@@ -215,17 +215,17 @@ def _watch(model: nn.Module) -> None:
     runners: dict[str, dict[str, nn.Module]] = {}
     for name, layer in layers.items():
         if any(settings.linked for settings in layer.settings.values()):
-            above = {at: model.get_submodule(at) for at in _above(name)}
-            blocks = {at: m for at, m in above.items() if hasattr(m, "gradient_checkpointing")}
+            outer = {at: model.get_submodule(at) for at in above(name)}
+            blocks = {at: m for at, m in outer.items() if hasattr(m, "gradient_checkpointing")}
             stack = Site.of(name).stack
-            for at in (stack, *_above(stack)):
+            for at in (stack, *above(stack)):
                 runners.setdefault(at, {}).update(blocks)
     watched = {model.get_submodule(at): list(blocks.values()) for at, blocks in runners.items()}
     for passes in dict.fromkeys(layer.passes for layer in layers.values() if layer.passes):
         passes.watch(watched)
 
 
-def _above(name: str) -> list[str]:
+def above(name: str) -> list[str]:
     """Return the modules that contain the named one, nearest first, the model itself ("") last."""
     parts = name.split(".") if name else []
     return [".".join(parts[:i]) for i in reversed(range(len(parts)))]

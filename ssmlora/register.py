@@ -30,6 +30,7 @@ def register(config_cls: Any, model_cls: Any, name: str = NAME) -> None:
     # Without this hook (PEFT before 0.21), checkpoints that do not fit would load silently.
     if not hasattr(BaseTuner, "_remap_adapter_state_dict_for_load"):
         raise ImportError(f"ssmlora needs PEFT 0.21 or later; PEFT {peft.__version__} is installed")
+    name = name.upper()
     known = peft_type(name)
     if known in PEFT_TYPE_TO_CONFIG_MAPPING:
         if PEFT_TYPE_TO_CONFIG_MAPPING[known] is not config_cls:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from harness.core.folder import write_atomically
+from harness.training.peft_methods import GROUP
 from tasks import TaskError
 from tasks.lib.cache import cache_folder
 
@@ -27,7 +28,9 @@ def versions() -> dict[str, str]:
     """Return the versions that decide a prediction; `code` is a checksum of this project."""
     files = sorted(path for package in _CODE for path in (_ROOT / package).glob("*.py"))
     code = sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
-    return {name: version(name) for name in ("torch", "transformers", "peft")} | {"code": code}
+    others = {entry.dist.name for entry in entry_points(group=GROUP) if entry.dist}
+    names = ("torch", "transformers", "peft", *sorted(others))
+    return {name: version(name) for name in names} | {"code": code}
 
 
 def key_of(*facts: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -30,6 +30,7 @@ from harness.planning.rates import Rates
 from harness.planning.sweep import Sweep
 from harness.planning.windows import window_of
 from harness.system.machine import choose_device, choose_dtype
+from harness.training.peft_methods import refused_decoding
 from tasks import OwnTasks, Task
 
 _Fields = dict[str, Any]
@@ -186,6 +187,8 @@ class _Expansion:
         adapted = _with(untrained, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
         methods = methods_of(sweep, not kind.uses_lm_head)
+        if kind.name == "generation":
+            self._check_decoding(methods, f"task {name}")
         levers = self._levers(kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):
             rates: list[float | None] = [*method.lr] or [None]
@@ -240,7 +243,13 @@ class _Expansion:
                 f"a classifier does not decode: remove probe.decode, or use a sweep without tasks"
             )
         require_causal_lm(self._prepared.backbone, where)
+        self._check_decoding(self._sweep.methods, "probe.decode")
         return True
+
+    def _check_decoding(self, methods: Sequence[Method], use: str) -> None:
+        for method in methods:
+            if reason := refused_decoding(method.type):
+                raise BadInput(f"{self._source}: methods.{method.type}: {reason}; {use} needs it")
 
     def _probe_cells(self, uses_lm_head: bool) -> Iterator[Cell]:
         probe = self._sweep.probe

@@ -49,9 +49,6 @@ NEEDS_LOGITS = ("cpt",)
 AVERAGES_TOKENS = ("lily",)
 """Methods whose update of a token depends on all other tokens of the forward pass."""
 
-SCANS_TOKENS = ("hrm",)
-"""Methods whose update of a token depends on the tokens before it in its row."""
-
 MUST_SET: dict[str, dict[str, Any]] = {
     ADAPTION_PROMPT: {"adapter_len": 8, "adapter_layers": 2},
     "cpt": {"cpt_token_ids": [1, 2, 3, 4], "cpt_tokens_type_mask": [1, 2, 3, 4]},
@@ -224,8 +221,24 @@ def refused_lever(cell: Cell) -> str | None:
         for name in ("micro_batch", "packing"):
             if getattr(cell.levers, name):
                 return f"{name}: {cell.method} averages over all tokens of a forward pass"
-    if cell.levers.packing and cell.method in SCANS_TOKENS:
+    if cell.levers.packing and scans_tokens(cell.method):
         return f"packing: {cell.method} would carry its state from one text of a row into the next"
+    return None
+
+
+def scans_tokens(method: str) -> bool:
+    """Whether an update of a token depends on the tokens before it in its row.
+
+    Configuration classes of such methods have an attribute `scans_tokens`.
+    """
+    known = {} if method in (*KNOWN, FULL, HEAD) else peft_classes()
+    return bool(getattr(known.get(method), "scans_tokens", False))
+
+
+def refused_decoding(method: str) -> str | None:
+    """Return why a method cannot write text token by token, or None."""
+    if scans_tokens(method):
+        return f"{method} has a state over tokens that is not in the KV cache, so it cannot decode"
     return None
 
 
@@ -241,24 +254,26 @@ def _fields(config: Any) -> frozenset[str]:
 
 
 @cache
-def register_methods() -> None:
+def register_methods() -> dict[str, str]:
     """Import the packages that register methods with PEFT: those of this project, then others.
 
-    Raises:
-        BadInput: another package cannot be imported.
+    Returns:
+        Names of methods whose package cannot be imported, with the reason.
     """
     import hrm  # noqa: F401
     import ssmlora  # noqa: F401
 
+    broken = {}
     for entry in entry_points(group=GROUP):
         try:
             entry.load()
         except Exception as error:
-            package = entry.dist.name if entry.dist else entry.value
-            raise BadInput(
-                f"method '{entry.name}': {entry.value} of the package {package} cannot be imported "
-                f"({type(error).__name__}: {one_line(error)}); repair or uninstall that package"
-            ) from error
+            package = entry.dist.name if entry.dist else "another package"
+            broken[entry.name] = (
+                f"its module {entry.value} of the package {package} cannot be imported "
+                f"({type(error).__name__}: {one_line(error)})"
+            )
+    return broken
 
 
 def peft_classes() -> dict[str, Any]:
@@ -280,6 +295,8 @@ def peft_method(name: str, where: str = "methods") -> PeftMethod:
         BadInput: PEFT has no such method, or it is not supported here.
     """
     known = peft_classes()
+    if name not in known and name in register_methods():
+        raise BadInput(f"{where}: '{name}': {register_methods()[name]}: repair that package")
     if name not in known:
         names = {*known, FULL, HEAD} - {*REFUSED}
         raise BadInput(f"{where}: unknown method '{name}'.{nearest(name, names)}")

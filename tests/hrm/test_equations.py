@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -49,12 +50,12 @@ def reference(made: Adapted, x: torch.Tensor, low: float = 1e-4, high: float = 0
     return made.base_layer(x) + named["hrm_gate"] * torch.stack(out, 1)
 
 
-@pytest.mark.parametrize("length", [1, 2, 7, 64, 100])
+@pytest.mark.parametrize("length", [1, 2, 7, 128, 129, 300, 2 * 128**2 + 5])
 def test_the_scan_is_the_recurrence(length: int) -> None:
     torch.manual_seed(0)
     u = torch.randn(2, length, 5, dtype=torch.float64)
     decay = torch.tensor([1e-4, 1e-2, 0.1, 1.0, 30.0], dtype=torch.float64)
-    assert distance(scan(u, decay), recurrence(u, decay)) < 1e-12 * length
+    assert distance(scan(u, decay), recurrence(u, decay)) < 1e-10
 
 
 def test_the_scan_is_exact_enough_in_single_precision() -> None:
@@ -62,6 +63,22 @@ def test_the_scan_is_exact_enough_in_single_precision() -> None:
     u, decay = torch.randn(1, 4096, 4), torch.tensor([1e-4, 1e-3, 0.1, 3.0])
     exact = recurrence(u.double(), decay.double())
     assert distance(scan(u, decay).double(), exact) < 1e-5 * float(exact.abs().max())
+
+
+def test_a_large_input_disturbs_no_other_state() -> None:
+    """As it would in a convolution by FFT."""
+    torch.manual_seed(0)
+    u, decay = torch.randn(1, 3000, 4), torch.tensor([1e-3, 0.1, 1.0, 3.0])
+    late, early = u.clone(), u.clone()
+    late[:, -1] = 1e6
+    assert torch.equal(scan(u, decay)[:, :-1], scan(late, decay)[:, :-1])
+    early[:, 0] = 1e5
+    exact = recurrence(early.double(), decay.double())
+    assert distance(scan(early, decay)[..., 1:].double()[:, 200:], exact[..., 1:][:, 200:]) < 1e-4
+
+
+def test_an_empty_batch() -> None:
+    assert scan(torch.empty(0, 5, 3), torch.ones(3)).shape == (0, 5, 3)
 
 
 def test_derivatives_of_the_scan() -> None:
@@ -96,6 +113,26 @@ def test_step_sizes_stay_within_their_limits() -> None:
         made.hrm_log_dt["default"].fill_(4.0)  # softplus(4) = 4.02
     assert distance(made(x), reference(made, x, high=0.05)) < 1e-12
     assert distance(made(x), reference(made, x, high=0.1)) > 1e-3
+    made = layer(dt_min=0.01, dt_max=0.05)
+    with torch.no_grad():
+        made.hrm_log_dt["default"].fill_(-9.0)  # softplus(-9) = 1.2e-4
+    assert distance(made(x), reference(made, x, low=0.01)) < 1e-12
+    assert distance(made(x), reference(made, x)) > 1e-3
+
+
+def test_initial_values() -> None:
+    torch.manual_seed(0)
+    config = HrmConfig(r=1000, dt_min=1e-3, dt_max=0.1)
+    made = Adapted(nn.Linear(400, 100), "default", config)
+    named = {n.split(".")[0]: p.detach() for n, p in made.named_parameters()}
+    assert distance(named["hrm_log_a"].exp(), torch.arange(1.0, 1001)) < 1e-2
+    assert float(named["hrm_B"].var()) == pytest.approx(1 / 400, rel=0.05)
+    assert float(named["hrm_C"].var()) == pytest.approx(1 / 1000, rel=0.05)
+    steps = named["hrm_log_dt"]
+    assert math.log(1e-3) <= float(steps.min()) < math.log(1e-3) + 0.1
+    assert math.log(0.1) - 0.1 < float(steps.max()) <= math.log(0.1)
+    assert float(steps.mean()) == pytest.approx(math.log(1e-2), abs=0.2)
+    assert named["hrm_gate"].tolist() == [0.0]
 
 
 def test_a_token_sees_the_tokens_before_it_only() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from safetensors.torch import load_file, save_file
+from transformers import DynamicCache, LongformerConfig, LongformerModel
 
 import hrm
 from hrm import HrmConfig, HrmLayer
@@ -40,9 +43,7 @@ def test_torch_peft_and_ssmlora_are_all_it_imports() -> None:
                 names.add(node.module.partition(".")[0])
             elif isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
-    assert names - {"__future__", "math", "typing", "dataclasses"} == {
-        "torch", "peft", "hrm", "ssmlora",
-    }  # fmt: skip
+    assert names - set(sys.stdlib_module_names) == {"torch", "peft", "hrm", "ssmlora"}
 
 
 def test_peft_knows_the_method() -> None:
@@ -107,6 +108,89 @@ def test_a_disabled_adapter_allows_a_cache() -> None:
     options: dict[str, Any] = {"input_ids": tokens(), "max_new_tokens": 3, "do_sample": False}
     with model.disable_adapter():
         assert torch.equal(model.generate(**options), llama().generate(**options))
+
+
+def call(model: Any, inner: bool, positional: bool, cache: Any, ids: torch.Tensor) -> Any:
+    at = model.base_model.model
+    at = at.model if inner else at
+    if positional:
+        return at(ids, None, None, cache)
+    return at(input_ids=ids, past_key_values=cache, use_cache=True)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("positional", [False, True])
+def test_a_cache_is_refused_however_it_is_passed(inner: bool, positional: bool) -> None:
+    model, ids, cache = adapted(), tokens(), DynamicCache()
+    call(model, inner, positional, cache, ids[:, :3])  # an empty cache holds no state
+    with pytest.raises(NotImplementedError, match="pass use_cache=False"):
+        call(model, inner, positional, cache, ids[:, 3:])
+
+
+def test_without_memory_a_cache_is_exact() -> None:
+    model, ids, cache = adapted(memory=False), tokens(), DynamicCache()
+    call(model, False, False, cache, ids[:, :3])
+    rest = call(model, False, False, cache, ids[:, 3:]).logits
+    assert distance(rest, model(input_ids=ids).logits[:, 3:]) < 1e-9
+
+
+def test_caches_are_refused_again_after_unloading() -> None:
+    model = adapted()
+    plain = model.unload()
+    plain.generate(input_ids=tokens(), max_new_tokens=2)
+    model.add_adapter("again", HrmConfig(r=4, gate_init=0.5, task_type="CAUSAL_LM"))
+    model.set_adapter("again")
+    with pytest.raises(NotImplementedError, match="pass use_cache=False"):
+        model.generate(input_ids=tokens(), max_new_tokens=2)
+
+
+def test_an_adapter_for_each_row_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match="call set_adapter"):
+        adapted()(input_ids=tokens(), adapter_names=["__base__", "default"])
+
+
+@pytest.mark.parametrize("targets", [["mlp", "down_proj"], r".*\.mlp.*"])
+def test_nested_targets_are_refused(targets: Any) -> None:
+    with pytest.raises(ValueError, match=r"target_modules: .* lies within .*mlp"):
+        adapted(target_modules=targets)
+
+
+@pytest.mark.parametrize(("first", "second"), [("mlp", "down_proj"), ("down_proj", "mlp")])
+def test_nested_adapters_are_refused(first: str, second: str) -> None:
+    model = adapted(target_modules=[first])
+    with pytest.raises(ValueError, match="lies within"):
+        model.add_adapter("other", HrmConfig(r=4, target_modules=[second]))
+
+
+def test_models_with_tokens_before_rows_are_refused() -> None:
+    config = LongformerConfig(
+        hidden_size=16, num_attention_heads=2, num_hidden_layers=1, intermediate_size=24,
+        vocab_size=40, attention_window=4,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="does not support longformer"):
+        get_peft_model(LongformerModel(config), HrmConfig(target_modules=["query", "value"]))
+
+
+def test_an_update_of_another_width_is_refused() -> None:
+    """The width of a module is that of its last linear layer, which may be a gate."""
+    module = torch.nn.Sequential(OrderedDict(up=torch.nn.Linear(6, 8), gate=torch.nn.Linear(8, 1)))
+    module.forward = lambda x: module.up(x)  # type: ignore[method-assign]
+    model = get_peft_model(torch.nn.Sequential(module), HrmConfig(target_modules=["0"]))
+    with pytest.raises(ValueError, match="name the linear layers in it as target_modules"):
+        model(torch.randn(1, 3, 6))
+
+
+def test_several_active_adapters_add_their_updates() -> None:
+    model = adapted()
+    model.add_adapter("other", HrmConfig(r=2, gate_init=0.5, task_type="CAUSAL_LM"))
+    layer = next(m for m in model.modules() if isinstance(m, HrmLayer))
+    assert not any(p.requires_grad for n, p in layer.named_parameters() if "other" in n)
+    x, outputs = torch.randn(1, 4, 16, dtype=torch.float64), []
+    for names in (["default"], ["other"], ["default", "other"]):
+        model.base_model.set_adapter(names)
+        outputs.append(layer(x) - layer.base_layer(x))
+    assert distance(outputs[0], outputs[1]) > 1e-3
+    assert distance(outputs[0] + outputs[1], outputs[2]) < 1e-9
 
 
 def test_merging_is_refused_and_unloading_restores_the_model() -> None:

@@ -72,5 +72,13 @@ def test_a_package_that_cannot_be_imported_is_named(package: Path) -> None:
     done = bench_long(package, "plan", str(package / "own.yaml"), "--no-cost")
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
-    for part in ("method 'mine'", "their_method", "their-method", "a_module_that_is_missing"):
+    for part in ("own.yaml", "'mine'", "their_method", "their-method", "a_module_that_is_missing"):
         assert part in line
+
+
+def test_other_methods_do_not_need_that_package(package: Path) -> None:
+    (package / "their_method.py").write_text("import a_module_that_is_missing\n")
+    sweep = package / "own.yaml"
+    sweep.write_text(SWEEP.replace("{mine: {rank: 4, target: mlp}}", "{lora: {target: mlp}}"))
+    done = bench_long(package, "plan", str(sweep), "--no-cost")
+    assert done.returncode == 0, done.stderr
