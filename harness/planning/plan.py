@@ -187,7 +187,7 @@ class _Expansion:
         adapted = _with(untrained, evaluated if kind.uses_lm_head else {})
         settings = {length: self._settings(task, length) for length in sweep.lengths}
         methods = methods_of(sweep, not kind.uses_lm_head)
-        if kind.name == "generation":
+        if kind.decodes:
             self._check_decoding(methods, f"task {name}")
         levers = self._levers(kind.uses_lm_head)
         for length, seed, method in product(sweep.lengths, sweep.seeds, methods):

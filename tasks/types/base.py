@@ -90,6 +90,8 @@ class TaskType(ABC):
     """Fields that an example may fill beside `id`, `text` and `label`."""
     uses_lm_head: ClassVar[bool] = False
     """Whether the model predicts tokens; else it gets a linear head of `head_size` outputs."""
+    decodes: ClassVar[bool] = False
+    """Whether the model writes its answers token by token."""
     has_windows: ClassVar[bool] = False
     """Whether `windowed` can make rows of a `Window`."""
     has_labels: ClassVar[bool] = True

@@ -31,6 +31,7 @@ class Generation(TaskType):
     fields = ("second", "answers")
     has_labels = False
     uses_lm_head = True
+    decodes = True
     card_baselines = ("commonest answer", "TF-IDF, nearest")
 
     def findings(self, example: Example) -> Iterator[str]:

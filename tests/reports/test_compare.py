@@ -105,6 +105,13 @@ def test_the_state_of_ssmlora_has_controls_of_its_mechanism(load: Load) -> None:
     assert ("SSMLoRA 1 link_state=False", "LoRA 1") in pairs(found, "reference")
 
 
+def test_a_state_over_tokens_has_a_control_without_it(load: Load) -> None:
+    own = cells("hrm", 330)
+    cut = with_options(cells("hrm", 330), "HRM 1 memory=False", memory=False)
+    found = group(load([*cells("lora", 330), *own, *cut]))
+    assert pairs(found, "mechanism") == [("HRM 1", "HRM 1 memory=False")]
+
+
 def sweep(folder: Path, made: list[dict[str, Any]], about: str, name: str = "a") -> Path:
     run = write_run(folder, made, name=name)
     (run / "sweep.yaml").write_text(f"name: {name}\n{about}\n", encoding="utf-8")

@@ -24,10 +24,13 @@ not_tested: all else
 
 
 def test_a_claim_without_results_says_what_is_missing(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["verify", "hrm-adapter"]) == 2
-    assert "there is no published result. The method is not implemented" in capsys.readouterr().err
+    monkeypatch.setattr(claims, "CLAIMS", tmp_path)
+    about = CLAIM.partition("sweep:")[0] + "not_tested: A test needs a hundred GPUs.\n"
+    (tmp_path / "dear.yaml").write_text(about)
+    assert main(["verify", "dear"]) == 2
+    assert "there is no published result. A test needs a hundred GPUs" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -91,6 +91,16 @@ def test_mechanism_controls_of_ssmlora() -> None:
     )  # fmt: skip
 
 
+def test_the_mechanism_control_of_hrm() -> None:
+    change = "methods=[{hrm: {rank: 4, target: mlp}}]"
+    cells = smoke(change, "controls=[mechanism]", "lengths=[32]")
+    assert {c.arm for c in cells if c.kind == "train"} == {
+        "HRM 1 mlp r4", "HRM 1 mlp r4 memory=False"
+    }  # fmt: skip
+    alone = smoke(change.replace("mlp", "mlp, memory: false"), "controls=[mechanism]")
+    assert {c.arm for c in alone} == {"HRM 1 mlp r4 memory=False"}
+
+
 def test_the_matching_rank_has_about_as_many_parameters() -> None:
     """Counted on the adapted layers of a small model, for several densities and ranks."""
     import torch
