@@ -84,9 +84,9 @@ class HrmLayer(BaseTunerLayer):  # type: ignore[misc]
             )
         b, c = self.hrm_B[adapter_name], self.hrm_C[adapter_name]
         x = self._cast_input_dtype(x, b.dtype)
-        h = self._states(adapter_name, F.linear(x, b))
-        y: torch.Tensor = self.hrm_gate[adapter_name] * F.linear(h.to(c.dtype), c)
-        return y
+        h = self._states(adapter_name, F.linear(x, b)).to(c.dtype)
+        # The gate before C: autograd keeps its input, which is r wide instead of d_out.
+        return F.linear(self.hrm_gate[adapter_name] * h, c)
 
     def _states(self, adapter_name: str, u: torch.Tensor) -> torch.Tensor:
         """Return the states for inputs u = B x, (rows, tokens, r)."""
