@@ -53,7 +53,7 @@ def statements(group: Group, found: Sequence[Compared], family: int) -> dict[str
             f"Against {method_info(references(group)[0]).label} at the same sites (else at "
             f"density 1)"
         ),
-        "mechanism": "Against the controls of SSMLoRA's state",
+        "mechanism": "Against the controls of a state",
     }
     texts: dict[str, str] = {
         "gain": group.about(_gain(roles["control"], lengths)),
