@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -106,8 +105,7 @@ def test_a_slice_goes_on_where_the_last_one_ended(tmp_path: Path, causal: Path) 
         return out / carried.ARCHIVE
 
     def home(archive: Path) -> None:
-        with tarfile.open(archive) as file:
-            file.extractall(tmp_path / "home", filter="data")
+        shutil.unpack_archive(archive, tmp_path / "home")
         came = tmp_path / "home" / "tiny"
         assert main(["publish", str(came), "--to", f"{published}/tiny", "--partial"]) == 0
 
