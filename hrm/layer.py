@@ -6,21 +6,16 @@ import math
 from typing import Any, cast
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from torch.nn import functional as F
 
 from hrm.config import HrmConfig
 from hrm.scan import scan
 from ssmlora.layer import features
-
-MERGE_REFUSED = (
-    "HRM cannot be merged: its update of a token depends on the tokens before it, so no weight "
-    "matrix equals it. Keep the adapter, or remove it with unload()."
-)
+from ssmlora.refusals import UnmergedLayer
 
 
-class HrmLayer(BaseTunerLayer):  # type: ignore[misc]
+class HrmLayer(UnmergedLayer):
     """The adapter weights of a module, by adapter name.
 
     With x_t (d_in) and a state h_t (r) of token t, h = 0 before the first token:
@@ -35,6 +30,10 @@ class HrmLayer(BaseTunerLayer):  # type: ignore[misc]
 
     adapter_layer_names = ("hrm_B", "hrm_C", "hrm_log_a", "hrm_log_dt", "hrm_gate")
     other_param_names = ("configs",)
+    merge_refused = (
+        "HRM cannot be merged: its update of a token depends on the tokens before it, so no weight "
+        "matrix equals it. Keep the adapter, or remove it with unload()."
+    )
 
     def __init__(self, base_layer: nn.Module, adapter_name: str) -> None:
         self.base_layer = base_layer
@@ -104,22 +103,6 @@ class HrmLayer(BaseTunerLayer):  # type: ignore[misc]
         """Whether an active adapter has a state over tokens."""
         active = [] if self.disable_adapters else cast(list[str], self.active_adapters)
         return any(name in self.configs and self.configs[name].memory for name in active)
-
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Not supported: no weight matrix equals the update.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError(MERGE_REFUSED)
-
-    def unmerge(self) -> None:
-        """Nothing is ever merged, so nothing can be unmerged.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError(MERGE_REFUSED)
 
 
 class Adapted(nn.Module, HrmLayer):

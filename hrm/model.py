@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from peft.tuners.tuners_utils import BaseTuner, check_target_module_exists
+from peft.tuners.tuners_utils import check_target_module_exists
 from torch import nn
 
 from hrm.config import HrmConfig
-from hrm.layer import MERGE_REFUSED, Adapted, HrmLayer
+from hrm.layer import Adapted, HrmLayer
 from ssmlora.checkpoint import check_fit, refuse_nested
 from ssmlora.model import above
 from ssmlora.placement import Site
+from ssmlora.refusals import UnmergedModel
 
 _CACHE_REFUSED = (
     "HRM adapters start every forward pass from an empty state, so a token that is decoded with a "
@@ -24,11 +23,12 @@ TOKENS_FIRST = ("xlnet", "transfo-xl", "longformer", "led")
 """Model types that pass (tokens, rows, width) to some modules: a state would cross rows."""
 
 
-class HrmModel(BaseTuner):  # type: ignore[misc]
+class HrmModel(UnmergedModel):
     """A model with HRM adapters. `peft.get_peft_model(model, HrmConfig(...))` makes it."""
 
     prefix = "hrm_"
     tuner_layer_cls = HrmLayer
+    method = "HRM"
     target_module_mapping: ClassVar[dict[str, list[str]]] = {
         family: ["mlp"]
         for family in ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "gpt2")
@@ -97,22 +97,6 @@ class HrmModel(BaseTuner):  # type: ignore[misc]
     ) -> None:
         """Put a module in the place of another. PEFT's own method needs modules with a weight."""
         setattr(parent, child_name, new_module)
-
-    @contextmanager
-    def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
-        """Run around every call of the PeftModel. PEFT would ignore `adapter_names` silently.
-
-        Raises:
-            NotImplementedError: `adapter_names` is given (an adapter per row of the batch).
-        """
-        if kwargs.get("adapter_names") is not None:
-            raise NotImplementedError(
-                "HRM does not mix adapters within a batch (adapter_names): call set_adapter"
-            )
-        yield
-
-    def _check_merge_allowed(self) -> None:
-        raise NotImplementedError(MERGE_REFUSED)
 
     def _unload_and_optionally_merge(self, *args: Any, merge: bool = True, **kwargs: Any) -> Any:
         model = super()._unload_and_optionally_merge(*args, merge=merge, **kwargs)

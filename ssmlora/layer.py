@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from torch.nn import functional as F
 
 from ssmlora.config import SSMLoraConfig
+from ssmlora.refusals import UnmergedLayer
 from ssmlora.state import ForwardPass, Passes
-
-MERGE_REFUSED = (
-    "SSMLoRA cannot be merged: its update depends on the input through the min-max of a state, so "
-    "no weight matrix equals it. Keep the adapter, or remove it with unload()."
-)
 
 _WITHOUT_AMINMAX = {"cuda"}
 """Devices on which aminmax has no derivative in PyTorch 2.11."""
@@ -51,7 +46,7 @@ class Settings:
         return bool(self.reads) or self.writes
 
 
-class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
+class SSMLoraLayer(UnmergedLayer):
     """The adapter weights of a linear layer, by adapter name.
 
     In row vectors, as in the paper, with x (..., d_in) and h (..., r):
@@ -65,6 +60,10 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
 
     adapter_layer_names = ("ssmlora_A", "ssmlora_B", "ssmlora_C", "ssmlora_D")
     other_param_names = ("settings",)
+    merge_refused = (
+        "SSMLoRA cannot be merged: its update depends on the input through the min-max of a state, "
+        "so no weight matrix equals it. Keep the adapter, or remove it with unload()."
+    )
 
     def __init__(self, base_layer: nn.Module, adapter_name: str) -> None:
         self.base_layer = base_layer
@@ -120,22 +119,6 @@ class SSMLoraLayer(BaseTunerLayer):  # type: ignore[misc]
         self.settings[adapter_name] = dataclasses.replace(
             self.settings[adapter_name], key=key, reads=reads, writes=writes
         )
-
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Not supported: no weight matrix equals the update.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError(MERGE_REFUSED)
-
-    def unmerge(self) -> None:
-        """Nothing is ever merged, so nothing can be unmerged.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError(MERGE_REFUSED)
 
     def add_update(self, adapter_name: str, x: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
         """result + scaling * (u + dropout(s)) W_b, for x (..., d_in) and result (..., d_out)."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from peft.tuners.tuners_utils import (
-    BaseTuner,
     _ExcludedModule,
     _maybe_include_all_linear_layers,
     check_target_module_exists,
@@ -23,7 +20,7 @@ from ssmlora.checkpoint import (
     wrapped_modules,
 )
 from ssmlora.config import SSMLoraConfig
-from ssmlora.layer import MERGE_REFUSED, Linear, SSMLoraLayer
+from ssmlora.layer import Linear, SSMLoraLayer
 from ssmlora.placement import (
     Site,
     candidate_sites,
@@ -31,16 +28,18 @@ from ssmlora.placement import (
     projections,
     select_sites,
 )
+from ssmlora.refusals import UnmergedModel
 from ssmlora.state import Passes
 
 _serial = itertools.count()
 
 
-class SSMLoraModel(BaseTuner):  # type: ignore[misc]
+class SSMLoraModel(UnmergedModel):
     """A model with SSMLoRA adapters. `peft.get_peft_model(model, SSMLoraConfig(...))` makes it."""
 
     prefix = "ssmlora_"
     tuner_layer_cls = SSMLoraLayer
+    method = "SSMLoRA"
     target_module_mapping: ClassVar[dict[str, list[str]]] = {}  # see placement.DEFAULT_TARGETS
 
     def inject_adapter(
@@ -155,22 +154,6 @@ class SSMLoraModel(BaseTuner):  # type: ignore[misc]
         """
         super().delete_adapter(adapter_name)
         _watch(self.model)
-
-    @contextmanager
-    def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
-        """Run around every call of the PeftModel. PEFT would ignore `adapter_names` silently.
-
-        Raises:
-            NotImplementedError: `adapter_names` is given (an adapter per row of the batch).
-        """
-        if kwargs.get("adapter_names") is not None:
-            raise NotImplementedError(
-                "SSMLoRA does not mix adapters within a batch (adapter_names): call set_adapter"
-            )
-        yield
-
-    def _check_merge_allowed(self) -> None:
-        raise NotImplementedError(MERGE_REFUSED)
 
     def _unload_and_optionally_merge(self, *args: Any, merge: bool = True, **kwargs: Any) -> Any:
         watching = [layer.passes for layer in _layers(self.model).values() if layer.passes]
